@@ -1,0 +1,24 @@
+.PHONY: install test lint format type bench-quick ci
+
+install:
+	python -m pip install -e '.[dev]'
+
+test:
+	pytest
+
+lint:
+	ruff check .
+	ruff format --check .
+
+format:
+	ruff check --fix .
+	ruff format .
+
+type:
+	mypy
+
+bench-quick:
+	python -m benchmarks.quick
+
+ci:
+	.ci/run

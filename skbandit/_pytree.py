@@ -1,0 +1,68 @@
+"""Frozen dataclasses that JAX sees as pytrees.
+
+Configuration objects (policies, criteria, rewards) are immutable records. Their numeric fields are pytree
+*leaves*, so that another value of a hyper-parameter is new data for an executable that exists; their structural
+fields (flags, names, sizes) are *static*, so that another value is another program.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, TypeVar, dataclass_transform
+
+import jax
+
+T = TypeVar("T")
+
+
+def static(default: Any = dataclasses.MISSING) -> Any:
+    """Declare a field whose value is part of the compiled program, not an input of it."""
+    if default is dataclasses.MISSING:
+        return dataclasses.field(metadata={"static": True})
+    return dataclasses.field(default=default, metadata={"static": True})
+
+
+@dataclass_transform(frozen_default=True, field_specifiers=(dataclasses.field, static))
+def pytree_dataclass(cls: type[T]) -> type[T]:
+    """Make ``cls`` a frozen dataclass and register it as a JAX pytree."""
+    cls = dataclasses.dataclass(frozen=True)(cls)
+    meta = [f.name for f in dataclasses.fields(cls) if f.metadata.get("static")]  # type: ignore[arg-type]
+    data = [f.name for f in dataclasses.fields(cls) if not f.metadata.get("static")]  # type: ignore[arg-type]
+    jax.tree_util.register_dataclass(cls, data_fields=data, meta_fields=meta)
+    return cls
+
+
+class ParamsMixin:
+    """``get_params`` and ``set_params`` for frozen dataclasses, as meta-estimators expect them.
+
+    With them ``clone`` rebuilds the object and ``GridSearchCV`` reaches its fields (``policy__exploration``).
+    The objects are immutable: ``set_params`` returns a new one.
+    """
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return the fields by name; with ``deep``, those of nested configuration objects too."""
+        params: dict[str, Any] = {}
+        for field in dataclasses.fields(self):  # type: ignore[arg-type]
+            value = params[field.name] = getattr(self, field.name)
+            if deep and isinstance(value, ParamsMixin):
+                params |= {f"{field.name}__{name}": v for name, v in value.get_params().items()}
+        return params
+
+    def set_params(self: T, **params: Any) -> T:
+        """Return a copy with the fields ``params`` replaced; ``field__name`` reaches a nested object."""
+        names = [f.name for f in dataclasses.fields(self)]  # type: ignore[arg-type]
+        nested: dict[str, dict[str, Any]] = {}
+        own = {}
+        for key, value in params.items():
+            name, _, rest = key.partition("__")
+            if name not in names:
+                raise ValueError(
+                    f"Invalid parameter {name!r} for {type(self).__name__}. Valid parameters are: {sorted(names)}."
+                )
+            if rest:
+                nested.setdefault(name, {})[rest] = value
+            else:
+                own[name] = value
+        for name, inner in nested.items():
+            own[name] = own.get(name, getattr(self, name)).set_params(**inner)
+        return dataclasses.replace(self, **own)  # type: ignore[type-var]

@@ -1,0 +1,41 @@
+"""Criteria: whatever ranks the units of a network by how safe they are to remove."""
+
+from __future__ import annotations
+
+import difflib
+
+from skbandit.criteria.ablation import LeaveOneOut
+from skbandit.criteria.bandit import Bandit
+from skbandit.criteria.base import Criterion, Problem, Scores
+from skbandit.criteria.weights import Magnitude, Random
+from skbandit.policies import POLICIES, Policy
+
+__all__ = ["CRITERIA", "Bandit", "Criterion", "LeaveOneOut", "Magnitude", "Problem", "Random", "Scores", "resolve"]
+
+#: The one table of criteria that are no lifted policies.
+CRITERIA: dict[str, type[Criterion]] = {c.name: c for c in (LeaveOneOut, Magnitude, Random)}
+
+
+def make(name: str) -> Policy | Criterion:
+    """Return the policy or criterion of this name, with its defaults."""
+    names = sorted({**POLICIES, **CRITERIA})
+    if name in POLICIES:
+        return POLICIES[name]()
+    if name in CRITERIA:
+        return CRITERIA[name]()
+    close = difflib.get_close_matches(str(name), names, n=1)
+    hint = f" Did you mean {close[0]!r}?" if close else ""
+    raise ValueError(
+        f"The 'policy' parameter must be a Policy, a Criterion, or one of the names {names}. Got {name!r}.{hint}"
+    )
+
+
+def resolve(policy: str | Policy | Criterion) -> Criterion:
+    """Return a criterion: a name is looked up, a policy is lifted."""
+    if isinstance(policy, str):
+        policy = make(policy)
+    if isinstance(policy, Policy):
+        return Bandit(policy=policy)
+    if isinstance(policy, Criterion):
+        return policy
+    raise ValueError(f"The 'policy' parameter must be a name, a Policy or a Criterion. Got {policy!r}.")

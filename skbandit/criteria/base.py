@@ -1,0 +1,95 @@
+"""What every criterion is: whatever ranks a network's units by how safe they are to remove.
+
+A criterion sees a `Problem`: the network as it stands, the rows to measure on, and the pulls that it may spend. It
+returns `Scores`. It never removes anything: the engine does.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, ClassVar, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from skbandit._pytree import ParamsMixin, pytree_dataclass, static
+from skbandit.data import Batches, Data
+from skbandit.network import damages_by_masking
+
+
+@pytree_dataclass
+class Problem:
+    """The state of pruning at the start of a round. Arrays are traced, the rest is static."""
+
+    params: Any
+    """Parameters at their original shapes; the slices of removed units are zero."""
+    gates: tuple[jax.Array, ...]
+    """f[n_g] per group: 1 = on, 0 = removed."""
+    emissions: tuple[jax.Array, ...]
+    """f[n_g] per group: what a unit gives out when masked."""
+    data: Data
+    batches: Batches
+    budget: jax.Array
+    """i32: pulls of this round."""
+    network: Any = static()
+    """``groups``, ``batch_loss`` and, optionally, ``damages``: the fast evaluator of arms."""
+    width: int = static()
+    """Rows of a mini-batch at most."""
+    arms_per_step: int = static()
+
+    @property
+    def n_units(self) -> int:
+        """Number of units, removed ones included."""
+        return self.network.groups.n_units
+
+    def pull(self, t: jax.Array, arms: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """Mask each of the units ``arms: bool[n]`` alone, on mini-batch ``t``, the same for all of them.
+
+        Returns
+        -------
+        damage : f[n]
+            Paired damages; 0 where not pulled.
+        weight : f[]
+            Summed weight of the mini-batch's rows.
+        """
+        X, y, weight = self.batches.take(self.data, t, self.width)
+        args = (self.params, self.gates, self.emissions, X, y, weight, arms)
+        if hasattr(self.network, "damages"):
+            damage = self.network.damages(*args)
+        else:
+            damage = damages_by_masking(self.network, *args)
+        return damage, jnp.sum(weight)
+
+
+class Scores(NamedTuple):
+    """A criterion's verdict on every unit."""
+
+    value: jax.Array
+    """f[n]: higher = safer to remove. Only active units count."""
+    n_pulls: jax.Array
+    """i32: pulls spent."""
+    damage: jax.Array
+    """f[n]: expected rise of the loss when the unit alone leaves; NaN where the criterion does not estimate it."""
+    suggested: jax.Array | None = None
+    """bool[n]: the set that the criterion itself would remove, where it has such a rule."""
+    info: Any = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Criterion(ParamsMixin):
+    """Interface of a criterion; subclasses are frozen dataclasses registered as pytrees."""
+
+    name: ClassVar[str] = ""
+
+    def init(self, key: jax.Array, problem: Problem) -> Any:
+        """Return the state that is carried from round to round."""
+        return ()
+
+    def step(self, key: jax.Array, state: Any, problem: Problem, active: jax.Array) -> tuple[Any, Scores]:
+        """Score the active units bool[n]; the body of one XLA call."""
+        raise NotImplementedError
+
+
+def scores_without_pulls(value: jax.Array) -> Scores:
+    """Scores of a criterion that measures no damage."""
+    return Scores(value, jnp.zeros((), jnp.int32), jnp.full_like(value, jnp.nan))

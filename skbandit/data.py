@@ -1,0 +1,76 @@
+"""Rows on the device: padded to buckets, so that fits of similar size share one compiled program.
+
+A row of padding has weight 0 and no batch reaches it: batches are cut from a host-side order of the real rows, and the
+number of rows is a traced value. A result does not depend on the bucket.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+SMALLEST_BUCKET = 64
+
+
+def bucket(n: int) -> int:
+    """Round up to m · 2^k with m in {4, …, 7}: at most a quarter is padding above the smallest bucket."""
+    if n <= SMALLEST_BUCKET:
+        return SMALLEST_BUCKET
+    step = 1 << max((n - 1).bit_length() - 3, 0)
+    return -(-n // step) * step
+
+
+class Data(NamedTuple):
+    """Padded rows: X f[N, n_features], y f[N, n_targets], weight f[N] (0 on the padding), n = number of real rows."""
+
+    X: jax.Array
+    y: jax.Array
+    weight: jax.Array
+    n: jax.Array
+
+    @classmethod
+    def pad(cls, X: np.ndarray, y: np.ndarray, weight: np.ndarray, dtype: str, rows: int | None = None) -> Data:
+        """Copy ``X``, ``y`` and ``weight`` once, into padded arrays of ``dtype`` on the default device."""
+        n = X.shape[0]
+        size = bucket(n) if rows is None else rows
+
+        def padded(array: np.ndarray) -> jax.Array:
+            out = np.zeros((size, *array.shape[1:]), dtype=dtype)
+            out[:n] = array
+            return jnp.asarray(out)
+
+        return cls(padded(X), padded(y), padded(weight), jnp.asarray(n, jnp.int32))
+
+
+class Batches(NamedTuple):
+    """A partition of the real rows into ``n_batches`` batches of nearly equal size, in a shared random order."""
+
+    order: jax.Array
+    """i32[N + width]: a permutation of the real rows, then zeros."""
+    n_batches: jax.Array
+    """i32: number of batches."""
+
+    @classmethod
+    def partition(cls, rng: np.random.Generator, n: int, size: int, width: int) -> Batches:
+        """Shuffle ``n`` rows and cut them into as few batches of at most ``width`` rows as possible."""
+        order = np.zeros(size + width, np.int32)
+        order[:n] = rng.permutation(n)
+        return cls(jnp.asarray(order), jnp.asarray(-(-n // width), jnp.int32))
+
+    def take(self, data: Data, i: jax.Array, width: int) -> tuple[jax.Array, jax.Array, jax.Array]:
+        """Return X, y and weight of batch ``i`` (cyclic), ``width`` rows, weight 0 beyond the batch's end.
+
+        Batch ``i`` holds the rows from ``⌊i·n/D⌋`` to ``⌊(i+1)·n/D⌋`` of the order: sizes differ by at most one row.
+        """
+        i = i % self.n_batches
+        # q·i + ⌊r·i/D⌋ with n = q·D + r is ⌊i·n/D⌋ without the product i·n, which overflows int32 at 10^6 rows.
+        q, r = data.n // self.n_batches, data.n % self.n_batches
+        start = q * i + (r * i) // self.n_batches
+        stop = q * (i + 1) + (r * (i + 1)) // self.n_batches
+        rows = lax.dynamic_slice(self.order, (start,), (width,))
+        inside = jnp.arange(width) < stop - start
+        return data.X[rows], data.y[rows], jnp.where(inside, data.weight[rows], 0)

@@ -1,0 +1,612 @@
+"""What both estimators share: parameters, the flow of a fit, pruning again, and conversion.
+
+JAX is imported when a network is trained or pruned, not before: a fitted model loads and predicts without it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import dataclasses
+import warnings
+from abc import abstractmethod
+from collections.abc import Callable, Iterator
+from numbers import Integral
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from scipy import sparse
+from sklearn.base import BaseEstimator
+from sklearn.callback import CallbackSupportMixin, with_callbacks
+from sklearn.exceptions import ConvergenceWarning, DataConversionWarning
+from sklearn.utils import Bunch, check_random_state
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, check_memory, validate_data
+
+from skbandit.accounting import n_macs, n_parameters
+from skbandit.estimators._progress import FitReporter
+from skbandit.estimators._validation import check_params
+from skbandit.inference import OUTPUTS, raw_output
+from skbandit.losses import OUT_ACTIVATIONS
+
+if TYPE_CHECKING:
+    from skbandit._fit import PruneSettings, Rows, Trained, TrainSettings
+    from skbandit.pruning import PruneResult
+
+#: Parameters that `prune` may be given.
+PRUNING_PARAMETERS = (
+    "policy",
+    "budget",
+    "pruning_ratio",
+    "tolerance",
+    "scope",
+    "n_rounds",
+    "ablation",
+    "compensate",
+    "fine_tune_iter",
+    "random_state",
+)
+#: Rows that a mini-batch has at most under ``batch_size="auto"``, as in scikit-learn's MLP.
+AUTO_BATCH = 200
+
+
+class BaseBanditPrunedMLP(CallbackSupportMixin, BaseEstimator):
+    """Base of the estimators: what follows is written once for classification and regression."""
+
+    _doc_link_module = "skbandit"
+
+    # ------------------------------------------------------------------ what the subclasses say
+
+    @abstractmethod
+    def _loss_name(self) -> str:
+        """Name of the loss, once the target is known."""
+
+    @abstractmethod
+    def _encode_target(self, y: np.ndarray) -> np.ndarray:
+        """Return the target as the loss wants it, f[n, n_targets]."""
+
+    @abstractmethod
+    def _learn_target(
+        self, y: np.ndarray, weight: np.ndarray, *, reset: bool, incremental: bool = False, classes: Any = None
+    ) -> None:
+        """Learn from the target what encoding needs (classes; mean and scale), anew or on top of an earlier fit."""
+
+    @abstractmethod
+    def _check_target(self, y: np.ndarray) -> None:
+        """Raise ValueError if the target does not fit what was learned."""
+
+    def _output_scale(self) -> tuple[np.ndarray | float, np.ndarray | float]:
+        """Return mean and scale of the target, which the last layer carries in ``coefs_``."""
+        return 0.0, 1.0
+
+    def _strata(self, y: np.ndarray) -> np.ndarray | None:
+        """Return what the held-out split keeps the shares of."""
+        return None
+
+    # ------------------------------------------------------------------ scikit-learn's interface
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+    def set_params(self, **params: Any) -> Self:
+        """Set parameters; ``policy__<field>`` reaches the fields of the policy, also of one given by name.
+
+        Parameters
+        ----------
+        **params : dict
+            Estimator parameters.
+
+        Returns
+        -------
+        self : object
+            The estimator itself.
+        """
+        fields = {key.removeprefix("policy__"): params.pop(key) for key in list(params) if key.startswith("policy__")}
+        super().set_params(**params)
+        if fields:
+            from skbandit.criteria import make
+
+            policy = make(self.policy) if isinstance(self.policy, str) else self.policy
+            # Policies are immutable: their set_params returns a new one.
+            self.policy = policy.set_params(**fields)
+        return self
+
+    @with_callbacks
+    def fit(
+        self, X: Any, y: Any, sample_weight: Any = None, *, X_val: Any = None, y_val: Any = None, sample_weight_val: Any = None
+    ) -> Self:
+        """Train the network, prune it, and keep the compact one.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Training rows. Sparse rows are made dense in the estimator's ``dtype``.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Target.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights; an integer weight equals a repeated row.
+        X_val, y_val, sample_weight_val : array-like, default=None
+            Held-out rows: for early stopping, for the choice between the repaired and the fine-tuned network, and for
+            ``pruning_ratio="auto"``. Without them, where one of these needs held-out rows (``early_stopping=True`` or
+            ``"auto"``), ``validation_fraction`` of the training rows is held out.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If a parameter or the data is invalid, or training diverges.
+        """
+        check_params(self)
+        criterion = self._criterion()
+        warm = self.warm_start and hasattr(self, "coefs_")
+        X, y, weight = self._check_rows(X, y, sample_weight, reset=not warm)
+        self._learn_target(y, weight, reset=not warm)
+        rng = check_random_state(self.random_state)
+        with self._computing():
+            start = self._network_params() if warm else self._new_network(X.shape[1], rng)
+            seeds = rng.randint(np.iinfo(np.int32).max, size=3)
+            rows, held_out = self._split(X, y, weight, X_val, y_val, sample_weight_val, int(seeds[0]))
+            settings = self._train_settings(start, rows.X.shape[0])
+            context = self._init_callback_context(max_subtasks=2)
+            reporter = FitReporter(self, context, X, y, self._network_attributes)
+            context.call_on_fit_task_begin(estimator=self, X=X, y=y)
+            trained, data = self._train(start, rows, held_out, settings, int(seeds[1]), reporter)
+            self._record_training(trained, rows.X.shape[0])
+            pruning = self._prune_settings(criterion)
+            if trained.status == "interrupted":
+                # The user wants to go on: what was learned is kept, and nothing is pruned.
+                pruning = dataclasses.replace(pruning, pruning_ratio=0.0)
+            result = self._prune(trained.params, rows, held_out, settings, pruning, int(seeds[2]), reporter, data)
+            self._record_pruning(result)
+            context.call_on_fit_task_end(
+                estimator=self, X=X, y=y, reconstruction_attributes=lambda: {"coefs_": self.coefs_}
+            )
+        return self
+
+    def prune(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        X_val: Any = None,
+        y_val: Any = None,
+        sample_weight_val: Any = None,
+        **params: Any,
+    ) -> Self:
+        """Prune the fitted network further, and return a new estimator; this one stays as it is.
+
+        Parameters
+        ----------
+        X, y, sample_weight, X_val, y_val, sample_weight_val
+            As in `fit`; nothing is trained on them but the fine-tuning.
+        **params : dict
+            Pruning parameters to change in the result: ``policy``, ``budget``, ``pruning_ratio``, ``tolerance``,
+            ``scope``, ``n_rounds``, ``ablation``, ``compensate``, ``fine_tune_iter``, ``random_state``.
+            ``pruning_ratio`` counts from the network that was trained: at a ratio that is reached, nothing is removed.
+
+        Returns
+        -------
+        estimator : object
+            A fitted copy with the smaller network.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_diabetes
+        >>> from skbandit import BanditPrunedMLPRegressor
+        >>> X, y = load_diabetes(return_X_y=True)
+        >>> dense = BanditPrunedMLPRegressor((32,), pruning_ratio=0, max_iter=500, tol=1e-2, random_state=0).fit(X, y)
+        >>> dense.prune(X, y, policy="magnitude", pruning_ratio=0.75).hidden_layer_sizes_
+        (8,)
+        """
+        pruned, _ = self._prune_again(X, y, sample_weight, X_val, y_val, sample_weight_val, params)
+        return pruned
+
+    def prune_path(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        X_val: Any = None,
+        y_val: Any = None,
+        sample_weight_val: Any = None,
+        **params: Any,
+    ) -> Bunch:
+        """Prune the fitted network in one nested run and keep every size on the way.
+
+        Parameters
+        ----------
+        X, y, sample_weight, X_val, y_val, sample_weight_val, **params
+            As in `prune`. The run has ``n_rounds`` rounds and ends at ``pruning_ratio``.
+
+        Returns
+        -------
+        path : Bunch
+            From the network as it is to the smallest: ``estimators`` (fitted, list), ``pruning_ratios`` (array: share
+            of the trained network's units that is gone), ``n_units`` (array), ``hidden_layer_sizes`` (list of tuples),
+            ``losses`` (array: held-out loss, or training loss where no rows are held out).
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_diabetes
+        >>> from skbandit import BanditPrunedMLPRegressor
+        >>> X, y = load_diabetes(return_X_y=True)
+        >>> dense = BanditPrunedMLPRegressor((32,), pruning_ratio=0, max_iter=500, tol=1e-2, random_state=0).fit(X, y)
+        >>> dense.prune_path(X, y, pruning_ratio=0.9, n_rounds=3).hidden_layer_sizes
+        [(32,), (15,), (7,), (4,)]
+        """
+        pruned, snapshots = self._prune_again(X, y, sample_weight, X_val, y_val, sample_weight_val, params)
+        history = pruned.pruning_history_
+        units = np.array([sum(e.hidden_layer_sizes_) for e in snapshots])
+        losses = [history[0]["loss_before"], *(record["loss_after"] for record in history)] if history else [np.nan]
+        return Bunch(
+            estimators=snapshots,
+            pruning_ratios=1 - units / sum(self._trained_sizes),
+            n_units=units,
+            hidden_layer_sizes=[e.hidden_layer_sizes_ for e in snapshots],
+            losses=np.array(losses),
+        )
+
+    # ------------------------------------------------------------------ prediction
+
+    def _raw_predict(self, X: Any) -> np.ndarray:
+        check_is_fitted(self)
+        X = validate_data(self, X, reset=False, dtype=(np.float64, np.float32), accept_sparse="csr")
+        return raw_output(X, self.coefs_, self.intercepts_, self._activation)
+
+    def _predict_output(self, X: Any) -> np.ndarray:
+        return OUTPUTS[self.out_activation_](self._raw_predict(X))
+
+    # ------------------------------------------------------------------ steps of a fit
+
+    def _criterion(self) -> Any:
+        from skbandit.criteria import resolve
+
+        return resolve(self.policy)
+
+    def _check_rows(
+        self, X: Any, y: Any, sample_weight: Any, *, reset: bool
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        X, y = validate_data(
+            self,
+            X,
+            y,
+            reset=reset,
+            dtype=(np.float64, np.float32),
+            accept_sparse="csr",
+            multi_output=True,
+            y_numeric=self._estimator_type_is_regressor(),
+        )
+        weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+        if sparse.issparse(X):
+            X = X.toarray()
+        if y.ndim == 2 and y.shape[1] == 1:
+            warnings.warn(
+                "A column-vector y was passed when a 1d array was expected. Please change the shape of y to "
+                "(n_samples,), for example using ravel().",
+                DataConversionWarning,
+                stacklevel=3,
+            )
+            y = y.ravel()
+        return X, y, weight
+
+    def _estimator_type_is_regressor(self) -> bool:
+        return self.__sklearn_tags__().estimator_type == "regressor"
+
+    @contextlib.contextmanager
+    def _computing(self) -> Iterator[None]:
+        from skbandit.runtime import jax_scope
+
+        with jax_scope(self.dtype, self.device):
+            yield
+
+    def _new_network(self, n_features: int, rng: np.random.RandomState) -> Any:
+        """Draw a new network and forget what an earlier fit left."""
+        from skbandit.network import init_params
+
+        sizes = self.hidden_layer_sizes
+        hidden = (int(sizes),) if isinstance(sizes, Integral) else tuple(int(s) for s in sizes)
+        self._trained_sizes = hidden
+        self._activation = self.activation
+        self._opt_leaves: list[np.ndarray] | None = None
+        self._n_steps = self.t_ = 0
+        self.out_activation_ = OUT_ACTIVATIONS[self._loss_name()]
+        self.loss_curve_: list[float] = []
+        self.kept_units_ = [np.arange(size) for size in hidden]
+        return init_params((n_features, *hidden, self.n_outputs_), self.activation, rng, self.dtype)
+
+    def _split(
+        self, X: Any, y: Any, weight: Any, X_val: Any, y_val: Any, sample_weight_val: Any, seed: int
+    ) -> tuple[Rows, Rows | None]:
+        """Cut off the held-out rows, where something needs them."""
+        from skbandit._fit import Rows
+        from skbandit.splitting import held_out_rows
+
+        if (X_val is None) != (y_val is None) or (X_val is None and sample_weight_val is not None):
+            raise ValueError("'X_val' and 'y_val' go together, and 'sample_weight_val' needs both.")
+        encoded = self._encode_target(y)
+        class_weighting = self._class_weighting(y, weight)
+        weight_fit = weight * class_weighting(y)
+        if X_val is not None:
+            X_val, y_val, weight_val = self._check_rows(X_val, y_val, sample_weight_val, reset=False)
+            self._check_target(y_val)
+            held = Rows(X_val, self._encode_target(y_val), weight_val * class_weighting(y_val))
+            return Rows(X, encoded, weight_fit), held
+        if not (self.early_stopping or self.pruning_ratio == "auto"):
+            return Rows(X, encoded, weight_fit), None
+        mask = held_out_rows(X, weight, self.validation_fraction, seed, self._strata(y))
+        if not mask.any() or not (weight[~mask] > 0).any():
+            if self.early_stopping:
+                raise ValueError(
+                    f"The validation set is too small: 'validation_fraction'={self.validation_fraction} of "
+                    f"{X.shape[0]} rows holds out {int(mask.sum())}. Increase it, or give X_val and y_val."
+                )
+            # So few rows that none can be spared: "auto" is then judged on the training rows.
+            return Rows(X, encoded, weight_fit), None
+        train, held = (Rows(X[m], encoded[m], weight_fit[m]) for m in (~mask, mask))
+        return train, held
+
+    def _class_weighting(self, y: np.ndarray, weight: np.ndarray) -> Callable[[np.ndarray], np.ndarray | float]:
+        """Return the function from targets to the weights that their classes have in the training data."""
+        return lambda y: 1.0
+
+    def _train_settings(self, params: Any, n_rows: int) -> TrainSettings:
+        from skbandit._fit import TrainSettings
+        from skbandit.network import MLP
+        from skbandit.training import Hyper
+
+        solver = self.solver
+        if solver == "sgd" and self.nesterovs_momentum and self.momentum > 0:
+            solver = "sgd_nesterov"
+        batch_size = AUTO_BATCH if self.batch_size == "auto" else int(self.batch_size)
+        if self.batch_size != "auto" and batch_size > n_rows:
+            warnings.warn(
+                f"'batch_size'={batch_size} is larger than the {n_rows} training rows; one batch holds them all.",
+                UserWarning,
+                stacklevel=3,
+            )
+        return TrainSettings(
+            network=MLP(_layer_sizes(params), self._activation, self._loss_name()),
+            solver=solver,
+            hyper=Hyper(
+                alpha=float(self.alpha),
+                beta_1=float(self.beta_1),
+                beta_2=float(self.beta_2),
+                epsilon=float(self.epsilon),
+                momentum=float(self.momentum),
+                tol=float(self.tol),
+                n_iter_no_change=float(self.n_iter_no_change),
+                adaptive=float(self.learning_rate == "adaptive"),
+                patience_on=1.0,
+            ),
+            learning_rate=self.learning_rate,
+            learning_rate_init=float(self.learning_rate_init),
+            power_t=float(self.power_t),
+            batch_size=batch_size,
+            max_iter=int(self.max_iter),
+            shuffle=bool(self.shuffle),
+            early_stopping=bool(self.early_stopping),
+            max_fun=int(self.max_fun),
+            dtype=self.dtype,
+        )
+
+    def _prune_settings(self, criterion: Any) -> PruneSettings:
+        from skbandit._fit import PruneSettings
+
+        ratio = self.pruning_ratio if self.pruning_ratio == "auto" else float(self.pruning_ratio)
+        if ratio != "auto":
+            # The ratio counts from the trained network; part of it may be gone already (warm start, prune again).
+            left = sum(len(kept) for kept in self.kept_units_)
+            ratio = 1 - int(np.ceil(sum(self._trained_sizes) * (1 - ratio) - 1e-9)) / left
+        return PruneSettings(
+            criterion=criterion,
+            pruning_ratio=ratio,
+            budget=float(self.budget),
+            tolerance=float(self.tolerance),
+            scope=self.scope,
+            n_rounds=int(self.n_rounds),
+            ablation=self.ablation,
+            compensate=bool(self.compensate),
+            fine_tune_iter=int(self.fine_tune_iter),
+        )
+
+    def _train(
+        self, start: Any, rows: Rows, held_out: Rows | None, settings: TrainSettings, seed: int, reporter: FitReporter
+    ) -> tuple[Trained, Any]:
+        """Train, or take the dense network from ``memory``."""
+        from skbandit import _fit
+        from skbandit.data import Data
+
+        reporter.begin("train", settings.max_iter)
+        if self.memory is None:
+            # On the device once, for training, damages and fine-tuning.
+            data = Data.pad(rows.X, rows.y, rows.weight, self.dtype)
+            trained = _fit.train(
+                start, self._opt_leaves, rows, held_out, settings, seed, self._n_steps, reporter=reporter, data=data
+            )
+        else:
+            if not isinstance(settings.solver, str) or callable(settings.learning_rate):
+                raise ValueError(
+                    "'memory' keeps the dense network under the values of the parameters, which needs 'solver' and "
+                    f"'learning_rate' given by name. Got solver={self.solver!r}, learning_rate={self.learning_rate!r}."
+                )
+            data = None
+            cached = check_memory(self.memory).cache(_fit.train, ignore=["reporter", "data"])
+            trained = cached(
+                start, self._opt_leaves, rows, held_out, settings, seed, self._n_steps, reporter=reporter, data=None
+            )
+        reporter.end("train")
+        self._check_trained(trained)
+        return trained, data
+
+    def _check_trained(self, trained: Trained, warn: bool = True) -> None:
+        """Raise if training diverged; warn if it did not end by itself."""
+        finite = all(np.isfinite(a).all() for layer in trained.params for a in layer)
+        if trained.status == "not finite" or not finite:
+            raise ValueError(
+                "Solver produced non-finite parameter weights. The input data may contain large values and need to be "
+                f"preprocessed, or 'learning_rate_init'={self.learning_rate_init} is too large."
+            )
+        if trained.status == "interrupted":
+            warnings.warn("Training interrupted by user.", UserWarning, stacklevel=4)
+        elif trained.status == "max_iter" and warn:
+            warnings.warn(
+                f"Stochastic Optimizer: Maximum iterations ({self.max_iter}) reached and the optimization hasn't "
+                "converged yet.",
+                ConvergenceWarning,
+                stacklevel=4,
+            )
+
+    def _prune(
+        self,
+        params: Any,
+        rows: Rows,
+        held_out: Rows | None,
+        training: TrainSettings,
+        settings: PruneSettings,
+        seed: int,
+        reporter: Any,
+        data: Any = None,
+    ) -> PruneResult:
+        from skbandit import _fit
+        from skbandit.pruning import INTERRUPTED
+
+        result = _fit.prune(params, rows, held_out, training, settings, seed, reporter=reporter, data=data)
+        if result.status == INTERRUPTED:
+            warnings.warn(
+                f"Pruning interrupted by user after {len(result.history)} rounds.", UserWarning, stacklevel=4
+            )
+        return result
+
+    def _partial_fit(self, X: Any, y: Any, sample_weight: Any, classes: Any = None) -> Self:
+        """One epoch; the optimizer's state goes on from call to call."""
+        check_params(self)
+        if self.early_stopping:
+            raise ValueError("partial_fit does not support early_stopping=True.")
+        if self.solver == "lbfgs":
+            raise ValueError("partial_fit needs a mini-batch solver. Got solver='lbfgs'.")
+        first = not hasattr(self, "coefs_")
+        X, y, weight = self._check_rows(X, y, sample_weight, reset=first)
+        self._learn_target(y, weight, reset=first, incremental=True, classes=classes)
+        rng = check_random_state(self.random_state)
+        with self._computing():
+            from skbandit import _fit
+            from skbandit.pruning import PruneResult
+
+            start = self._new_network(X.shape[1], rng) if first else self._network_params()
+            rows = _fit.Rows(X, self._encode_target(y), weight * self._class_weighting(y, weight)(y))
+            settings = dataclasses.replace(self._train_settings(start, X.shape[0]), max_iter=1)
+            # An int as random_state is the same in each call: the rows seen so far make the shuffles differ.
+            seed = (int(rng.randint(np.iinfo(np.int32).max)) + self.t_) % 2**31
+            reporter = FitReporter(self, None, X, y, self._network_attributes)
+            trained = _fit.train(start, self._opt_leaves, rows, None, settings, seed, self._n_steps, reporter=reporter)
+            self._check_trained(trained, warn=False)
+        self._record_training(trained, X.shape[0], incremental=True)
+        kept = tuple(np.arange(size) for size in _layer_sizes(start)[1:-1])
+        self._record_pruning(PruneResult(trained.params, kept, [], 0, "not pruned"))
+        return self
+
+    def _prune_again(
+        self, X: Any, y: Any, sample_weight: Any, X_val: Any, y_val: Any, sample_weight_val: Any, params: dict[str, Any]
+    ) -> tuple[Self, list[Self]]:
+        """Prune a copy; return it and the copies of every size on the way."""
+        check_is_fitted(self)
+        unknown = [name for name in params if name.partition("__")[0] not in PRUNING_PARAMETERS]
+        if unknown:
+            raise ValueError(f"prune() accepts the parameters {list(PRUNING_PARAMETERS)}. Got {unknown}.")
+        new = copy.copy(self).set_params(**params)
+        check_params(new)
+        criterion = new._criterion()
+        X, y, weight = new._check_rows(X, y, sample_weight, reset=False)
+        new._learn_target(y, weight, reset=False)
+        seeds = check_random_state(new.random_state).randint(np.iinfo(np.int32).max, size=3)
+        with new._computing():
+            rows, held_out = new._split(X, y, weight, X_val, y_val, sample_weight_val, int(seeds[0]))
+            params_now = new._network_params()
+            training = new._train_settings(params_now, rows.X.shape[0])
+            path = _Path(new)
+            result = new._prune(
+                params_now, rows, held_out, training, new._prune_settings(criterion), int(seeds[2]), path
+            )
+        new._record_pruning(result)
+        return new, [copy.copy(self), *path.snapshots]
+
+    # ------------------------------------------------------------------ fitted state
+
+    def _network_params(self) -> Any:
+        """Return the layers in the units that training works in: those of the encoded target."""
+        mean, scale = self._output_scale()
+        layers = list(zip(self.coefs_, self.intercepts_, strict=True))
+        W, b = layers[-1]
+        layers[-1] = (W / scale, (b - mean) / scale)
+        return tuple((np.asarray(W, self.dtype), np.asarray(b, self.dtype)) for W, b in layers)
+
+    def _network_attributes(self, params: Any) -> dict[str, Any]:
+        """Return the fitted attributes that a network determines; the target's scale goes into its last layer."""
+        coefs, intercepts = [W for W, _ in params], [b for _, b in params]
+        if self._estimator_type_is_regressor():
+            mean, scale = self._output_scale()
+            coefs[-1] = (coefs[-1] * scale).astype(self.dtype)
+            # float64, always: a mean far from zero in float32 would cost the digits that the scale is about.
+            intercepts[-1] = intercepts[-1].astype(np.float64) * scale + mean
+        return {
+            "coefs_": coefs,
+            "intercepts_": intercepts,
+            "hidden_layer_sizes_": _layer_sizes(params)[1:-1],
+            "n_layers_": len(coefs) + 1,
+        }
+
+    def _record_training(self, trained: Trained, n_rows: int, incremental: bool = False) -> None:
+        goes_on = incremental or self.warm_start
+        self.loss_curve_ = [*self.loss_curve_, *trained.loss_curve]
+        self.loss_ = trained.loss_curve[-1] if trained.loss_curve else np.inf
+        self.best_loss_ = None if self.early_stopping else trained.best_loss
+        self.validation_scores_ = trained.validation_scores
+        self.best_validation_score_ = trained.best_score
+        self.n_iter_ = len(trained.loss_curve)
+        self.t_ += self.n_iter_ * n_rows
+        self._n_steps = trained.n_steps
+        # Only where a later call may go on from it: it is twice the size of the network.
+        self._opt_leaves = trained.opt_leaves if goes_on else None
+        self.training_status_ = trained.status
+
+    def _record_pruning(self, result: PruneResult) -> None:
+        for name, value in self._network_attributes(result.params).items():
+            setattr(self, name, value)
+        if result.history:
+            self._opt_leaves = None  # of the shapes before
+        self.kept_units_ = [kept[now] for kept, now in zip(self.kept_units_, result.kept, strict=True)]
+        self.pruning_history_ = [record._asdict() for record in result.history]
+        self.pruning_status_ = result.status
+        self.n_pulls_ = result.n_pulls
+        n_features, n_outputs = self.coefs_[0].shape[0], self.n_outputs_
+        shapes = [(n_features, *sizes, n_outputs) for sizes in (self._trained_sizes, self.hidden_layer_sizes_)]
+        self.n_parameters_ = (n_parameters(shapes[0]), n_parameters(shapes[1]))
+        self.n_macs_ = (n_macs(shapes[0]), n_macs(shapes[1]))
+
+
+class _Path(FitReporter):
+    """Keeps a fitted copy of every size of a pruning run."""
+
+    def __init__(self, estimator: BaseBanditPrunedMLP) -> None:
+        super().__init__(estimator, None, None, None, estimator._network_attributes)
+        self.every_epoch = False
+        self.snapshots: list[Any] = []
+
+    def round(self, record: Any, result: Any) -> bool:
+        """Copy the estimator with the network as it is after the round."""
+        super().round(record, result)
+        snapshot = copy.copy(self.estimator)
+        snapshot._record_pruning(result())
+        self.snapshots.append(snapshot)
+        return False
+
+
+def _layer_sizes(params: Any) -> tuple[int, ...]:
+    return (params[0][0].shape[0], *(W.shape[1] for W, _ in params))

@@ -1,0 +1,242 @@
+"""Classification."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Self
+
+import numpy as np
+from sklearn.base import ClassifierMixin
+from sklearn.utils.class_weight import compute_class_weight, compute_sample_weight
+from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
+
+from skbandit.estimators._base import BaseBanditPrunedMLP
+
+
+class BanditPrunedMLPClassifier(ClassifierMixin, BaseBanditPrunedMLP):
+    __doc__ = "DOC"
+
+    def __init__(
+        self,
+        hidden_layer_sizes=(100,),
+        activation="relu",
+        *,
+        solver="adam",
+        alpha=0.0001,
+        batch_size="auto",
+        learning_rate="constant",
+        learning_rate_init=0.001,
+        power_t=0.5,
+        max_iter=200,
+        shuffle=True,
+        random_state=None,
+        tol=1e-4,
+        verbose=False,
+        warm_start=False,
+        momentum=0.9,
+        nesterovs_momentum=True,
+        early_stopping=False,
+        validation_fraction=0.1,
+        beta_1=0.9,
+        beta_2=0.999,
+        epsilon=1e-8,
+        n_iter_no_change=10,
+        max_fun=15000,
+        class_weight=None,
+        policy="ucb1",
+        budget=8.0,
+        pruning_ratio=0.5,
+        tolerance=0.01,
+        scope="global",
+        n_rounds=4,
+        ablation="mean",
+        compensate=True,
+        fine_tune_iter=10,
+        memory=None,
+        dtype="float32",
+        device=None,
+    ):
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.solver = solver
+        self.alpha = alpha
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.learning_rate_init = learning_rate_init
+        self.power_t = power_t
+        self.max_iter = max_iter
+        self.shuffle = shuffle
+        self.random_state = random_state
+        self.tol = tol
+        self.verbose = verbose
+        self.warm_start = warm_start
+        self.momentum = momentum
+        self.nesterovs_momentum = nesterovs_momentum
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.epsilon = epsilon
+        self.n_iter_no_change = n_iter_no_change
+        self.max_fun = max_fun
+        self.class_weight = class_weight
+        self.policy = policy
+        self.budget = budget
+        self.pruning_ratio = pruning_ratio
+        self.tolerance = tolerance
+        self.scope = scope
+        self.n_rounds = n_rounds
+        self.ablation = ablation
+        self.compensate = compensate
+        self.fine_tune_iter = fine_tune_iter
+        self.memory = memory
+        self.dtype = dtype
+        self.device = device
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Predict the class, or the set of labels.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,) or (n_samples, n_labels)
+            Classes; for a multi-label target, an indicator matrix.
+        """
+        z = self._raw_predict(X)
+        if self._multilabel:
+            return (z > 0).astype(int)
+        return self.classes_[(z[:, 0] > 0).astype(int) if z.shape[1] == 1 else z.argmax(axis=1)]
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Predict class probabilities.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        p : ndarray of shape (n_samples, n_classes)
+            In the order of ``classes_``; for a multi-label target, the probability of each label.
+        """
+        p = self._predict_output(X)
+        return np.column_stack([1 - p, p]) if p.shape[1] == 1 and not self._multilabel else p
+
+    def predict_log_proba(self, X: Any) -> np.ndarray:
+        """Predict the logarithms of class probabilities.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        log_p : ndarray of shape (n_samples, n_classes)
+            In the order of ``classes_``; computed from the logits, so that it is finite where the probability is not
+            representable.
+        """
+        z = self._raw_predict(X)
+        if z.shape[1] == 1 and not self._multilabel:
+            return np.column_stack([-np.logaddexp(0, z), -np.logaddexp(0, -z)])
+        if self._multilabel:
+            return -np.logaddexp(0, -z)
+        return z - np.logaddexp.reduce(z, axis=1, keepdims=True)
+
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> Self:
+        """Train for one epoch on these rows; nothing is pruned (see `prune`).
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows.
+        y : array-like of shape (n_samples,) or (n_samples, n_labels)
+            Target.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights.
+        classes : array-like of shape (n_classes,), default=None
+            All classes that will come; required in the first call, unless y is a multi-label indicator.
+
+        Returns
+        -------
+        self : object
+            The estimator.
+        """
+        return self._partial_fit(X, y, sample_weight, classes)
+
+    # ------------------------------------------------------------------ what the base asks for
+
+    def _loss_name(self) -> str:
+        return "binary_log_loss" if self._multilabel or len(self.classes_) == 2 else "log_loss"
+
+    def _learn_target(
+        self, y: np.ndarray, weight: np.ndarray, *, reset: bool, incremental: bool = False, classes: Any = None
+    ) -> None:
+        check_classification_targets(y)
+        multilabel = type_of_target(y) == "multilabel-indicator"
+        if incremental and self.class_weight == "balanced":
+            raise ValueError(
+                "class_weight='balanced' needs all the data at once and is not supported by partial_fit. Give the "
+                "weights as a dict, or as sample_weight."
+            )
+        if reset:
+            seen = np.arange(y.shape[1]) if multilabel else unique_labels(y)
+            if incremental and not multilabel:
+                if classes is None:
+                    raise ValueError("classes must be passed on the first call to partial_fit.")
+                seen = unique_labels(classes)
+            if len(seen) < 2 and not multilabel:
+                raise ValueError(
+                    f"{type(self).__name__} needs at least 2 classes in y, but the data has only one class: {seen[0]!r}."
+                )
+            self.classes_, self._multilabel = seen, multilabel
+            self.n_outputs_ = 1 if len(seen) == 2 and not multilabel else len(seen)
+        elif classes is not None and not np.array_equal(self.classes_, unique_labels(classes)):
+            raise ValueError(f"classes={classes!r} is not the same as on the last call, {self.classes_!r}.")
+        self._check_target(y)
+
+    def _check_target(self, y: np.ndarray) -> None:
+        multilabel = type_of_target(y) == "multilabel-indicator"
+        if multilabel != self._multilabel:
+            words = {True: "a multi-label indicator", False: "one class per row"}
+            raise ValueError(f"y is {words[multilabel]}, but the earlier fit had {words[self._multilabel]}.")
+        classes = np.arange(y.shape[1]) if multilabel else unique_labels(y)
+        unknown = np.setdiff1d(classes, self.classes_)
+        if unknown.size:
+            raise ValueError(f"y has classes that the earlier fit did not see: {unknown}. They were {self.classes_}.")
+
+    def _encode_target(self, y: np.ndarray) -> np.ndarray:
+        if self._multilabel:
+            return np.asarray(y, np.float64)
+        return np.searchsorted(self.classes_, y).astype(np.float64)[:, None]
+
+    def _strata(self, y: np.ndarray) -> np.ndarray | None:
+        return None if self._multilabel else np.searchsorted(self.classes_, y)
+
+    def _class_weighting(self, y: np.ndarray, weight: np.ndarray) -> Callable[[np.ndarray], np.ndarray | float]:
+        if self.class_weight is None:
+            return lambda y: 1.0
+        if self._multilabel:
+            return lambda y: compute_sample_weight(self.class_weight, y)
+        if isinstance(self.class_weight, dict):
+            unknown = set(self.class_weight) - set(self.classes_.tolist())
+            if unknown:
+                raise ValueError(f"class_weight has classes that y has not: {sorted(unknown, key=str)}.")
+            by_class = np.array([float(self.class_weight.get(c, 1.0)) for c in self.classes_.tolist()])
+        else:
+            by_class = np.ones(len(self.classes_))
+            present = unique_labels(y[weight > 0])
+            by_class[np.searchsorted(self.classes_, present)] = compute_class_weight(
+                self.class_weight, classes=present, y=y, sample_weight=weight
+            )
+        return lambda y: by_class[np.searchsorted(self.classes_, y)]

@@ -1,0 +1,167 @@
+"""Regression."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+from sklearn.base import RegressorMixin
+
+from skbandit.estimators._base import BaseBanditPrunedMLP
+
+
+class BanditPrunedMLPRegressor(RegressorMixin, BaseBanditPrunedMLP):
+    __doc__ = "DOC"
+
+    def __init__(
+        self,
+        hidden_layer_sizes=(100,),
+        activation="relu",
+        *,
+        loss="squared_error",
+        solver="adam",
+        alpha=0.0001,
+        batch_size="auto",
+        learning_rate="constant",
+        learning_rate_init=0.001,
+        power_t=0.5,
+        max_iter=200,
+        shuffle=True,
+        random_state=None,
+        tol=1e-4,
+        verbose=False,
+        warm_start=False,
+        momentum=0.9,
+        nesterovs_momentum=True,
+        early_stopping=False,
+        validation_fraction=0.1,
+        beta_1=0.9,
+        beta_2=0.999,
+        epsilon=1e-8,
+        n_iter_no_change=10,
+        max_fun=15000,
+        policy="ucb1",
+        budget=8.0,
+        pruning_ratio=0.5,
+        tolerance=0.01,
+        scope="global",
+        n_rounds=4,
+        ablation="mean",
+        compensate=True,
+        fine_tune_iter=10,
+        memory=None,
+        dtype="float32",
+        device=None,
+    ):
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.loss = loss
+        self.solver = solver
+        self.alpha = alpha
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.learning_rate_init = learning_rate_init
+        self.power_t = power_t
+        self.max_iter = max_iter
+        self.shuffle = shuffle
+        self.random_state = random_state
+        self.tol = tol
+        self.verbose = verbose
+        self.warm_start = warm_start
+        self.momentum = momentum
+        self.nesterovs_momentum = nesterovs_momentum
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.epsilon = epsilon
+        self.n_iter_no_change = n_iter_no_change
+        self.max_fun = max_fun
+        self.policy = policy
+        self.budget = budget
+        self.pruning_ratio = pruning_ratio
+        self.tolerance = tolerance
+        self.scope = scope
+        self.n_rounds = n_rounds
+        self.ablation = ablation
+        self.compensate = compensate
+        self.fine_tune_iter = fine_tune_iter
+        self.memory = memory
+        self.dtype = dtype
+        self.device = device
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Predict the target.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows; computed in their dtype.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            Predicted values.
+        """
+        prediction = self._predict_output(X)
+        return prediction.ravel() if prediction.shape[1] == 1 else prediction
+
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Train for one epoch on these rows; nothing is pruned (see `prune`).
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Target. Its mean and scale are learned on the first call.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights.
+
+        Returns
+        -------
+        self : object
+            The estimator.
+        """
+        return self._partial_fit(X, y, sample_weight)
+
+    # ------------------------------------------------------------------ what the base asks for
+
+    def _loss_name(self) -> str:
+        return self.loss
+
+    def _learn_target(
+        self, y: np.ndarray, weight: np.ndarray, *, reset: bool, incremental: bool = False, classes: Any = None
+    ) -> None:
+        if reset:
+            self.n_outputs_ = 1 if y.ndim == 1 else y.shape[1]
+        self._check_target(y)
+        if self.loss == "poisson":
+            self._y_mean, self._y_scale = np.zeros(self.n_outputs_), np.ones(self.n_outputs_)
+            return
+        if incremental and not reset:
+            return  # the scale of the first call stays
+        columns = y.reshape(-1, self.n_outputs_).astype(np.float64)
+        self._y_mean = np.average(columns, axis=0, weights=weight)
+        spread = np.sqrt(np.average(np.square(columns - self._y_mean), axis=0, weights=weight))
+        # A constant target leaves rounding as its spread: it stays at its mean, with scale 1.
+        constant = spread <= 10 * np.finfo(np.float64).eps * np.abs(self._y_mean)
+        self._y_scale = np.where(constant, 1.0, spread)
+
+    def _check_target(self, y: np.ndarray) -> None:
+        n_outputs = 1 if y.ndim == 1 else y.shape[1]
+        if n_outputs != self.n_outputs_:
+            raise ValueError(f"y has {n_outputs} outputs, but the network was fitted to {self.n_outputs_}.")
+        if self.loss == "poisson" and (y < 0).any():
+            raise ValueError("Some values of y are negative, which loss='poisson' does not allow.")
+
+    def _encode_target(self, y: np.ndarray) -> np.ndarray:
+        return (y.reshape(-1, self.n_outputs_) - self._y_mean) / self._y_scale
+
+    def _output_scale(self) -> tuple[np.ndarray, np.ndarray]:
+        return self._y_mean, self._y_scale

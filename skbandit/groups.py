@@ -1,0 +1,98 @@
+"""Unit groups: which parameter slices leave the network together.
+
+A *group* is one layer's units. Unit ``j`` of a group owns index ``j`` along one axis of several parameters (for a
+dense layer: a column of its weights, an entry of its bias, a row of the next layer's weights). Removing the unit
+deletes all of them. Units are counted over all groups in order, so that a flat index names an arm.
+
+Parameters are any nesting of tuples, lists and dicts; a path is the tuple of keys that leads to an array.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+Params = Any
+
+
+@dataclasses.dataclass(frozen=True)
+class Slice:
+    """Axis ``axis`` of the parameter at ``path``."""
+
+    path: tuple[Any, ...]
+    axis: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Group:
+    """``size`` units and the slices that leave with each of them."""
+
+    size: int
+    slices: tuple[Slice, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Groups:
+    """All groups of a network, in order."""
+
+    groups: tuple[Group, ...]
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Units per group."""
+        return tuple(group.size for group in self.groups)
+
+    @property
+    def n_units(self) -> int:
+        """Units of all groups: the number of arms."""
+        return sum(self.sizes)
+
+    @property
+    def offsets(self) -> tuple[int, ...]:
+        """Flat index of each group's first unit."""
+        return tuple(int(i) for i in np.cumsum((0, *self.sizes))[:-1])
+
+    def split(self, flat: Any) -> tuple[Any, ...]:
+        """Cut a flat array over all units into one array per group."""
+        return tuple(flat[start : start + size] for start, size in zip(self.offsets, self.sizes, strict=True))
+
+    def layer_of(self) -> np.ndarray:
+        """Return the group index of every unit, i[n_units]."""
+        return np.repeat(np.arange(len(self.groups)), self.sizes)
+
+    def compact(self, params: Params, kept: Sequence[np.ndarray]) -> Params:
+        """Keep only the units ``kept[g]`` of each group: NumPy arrays, physically smaller."""
+        return self._edit(params, lambda a, axis, g: np.take(a, kept[g], axis=axis))
+
+    def zero(self, params: Params, removed: Sequence[np.ndarray]) -> Params:
+        """Set the slices of the units ``removed[g]`` to zero, at unchanged shapes."""
+
+        def clear(array: np.ndarray, axis: int, g: int) -> np.ndarray:
+            array = array.copy()
+            np.moveaxis(array, axis, 0)[removed[g]] = 0
+            return array
+
+        return self._edit(params, clear)
+
+    def _edit(self, params: Params, edit: Any) -> Params:
+        for g, group in enumerate(self.groups):
+            for s in group.slices:
+                params = _replace(params, s.path, lambda a, s=s, g=g: edit(np.asarray(a), s.axis, g))
+        return params
+
+
+def _replace(tree: Params, path: tuple[Any, ...], edit: Any) -> Params:
+    """Return ``tree`` with the leaf at ``path`` edited; nothing is changed in place."""
+    if not path:
+        return edit(tree)
+    head, rest = path[0], path[1:]
+    if isinstance(tree, dict):
+        return {**tree, head: _replace(tree[head], rest, edit)}
+    items = list(tree)
+    items[head] = _replace(items[head], rest, edit)
+    if hasattr(tree, "_fields"):
+        return type(tree)(*items)
+    return type(tree)(items)

@@ -1,0 +1,216 @@
+r"""The multilayer perceptron: gated forward pass, loss, and the evaluator of arms.
+
+Shapes: ``params`` is a tuple of layers ``(W, b)``, ``W`` of shape (fan in, fan out). Hidden layer :math:`l` has
+pre-activation :math:`Z_l = A_{l-1} W_l + b_l`, activation :math:`H_l = \phi(Z_l)` and emits
+:math:`A_l = g \odot H_l + (1 - g) \odot e`, where the *gate* :math:`g_j` is 1 for a unit that is on and 0 for one that
+is masked, and the *emission* :math:`e_j` is what a masked unit gives out: 0, or its mean activation.
+``gates`` and ``emissions`` are tuples with one vector per hidden layer.
+
+**Evaluating an arm.** Masking unit :math:`j` of layer :math:`l` changes only column :math:`j` of :math:`A_l`, by
+:math:`\delta_j = e_j - h_j`, so that :math:`Z_{l+1}` changes by the rank-one term :math:`\delta_j W_{l+1}[j, :]`. All
+arms share the forward pass up to there, and only the layers above :math:`l + 1` are evaluated per arm. In the last
+hidden layer that is no layer at all, and for squared error the loss itself has a closed form.
+
+Arms go through in tiles whose intermediates stay in the processor's cache: at 256 rows and 256 units, tiles of 8 take
+a tenth of the time of one pass over all arms.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from itertools import pairwise
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from skbandit.activations import ACTIVATIONS
+from skbandit.groups import Group, Groups, Slice
+from skbandit.losses import LOSSES
+
+Params = tuple[tuple[jax.Array, jax.Array], ...]
+Vectors = tuple[jax.Array, ...]
+
+#: Floats of one tile's intermediate: 2 MB in float32, about a core's second-level cache; accelerators fill up instead.
+_TILE_FLOATS = {"cpu": 2**19}
+_TILE_FLOATS_ACCELERATOR = 2**26
+
+
+@dataclasses.dataclass(frozen=True)
+class MLP:
+    """A dense network: what is static about it. Hashable, so that it can be part of a compiled program's key."""
+
+    layer_sizes: tuple[int, ...]
+    """Input features, hidden widths, outputs."""
+    activation: str
+    loss: str
+
+    @property
+    def groups(self) -> Groups:
+        """One group per hidden layer: a column of W, an entry of b, a row of the next W."""
+        return _dense_groups(self.layer_sizes)
+
+    def apply(self, params: Params, X: jax.Array, gates: Vectors, emissions: Vectors | None = None) -> jax.Array:
+        """Return the output layer's pre-activation f[n, n_outputs] of the gated network."""
+        return self._forward(params, X, gates, emissions)[0]
+
+    def batch_loss(
+        self, params: Params, gates: Vectors, emissions: Vectors, X: jax.Array, y: jax.Array, weight: jax.Array
+    ) -> jax.Array:
+        """Return the weighted mean loss of a batch under the gated network."""
+        rows = LOSSES[self.loss](jnp, self.apply(params, X, gates, emissions), y)
+        return jnp.sum(weight * rows) / _positive(jnp.sum(weight))
+
+    def damages(
+        self,
+        params: Params,
+        gates: Vectors,
+        emissions: Vectors,
+        X: jax.Array,
+        y: jax.Array,
+        weight: jax.Array,
+        arms: jax.Array,
+    ) -> jax.Array:
+        """Return the paired damage of masking each of the chosen units alone.
+
+        Parameters
+        ----------
+        arms : bool[n_units]
+            The units to evaluate; they must be on. Cost is in proportion to their number.
+
+        Returns
+        -------
+        damage : f[n_units]
+            Loss of the batch with the unit masked minus loss without, 0 where not chosen.
+        """
+        z_out, hidden, pre = self._forward(params, X, gates, emissions)
+        weight = weight / _positive(jnp.sum(weight))
+        base = LOSSES[self.loss](jnp, z_out, y)
+        n_hidden = len(self.layer_sizes) - 2
+
+        def suffix(layer: int, z: jax.Array) -> jax.Array:
+            """Row losses from the pre-activation f[..., n, n_layer] of ``layer``."""
+            for i in range(layer, n_hidden):
+                z = self._emit(z, gates[i], emissions[i]) @ params[i + 1][0] + params[i + 1][1]
+            return LOSSES[self.loss](jnp, z, y)
+
+        damages = []
+        for layer, chosen in enumerate(self.groups.split(arms)):
+            W_next = params[layer + 1][0]
+            delta = emissions[layer] - hidden[layer]  # f[rows, n_l]; for a unit that is on, its change when masked
+            if layer == n_hidden - 1 and self.loss == "squared_error":
+                # ½ mean_o ((r_o + δ w_o)² - r_o²) = mean_o (r_o w_o) δ + ½ mean_o (w_o²) δ², r = z - y
+                slope = ((z_out - y) @ W_next.T) / y.shape[1]
+                curvature = jnp.mean(jnp.square(W_next), axis=1)
+                damage = jnp.where(chosen, weight @ (delta * (slope + 0.5 * curvature * delta)), 0)
+            else:
+                z_next = z_out if layer == n_hidden - 1 else pre[layer + 1]
+
+                def evaluate(tile, delta=delta, W_next=W_next, z_next=z_next, layer=layer):
+                    z = z_next + delta.T[tile][:, :, None] * W_next[tile][:, None, :]
+                    return (suffix(layer + 1, z) - base) @ weight
+
+                widest = max(self.layer_sizes[layer + 2 :])
+                damage = _map_chosen(evaluate, chosen, _tile_size(X.shape[0] * widest, chosen.shape[0]))
+            damages.append(damage)
+        return jnp.concatenate(damages)
+
+    def _emit(self, z: jax.Array, gate: jax.Array, emission: jax.Array | None) -> jax.Array:
+        h = ACTIVATIONS[self.activation](jnp, z) * gate
+        return h if emission is None else h + (1 - gate) * emission
+
+    def _forward(
+        self, params: Params, X: jax.Array, gates: Vectors, emissions: Vectors | None
+    ) -> tuple[jax.Array, list[jax.Array], list[jax.Array]]:
+        """Output pre-activation, emitted activations and pre-activations of the hidden layers."""
+        hidden, pre = [], []
+        a = X
+        for i, (W, b) in enumerate(params[:-1]):
+            pre.append(a @ W + b)
+            a = self._emit(pre[-1], gates[i], None if emissions is None else emissions[i])
+            hidden.append(a)
+        W, b = params[-1]
+        return a @ W + b, hidden, pre
+
+
+@functools.cache
+def _dense_groups(layer_sizes: tuple[int, ...]) -> Groups:
+    return Groups(
+        tuple(
+            Group(size, (Slice((layer, 0), 1), Slice((layer, 1), 0), Slice((layer + 1, 0), 0)))
+            for layer, size in enumerate(layer_sizes[1:-1])
+        )
+    )
+
+
+def damages_by_masking(
+    network: MLP,
+    params: Params,
+    gates: Vectors,
+    emissions: Vectors,
+    X: jax.Array,
+    y: jax.Array,
+    weight: jax.Array,
+    arms: jax.Array,
+) -> jax.Array:
+    """The definition of damage, one gated forward pass per unit: the reference, and the way of other networks.
+
+    Works for every network with ``groups`` and ``batch_loss``.
+    """
+    groups = network.groups
+    base = network.batch_loss(params, gates, emissions, X, y, weight)
+    flat = jnp.concatenate(gates)
+
+    def one(unit: jax.Array) -> jax.Array:
+        masked = groups.split(flat.at[unit].set(0))
+        return network.batch_loss(params, masked, emissions, X, y, weight) - base
+
+    return jnp.where(arms, jax.vmap(one)(jnp.arange(groups.n_units)), 0)
+
+
+def _positive(total: jax.Array) -> jax.Array:
+    """A divisor that is never 0: a batch of weight 0 has loss 0."""
+    return jnp.where(total > 0, total, 1)
+
+
+def _tile_size(floats_per_arm: int, n_arms: int) -> int:
+    device = jax.config.jax_default_device
+    platform = getattr(device, "platform", None) or jax.default_backend()
+    fits = _TILE_FLOATS.get(platform, _TILE_FLOATS_ACCELERATOR) // floats_per_arm
+    return int(min(max(fits, 1), n_arms))
+
+
+def _map_chosen(evaluate, chosen: jax.Array, tile: int) -> jax.Array:
+    """Call ``evaluate(units i32[tile]) → f[tile]`` on the chosen units only, tile by tile; 0 elsewhere."""
+    n = chosen.shape[0]
+    # Chosen units to the front: unit i goes to place (number of chosen ones before it).
+    place = jnp.where(chosen, jnp.cumsum(chosen) - 1, n)
+    units = jnp.full(n + tile, n, jnp.int32).at[place].set(jnp.arange(n, dtype=jnp.int32), mode="drop")
+    n_tiles = (jnp.sum(chosen) + tile - 1) // tile
+
+    def body(i, out):
+        window = lax.dynamic_slice(units, (i * tile,), (tile,))
+        # Empty places of the last tile hold n: the gather clips, the scatter drops.
+        values = evaluate(jnp.minimum(window, n - 1))
+        return out.at[window].set(values, mode="drop")
+
+    dtype = jax.eval_shape(evaluate, units[:tile]).dtype
+    return lax.fori_loop(0, n_tiles, body, jnp.zeros(n, dtype))
+
+
+def init_params(
+    layer_sizes: tuple[int, ...], activation: str, rng: np.random.RandomState, dtype: str
+) -> tuple[tuple[np.ndarray, np.ndarray], ...]:
+    """Draw weights and biases uniformly within Glorot and Bengio's (2010) bound, as scikit-learn's MLP does.
+
+    On the host: with one ``random_state`` both start from the same network, and nothing is compiled.
+    """
+    factor = 2.0 if activation == "logistic" else 6.0
+    params = []
+    for fan_in, fan_out in pairwise(layer_sizes):
+        bound = np.sqrt(factor / (fan_in + fan_out))
+        W = rng.uniform(-bound, bound, (fan_in, fan_out)).astype(dtype)
+        params.append((W, rng.uniform(-bound, bound, fan_out).astype(dtype)))
+    return tuple(params)

@@ -1,0 +1,60 @@
+"""Multi-armed bandit policies: which arms to pull next, and how safe each of them looks.
+
+They are pure bandits that know no network: :mod:`skbandit.policies.base` states what every policy is.
+"""
+
+from __future__ import annotations
+
+import difflib
+
+from skbandit.policies.base import Counts, MeanRewardPolicy, Policy
+from skbandit.policies.epsilon_greedy import EpsilonGreedy
+from skbandit.policies.exp3 import EXP3, EXP3State
+from skbandit.policies.hedge import Hedge
+from skbandit.policies.softmax import Softmax
+from skbandit.policies.thompson import GaussianThompson, Thompson
+from skbandit.policies.ucb import UCB1
+from skbandit.policies.uniform import Uniform
+
+__all__ = [
+    "EXP3",
+    "POLICIES",
+    "UCB1",
+    "Counts",
+    "EXP3State",
+    "EpsilonGreedy",
+    "GaussianThompson",
+    "Hedge",
+    "MeanRewardPolicy",
+    "Policy",
+    "Softmax",
+    "Thompson",
+    "Uniform",
+    "get",
+]
+
+#: Every policy by the name that ``policy=`` takes.
+POLICIES: dict[str, type[Policy]] = {
+    cls.name: cls for cls in (EpsilonGreedy, Softmax, UCB1, Thompson, GaussianThompson, Hedge, EXP3, Uniform)
+}
+
+
+def get(name: str) -> Policy:
+    """Return the policy of this name, with its default parameters.
+
+    Raises
+    ------
+    ValueError
+        If there is no policy of this name.
+
+    Examples
+    --------
+    >>> from skbandit import policies
+    >>> policies.get("ucb1")
+    UCB1(exploration=1.0)
+    """
+    if isinstance(name, str) and name in POLICIES:
+        return POLICIES[name]()
+    nearest = difflib.get_close_matches(str(name), POLICIES, n=1)
+    hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
+    raise ValueError(f"policy must be one of {', '.join(map(repr, POLICIES))}; got {name!r}.{hint}")

@@ -1,0 +1,127 @@
+"""Thompson sampling: pull an arm as often as it is believed to be the best."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import jax
+import jax.numpy as jnp
+
+from skbandit._pytree import pytree_dataclass
+from skbandit.policies.base import Counts, MeanRewardPolicy, top_k
+
+
+@pytree_dataclass
+class Thompson(MeanRewardPolicy):
+    r"""Thompson sampling with a fractional Beta posterior, for rewards in [0, 1].
+
+    .. math:: \theta_i \sim \mathrm{Beta}(\alpha + S_i, \; \beta + F_i), \qquad S_i = \sum r, \quad F_i = \sum (1 - r)
+
+    over the pulls of the arm. A reward between 0 and 1 counts as that share of a success: the toss of a coin that would
+    make it 0 or 1 [1]_ only adds variance. The slots of a step take the ``k`` active arms of highest :math:`\theta_i`
+    in one sample of the posterior (multiple-play Thompson sampling [2]_; ``k = 1`` is Thompson's rule).
+
+    Parameters
+    ----------
+    alpha, beta : float, default=1.0
+        The prior, positive; 1 and 1 is the uniform distribution.
+
+    Notes
+    -----
+    The probability that an arm is chosen has no closed form. The rule does not need it: what travels with the pull is
+    1, the probability given the sample.
+
+    References
+    ----------
+    .. [1] S. Agrawal, N. Goyal (2012). Analysis of Thompson sampling for the multi-armed bandit problem. COLT.
+    .. [2] J. Komiyama, J. Honda, H. Nakagawa (2015). Optimal regret analysis of Thompson sampling in stochastic
+       multi-armed bandit problem with multiple plays. ICML. arXiv:1506.00779.
+
+    Examples
+    --------
+    >>> import jax, jax.numpy as jnp, numpy as np
+    >>> from skbandit.policies import Thompson
+    >>> policy = Thompson()
+    >>> state = policy.update(policy.init(3), jnp.array([0, 0, 1]), jnp.array([0.5, 0.75, 0.25]), jnp.ones(3))
+    >>> print(*policy.posterior(state))
+    [2.25 1.25 1.  ] [1.75 1.75 1.  ]
+    >>> print(np.asarray(policy.value(state)).round(3))
+    [0.562 0.417  -inf]
+    """
+
+    name: ClassVar[str] = "thompson"
+
+    alpha: float = 1.0
+    beta: float = 1.0
+
+    def posterior(self, state: Counts) -> tuple[jax.Array, jax.Array]:
+        """Return the two shape parameters ``f[n]`` of each arm's Beta distribution."""
+        # Rounding can make the sum of rewards near 1 exceed their number by a hair.
+        failures = jnp.maximum(state.n_pulls - state.total, 0.0)
+        return self.alpha + state.total, self.beta + failures
+
+    def select(self, key: jax.Array, state: Counts, active: jax.Array, k: int) -> tuple[jax.Array, jax.Array]:
+        """Choose the ``k`` active arms that are best in one sample of the posterior."""
+        sample_key, tie_key = jax.random.split(key)
+        return top_k(tie_key, jax.random.beta(sample_key, *self.posterior(state)), active, k), jnp.ones(k)
+
+    def value(self, state: Counts) -> jax.Array:
+        """Return the posterior mean of each arm; ``-inf`` where it was never pulled."""
+        successes, failures = self.posterior(state)
+        return jnp.where(state.n_pulls > 0, successes / (successes + failures), -jnp.inf)
+
+
+@pytree_dataclass
+class GaussianThompson(MeanRewardPolicy):
+    r"""Thompson sampling with a Gaussian posterior, for rewards on any scale.
+
+    .. math:: \theta_i \sim \mathcal{N}\!\left(\frac{m_0 + \sum r}{n_i + 1}, \; \frac{\sigma^2}{n_i + 1}\right)
+
+    where the second argument is the **variance** (the standard deviation is :math:`\sigma / \sqrt{n_i + 1}`): the
+    posterior of a mean whose prior, :math:`\mathcal{N}(m_0, \sigma^2)`, weighs as much as one reward [1]_. The slots of
+    a step take the ``k`` active arms of highest :math:`\theta_i` in one sample of the posterior, as those of
+    :class:`Thompson` do.
+
+    Parameters
+    ----------
+    prior_mean : float, default=0.5
+        The mean :math:`m_0` before the first pull; 0.5 is the middle of the range of the rewards ([1]_ takes 0).
+    scale : float, default=1.0
+        The standard deviation :math:`\sigma` of one reward. 1 is the cautious choice of [1]_ for rewards in [0, 1],
+        whose standard deviation is 0.5 at most.
+
+    References
+    ----------
+    .. [1] S. Agrawal, N. Goyal (2013). Further optimal regret bounds for Thompson sampling. AISTATS.
+
+    Examples
+    --------
+    >>> import jax, jax.numpy as jnp, numpy as np
+    >>> from skbandit.policies import GaussianThompson
+    >>> policy = GaussianThompson()
+    >>> state = policy.update(policy.init(3), jnp.array([0, 0, 0, 1]), jnp.array([0.5, 0.7, 0.9, 0.3]), jnp.ones(4))
+    >>> mean, std = policy.posterior(state)
+    >>> print(np.asarray(mean).round(3), np.asarray(std).round(3))
+    [0.65 0.4  0.5 ] [0.5   0.707 1.   ]
+    """
+
+    name: ClassVar[str] = "gaussian_thompson"
+
+    prior_mean: float = 0.5
+    scale: float = 1.0
+
+    def posterior(self, state: Counts) -> tuple[jax.Array, jax.Array]:
+        """Return the mean and the standard deviation ``f[n]`` of each arm's Gaussian."""
+        weight = state.n_pulls + 1.0
+        return (self.prior_mean + state.total) / weight, self.scale / jnp.sqrt(weight)
+
+    def select(self, key: jax.Array, state: Counts, active: jax.Array, k: int) -> tuple[jax.Array, jax.Array]:
+        """Choose the ``k`` active arms that are best in one sample of the posterior."""
+        sample_key, tie_key = jax.random.split(key)
+        mean, std = self.posterior(state)
+        return top_k(tie_key, mean + std * jax.random.normal(sample_key, mean.shape), active, k), jnp.ones(k)
+
+    def value(self, state: Counts) -> jax.Array:
+        """Return the posterior mean of each arm; ``-inf`` where it was never pulled."""
+        mean, _ = self.posterior(state)
+        return jnp.where(state.n_pulls > 0, mean, -jnp.inf)

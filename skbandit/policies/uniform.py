@@ -1,0 +1,40 @@
+"""Uniform sampling: every arm as often as every other, on the same mini-batches."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import jax
+import jax.numpy as jnp
+
+from skbandit._pytree import pytree_dataclass
+from skbandit.policies.base import Counts, MeanRewardPolicy, top_k
+
+
+@pytree_dataclass
+class Uniform(MeanRewardPolicy):
+    """Round robin: the arms that were pulled least come first, ties at random.
+
+    A step pulls every active arm on one mini-batch, so that all means are over the same batches and their differences
+    are free of the batches' noise. A step of fewer slots than active arms takes a random subset of those pulled least:
+    no arm is ever more than one pull ahead of another. It is the baseline that every adaptive policy has to beat.
+
+    Examples
+    --------
+    >>> import jax, jax.numpy as jnp
+    >>> from skbandit.policies import Uniform
+    >>> policy = Uniform()
+    >>> state = policy.update(policy.init(4), jnp.array([0, 2]), jnp.array([0.4, 0.8]), jnp.ones(2))
+    >>> arms, probs = policy.select(jax.random.key(0), state, jnp.ones(4, bool), k=2)
+    >>> print(jnp.sort(arms))
+    [1 3]
+    >>> print(policy.value(state))
+    [ 0.4 -inf  0.8 -inf]
+    """
+
+    name: ClassVar[str] = "uniform"
+    sweeps: ClassVar[bool] = True
+
+    def select(self, key: jax.Array, state: Counts, active: jax.Array, k: int) -> tuple[jax.Array, jax.Array]:
+        """Choose the ``k`` active arms with the fewest pulls."""
+        return top_k(key, -state.n_pulls, active, k), jnp.ones(k)

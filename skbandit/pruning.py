@@ -1,0 +1,364 @@
+"""The engine: the only pruning loop there is.
+
+A *round* scores the units (one XLA call, whatever the criterion), removes a chunk of them, repairs the network and
+fine-tunes it; the next round starts from the smaller network. During the loop the parameters keep their shapes: a
+removed unit has gate 0 and its slices are zero, so that one compiled program serves all rounds. At the end the arrays
+are cut.
+
+The engine knows no layer type. What depends on the network comes in as functions: ``repair``, ``fine_tune``,
+``measure``, ``emissions``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from skbandit.criteria.base import Criterion, Problem, Scores
+from skbandit.data import Batches, Data
+from skbandit.schedules import affordable_rounds, pulls_per_round
+
+Params = Any
+Vectors = tuple[Any, ...]
+
+#: In ``"auto"`` mode a round proposes this share of the units that are left; if the proposal fails, half as many.
+AUTO_SHARE = 0.5
+#: ... until less than this share is proposed.
+AUTO_SMALLEST_SHARE = 1 / 32
+
+#: Status of a phase that Ctrl-C ended.
+INTERRUPTED = "interrupted by the user"
+
+
+class PruningRound(NamedTuple):
+    """What one round did; losses are means over rows, in the units of the loss."""
+
+    round: int
+    n_removed: int
+    sizes: tuple[int, ...]
+    """Units left per group."""
+    n_pulls: int
+    damage_predicted: float
+    """Sum of the removed units' estimated damages, as if they did not interact; NaN if the criterion has none."""
+    damage_measured: float
+    """Rise of the calibration loss with the removed units masked together, before any repair."""
+    loss_before: float
+    """Guard loss (held-out rows, or the calibration rows where none are held out) at the start of the round."""
+    loss_repaired: float
+    """... after removal and repair."""
+    loss_after: float
+    """... at the end of the round, fine-tuned where that was an improvement."""
+    fine_tuned: bool
+    """Whether the fine-tuned network was kept."""
+    seconds: float
+
+
+class PruneResult(NamedTuple):
+    """The smaller network and how it came about."""
+
+    params: Params
+    """Compact NumPy arrays."""
+    kept: tuple[np.ndarray, ...]
+    """Per group, the indices of the units that are left."""
+    history: list[PruningRound]
+    n_pulls: int
+    status: str
+
+
+@functools.partial(jax.jit, static_argnames=())
+def _score(criterion: Criterion, seed: Any, state: Any, problem: Problem, active: Any) -> tuple[Any, Scores]:
+    return criterion.step(jax.random.key(seed), state, problem, active)
+
+
+@functools.partial(jax.jit, static_argnames=("network", "width"))
+def _mean_loss(params, gates, emissions, data: Data, batches: Batches, *, network, width: int):
+    """Loss over all rows, batch by batch."""
+
+    def body(t, carry):
+        summed, total = carry
+        X, y, weight = batches.take(data, t, width)
+        batch_weight = jnp.sum(weight)
+        return summed + batch_weight * network.batch_loss(params, gates, emissions, X, y, weight), total + batch_weight
+
+    zero = jnp.zeros((), data.X.dtype)
+    summed, total = lax.fori_loop(0, batches.n_batches, body, (zero, zero))
+    return summed / total
+
+
+def canonical(config: Any) -> Any:
+    """Make every numeric field a float array, so that ``2`` and ``2.0`` share a program."""
+    return jax.tree.map(lambda x: np.asarray(x, float), config)
+
+
+def choose_units(value: np.ndarray, active: np.ndarray, layer: np.ndarray, n_remove: int, scope: str) -> np.ndarray:
+    """Return the units to remove, bool[n]: highest value first, and never the last one of a layer.
+
+    Parameters
+    ----------
+    value : f[n]
+        Higher = safer to remove; NaN counts as least safe.
+    active : bool[n]
+    layer : i[n]
+        Group of each unit.
+    n_remove : int
+        Fewer are removed if otherwise a layer would be empty.
+    scope : {"global", "layer"}
+        Rank over all layers, or remove the same share of each.
+    """
+    n_layers = int(layer[-1]) + 1
+    left = np.bincount(layer[active], minlength=n_layers)
+    room = left - 1
+    if scope == "layer":
+        # The same share of every layer; what rounding leaves goes to the largest remainders.
+        exact = n_remove * left / left.sum()
+        quota = np.floor(exact).astype(int)
+        short = n_remove - quota.sum()
+        quota[np.argsort(quota - exact, kind="stable")[:short]] += 1
+        room = np.minimum(quota, room)
+    order = np.argsort(np.where(np.isnan(value), np.inf, -value), kind="stable")
+    order = order[active[order]]
+    # Rank of each unit within its layer, in the order of removal: it may leave while its layer has room.
+    by_layer = np.argsort(layer[order], kind="stable")
+    first = np.searchsorted(layer[order][by_layer], np.arange(n_layers))
+    rank = np.empty(order.size, int)
+    rank[by_layer] = np.arange(order.size) - first[layer[order][by_layer]]
+    chosen = order[rank < room[layer[order]]][:n_remove]
+    removed = np.zeros(value.size, bool)
+    removed[chosen] = True
+    return removed
+
+
+@dataclasses.dataclass
+class _Network:
+    """The network as it stands: host arrays."""
+
+    params: Params
+    active: np.ndarray
+    loss: float
+
+
+@dataclasses.dataclass
+class Pruner:
+    """One pruning phase: what stays the same over its rounds.
+
+    Parameters
+    ----------
+    network
+        Hashable, with ``groups`` and ``batch_loss(params, gates, emissions, X, y, weight)``; optionally ``damages``.
+    data : Data
+        Calibration rows.
+    criterion : Criterion
+    budget : float
+        Mean pulls per unit in the whole phase.
+    scope, n_rounds, tolerance
+        As in the estimators.
+    width : int
+        Rows of a mini-batch.
+    seed : int
+    emissions : callable (params, gates) → tuple of f[n_g], optional
+        What a masked unit gives out; zeros by default.
+    repair : callable (params, active bool[n], removed bool[n], emissions) → params, optional
+        Adjusts what is left; called before the removed slices are set to zero.
+    fine_tune : callable (params, gates, round) → params, optional
+    measure : callable (params, gates, emissions) → float, optional
+        Loss on the calibration rows; by default computed from ``batch_loss``.
+    guard : callable (params, gates) → float, optional
+        Loss on held-out rows; ``measure`` by default.
+    on_round : callable (PruningRound, () → PruneResult) → bool, optional
+        Called after each round, with what pruning would return if it ended there; True ends the phase.
+    """
+
+    network: Any
+    data: Data
+    criterion: Criterion
+    budget: float = 8.0
+    scope: str = "global"
+    n_rounds: int = 4
+    tolerance: float = 0.01
+    width: int = 256
+    seed: int = 0
+    emissions: Callable[[Params, Vectors], Vectors] | None = None
+    repair: Callable[[Params, np.ndarray, np.ndarray, Vectors], Params] | None = None
+    fine_tune: Callable[[Params, Vectors, int], Params] | None = None
+    measure: Callable[[Params, Vectors, Vectors], float] | None = None
+    guard: Callable[[Params, Vectors], float] | None = None
+    on_round: Callable[[PruningRound, Callable[[], PruneResult]], bool] | None = None
+
+    def __post_init__(self) -> None:
+        self.groups = self.network.groups
+        self.layer = self.groups.layer_of()
+        self.dtype = np.dtype(self.data.X.dtype)
+        rows = self.data.X.shape[0]
+        self.width = min(self.width, rows)
+        rng = np.random.default_rng(self.seed)
+        self.batches = Batches.partition(rng, int(self.data.n), rows, self.width)
+        self.history: list[PruningRound] = []
+        self.n_pulls = 0
+        self._state: Any = None
+        self._now: _Network
+
+    def run(self, params: Params, pruning_ratio: float | str, active: np.ndarray | None = None) -> PruneResult:
+        """Prune ``params`` until ``pruning_ratio`` of all units are gone (those already inactive count)."""
+        if active is None:
+            active = np.ones(self.groups.n_units, bool)
+        start = _Network(params, active, np.nan)
+        start.loss = self._guard(params, active)
+        self._now = start
+        try:
+            status = self._auto() if pruning_ratio == "auto" else self._fixed(float(pruning_ratio))
+        except KeyboardInterrupt:
+            # What the completed rounds reached stands; the round under way is dropped whole.
+            status = INTERRUPTED
+        return self._result(status)
+
+    def _result(self, status: str) -> PruneResult:
+        kept = tuple(np.flatnonzero(a) for a in self.groups.split(self._now.active))
+        return PruneResult(self.groups.compact(self._now.params, kept), kept, list(self.history), self.n_pulls, status)
+
+    def _fixed(self, ratio: float) -> str:
+        now = self._now
+        n_active = int(now.active.sum())
+        # Half a unit rounds away from removal; every layer keeps one.
+        target = int(np.floor(ratio * self.groups.n_units + 1e-9)) - (self.groups.n_units - n_active)
+        target = min(target, n_active - len(self.groups.sizes))
+        removals = affordable_rounds(n_active, target, self.n_rounds, self.budget)
+        sizes = n_active - np.cumsum([0, *removals[:-1]]) if removals else []
+        for r, (n_remove, pulls) in enumerate(
+            zip(removals, pulls_per_round([int(s) for s in sizes], self.budget, n_active), strict=True)
+        ):
+            t0 = time.perf_counter()
+            scores = self._scores(now, r, pulls)
+            now, record = self._attempt(now, r, scores, n_remove, t0)
+            if self._accept(record, now):
+                return f"stopped by a callback after round {r}"
+        return f"removed {n_active - int(now.active.sum())} of {n_active} units in {len(removals)} rounds"
+
+    def _auto(self) -> str:
+        now = self._now
+        n_start = int(now.active.sum())
+        limit = now.loss + self.tolerance * abs(now.loss)
+        rounds = max(1, min(self.n_rounds, int(self.budget)))
+        pulls = int(self.budget * n_start / rounds)
+        status = f"used up its {rounds} rounds"
+        for r in range(rounds):
+            t0 = time.perf_counter()
+            n_active = int(now.active.sum())
+            scores = self._scores(now, r, pulls)
+            n_remove = int(n_active * AUTO_SHARE)
+            smallest = max(1, int(n_active * AUTO_SMALLEST_SHARE))
+            accepted = False
+            while not accepted and n_remove >= smallest:
+                proposal, record = self._attempt(now, r, scores, n_remove, t0)
+                accepted = record.n_removed > 0 and proposal.loss <= limit
+                n_remove //= 2
+            if not accepted:
+                status = f"stopped in round {r}: removing {smallest} more units costs over the tolerance"
+                break
+            now = proposal
+            if self._accept(record, now):
+                status = f"stopped by a callback after round {r}"
+                break
+        return f"removed {n_start - int(now.active.sum())} of {n_start} units; {status}"
+
+    def _scores(self, now: _Network, r: int, pulls: int) -> tuple[np.ndarray, np.ndarray, int, Vectors]:
+        """One XLA call: value, damage, pulls spent, and the emissions that the round uses."""
+        gates = self._gates(now.active)
+        emissions = self.emissions(now.params, gates) if self.emissions else tuple(np.zeros_like(g) for g in gates)
+        n_active = int(now.active.sum())
+        # With every row seen once, an arm's damage is exact: more pulls than mini-batches would be wasted.
+        pulls = min(pulls, n_active * int(self.batches.n_batches))
+        problem = Problem(
+            params=now.params,
+            gates=gates,
+            emissions=emissions,
+            data=self.data,
+            batches=self.batches,
+            budget=np.int32(max(pulls, n_active)),  # type: ignore[arg-type]
+            network=self.network,
+            width=self.width,
+            arms_per_step=arms_per_step(self.groups.n_units),
+        )
+        criterion = canonical(self.criterion)
+        seed = np.uint32((self.seed + 0x9E3779B9 * (r + 1)) % 2**32)  # distinct streams for successive rounds
+        if self._state is None:
+            self._state = criterion.init(seed, problem)
+        self._state, scores = _score(criterion, seed, self._state, problem, now.active)
+        spent = int(scores.n_pulls)
+        self.n_pulls += spent
+        return np.asarray(scores.value), np.asarray(scores.damage), spent, emissions
+
+    def _attempt(
+        self, now: _Network, r: int, scores: tuple[np.ndarray, np.ndarray, int, Vectors], n_remove: int, t0: float
+    ) -> tuple[_Network, PruningRound]:
+        """Remove ``n_remove`` units, repair, fine-tune; nothing of ``now`` changes."""
+        value, damage, spent, emissions = scores
+        removed = choose_units(value, now.active, self.layer, n_remove, self.scope)
+        active = now.active & ~removed
+        gates = self._gates(active)
+        masked = tuple(np.where(r, e, 0).astype(self.dtype) for r, e in zip(self.groups.split(removed), emissions, strict=True))
+        measured = self._measure(now.params, gates, masked) - self._measure(now.params, self._gates(now.active), None)
+        params = now.params
+        if self.repair is not None:
+            params = self.repair(params, now.active, removed, emissions)
+        params = self.groups.zero(params, [np.flatnonzero(part) for part in self.groups.split(removed)])
+        best = _Network(params, active, self._guard(params, active))
+        repaired_loss, fine_tuned = best.loss, False
+        if self.fine_tune is not None:
+            tuned = self.fine_tune(params, gates, r)
+            loss = self._guard(tuned, active)
+            # The repaired network is the incumbent: fine-tuning must win on the guard rows.
+            if loss < best.loss:
+                best, fine_tuned = _Network(tuned, active, loss), True
+        record = PruningRound(
+            round=r,
+            n_removed=int(removed.sum()),
+            sizes=tuple(int(part.sum()) for part in self.groups.split(active)),
+            n_pulls=spent,
+            damage_predicted=float(damage[removed].sum()),
+            damage_measured=measured,
+            loss_before=now.loss,
+            loss_repaired=repaired_loss,
+            loss_after=best.loss,
+            fine_tuned=fine_tuned,
+            seconds=time.perf_counter() - t0,
+        )
+        return best, record
+
+    def _accept(self, record: PruningRound, now: _Network) -> bool:
+        self._now = now
+        self.history.append(record)
+        if self.on_round is None:
+            return False
+        return bool(self.on_round(record, lambda: self._result(f"after round {record.round}")))
+
+    def _gates(self, active: np.ndarray) -> Vectors:
+        return tuple(a.astype(self.dtype) for a in self.groups.split(active))
+
+    def _measure(self, params: Params, gates: Vectors, emissions: Vectors | None) -> float:
+        if emissions is None:
+            emissions = tuple(np.zeros_like(g) for g in gates)
+        if self.measure is not None:
+            return self.measure(params, gates, emissions)
+        loss = _mean_loss(params, gates, emissions, self.data, self.batches, network=self.network, width=self.width)
+        return float(loss)
+
+    def _guard(self, params: Params, active: np.ndarray) -> float:
+        gates = self._gates(active)
+        return self.guard(params, gates) if self.guard is not None else self._measure(params, gates, None)
+
+
+def arms_per_step(n_units: int) -> int:
+    """Slots of a step: an eighth of the units.
+
+    Large batches of arms cost a top-m policy nothing, because the arms of a step share a mini-batch, and they share
+    the forward pass up to their layer.
+    """
+    return max(1, n_units // 8)

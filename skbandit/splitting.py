@@ -1,0 +1,56 @@
+"""The internal held-out split, drawn by the content of the rows.
+
+Each distinct row gets a pseudo-random rank that depends on its values and the seed alone. The rows of lowest rank are
+held out, up to the wanted share of the total weight. So copies of a row never stand on both sides (no leak), the
+order of the rows does not matter, and an integer weight equals a repeated row, which a split by position cannot give.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def row_ranks(X: np.ndarray, seed: int) -> np.ndarray:
+    """Hash each row of ``X`` to u64[n] (a multiply-and-mix over the columns; not cryptographic)."""
+    state = np.full(X.shape[0], (seed * 0x9E3779B97F4A7C15 + 0x632BE59BD9B4E019) % 2**64, np.uint64)
+    with np.errstate(over="ignore"):
+        for column in X.T:
+            bits = (column.astype(np.float64) + 0.0).view(np.uint64)  # + 0.0 makes -0.0 equal to 0.0
+            state = (state ^ bits) * np.uint64(0xBF58476D1CE4E5B9)
+            state ^= state >> np.uint64(29)
+        state *= np.uint64(0x94D049BB133111EB)
+    return state ^ (state >> np.uint64(32))
+
+
+def held_out_rows(
+    X: np.ndarray, weight: np.ndarray, fraction: float, seed: int, strata: np.ndarray | None = None
+) -> np.ndarray:
+    """Choose the rows to hold out, bool[n].
+
+    Parameters
+    ----------
+    X : f[n, n_features]
+    weight : f[n]
+        Non-negative; rows of weight 0 are on neither side's account.
+    fraction : float
+        Share of the total weight to hold out, per stratum.
+    seed : int
+    strata : i[n], optional
+        Class of each row; every class keeps its share, and at least one distinct row for training.
+    """
+    ranks = row_ranks(X, seed)
+    held = np.zeros(X.shape[0], bool)
+    groups = [np.arange(X.shape[0])] if strata is None else [np.flatnonzero(strata == s) for s in np.unique(strata)]
+    for rows in groups:
+        distinct, inverse = np.unique(ranks[rows], return_inverse=True)
+        mass = np.bincount(inverse, weights=weight[rows], minlength=distinct.size)
+        present = np.flatnonzero(mass > 0)
+        if present.size < 2:
+            continue
+        filled = np.cumsum(mass[present])
+        # The row that crosses the wanted share is held out if more than half of it lies below.
+        n_held = int(np.sum(filled - 0.5 * mass[present] <= fraction * filled[-1]))
+        out = np.zeros(distinct.size, bool)
+        out[present[: min(n_held, present.size - 1)]] = True
+        held[rows] = out[inverse]
+    return held

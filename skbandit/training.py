@@ -1,0 +1,289 @@
+r"""Training: mini-batch optimisation with optax, a chunk of epochs per XLA call.
+
+The loss of a batch :math:`B` is scikit-learn's,
+:math:`\frac{1}{s}\sum_{i \in B} w_i \ell_i + \frac{\alpha}{2 s} \sum_l \lVert W_l \rVert^2`, :math:`s = \sum_B w_i`
+(with a decoupled solver, ``adamw``, ``alpha`` is its weight decay instead). An integer weight equals a repeated row.
+
+Everything that a user may search over is traced: hyper-parameters, learning rates (a table, one entry per step),
+number of rows, of epochs, gates. Static are the network, the solver's name, the batch width and the padded shapes.
+Row orders come from a host-side generator: no sort is compiled, and they do not depend on the padding.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax import lax
+
+from skbandit.data import Data
+from skbandit.losses import LOSSES, score
+from skbandit.network import MLP, Params, Vectors
+
+#: Entries of the row order that one call takes (4 MB of int32), and epochs at most: a chunk stays interruptible.
+_CHUNK_ROWS = 2**20
+_CHUNK_EPOCHS = 32
+
+
+class Hyper(NamedTuple):
+    """Traced hyper-parameters."""
+
+    alpha: float = 1e-4
+    beta_1: float = 0.9
+    beta_2: float = 0.999
+    epsilon: float = 1e-8
+    momentum: float = 0.9
+    tol: float = 1e-4
+    n_iter_no_change: float = 10.0
+    adaptive: float = 0.0
+    """1: divide the learning rate by 5 where training would stop (scikit-learn's ``"adaptive"``)."""
+    patience_on: float = 1.0
+    """0: never stop before the last epoch."""
+
+
+def _sgd(h: Hyper) -> optax.GradientTransformation:
+    return optax.trace(decay=h.momentum, nesterov=False)
+
+
+def _sgd_nesterov(h: Hyper) -> optax.GradientTransformation:
+    return optax.trace(decay=h.momentum, nesterov=True)
+
+
+#: Directions by name, before the learning rate; the hyper-parameters are traced.
+SOLVERS: dict[str, Callable[[Hyper], optax.GradientTransformation]] = {
+    "adam": lambda h: optax.scale_by_adam(b1=h.beta_1, b2=h.beta_2, eps=h.epsilon),
+    "adamw": lambda h: optax.chain(
+        optax.scale_by_adam(b1=h.beta_1, b2=h.beta_2, eps=h.epsilon),
+        optax.add_decayed_weights(h.alpha, mask=_weights_only),
+    ),
+    "nadam": lambda h: optax.scale_by_adam(b1=h.beta_1, b2=h.beta_2, eps=h.epsilon, nesterov=True),
+    "lion": lambda h: optax.scale_by_lion(b1=h.beta_1, b2=h.beta_2),
+    "rmsprop": lambda h: optax.scale_by_rms(decay=h.beta_2, eps=h.epsilon),
+    "sgd": _sgd,
+    "sgd_nesterov": _sgd_nesterov,
+}
+DECOUPLED = ("adamw",)
+
+Solver = str | optax.GradientTransformation
+
+
+def _weights_only(params: Params) -> Any:
+    return tuple((True, False) for _ in params)
+
+
+class TrainState(NamedTuple):
+    """What one chunk hands to the next; all of it lives on the device."""
+
+    params: Params
+    opt_state: Any
+    best_params: Params
+    """Parameters of the best validation score; those of the last epoch without validation rows."""
+    best: jax.Array
+    """Smallest monitored value so far: training loss, or minus the validation score."""
+    stale: jax.Array
+    """Epochs in a row without an improvement by ``tol``."""
+    lr_scale: jax.Array
+    stop: jax.Array
+    """i32: 0 running, 1 converged, 2 not finite."""
+
+
+class Plan(NamedTuple):
+    """One chunk of epochs: data from the host."""
+
+    order: np.ndarray
+    """i32[E, N + width]: the order of the rows in each epoch."""
+    lr: np.ndarray
+    """f[E, B]: learning rate of each step."""
+    n_epochs: np.ndarray
+    """i32: epochs to run, at most E."""
+
+
+def make_solver(solver: Solver, hyper: Hyper) -> tuple[optax.GradientTransformation, bool]:
+    """Return the transformation and whether it wants the learning rate applied."""
+    if isinstance(solver, str):
+        return SOLVERS[solver](hyper), True
+    return solver, False
+
+
+def init_state(params: Params, solver: Solver, opt_leaves: list[np.ndarray] | None = None) -> TrainState:
+    """Return the state before the first epoch, made on the host.
+
+    Parameters
+    ----------
+    opt_leaves : list of arrays, optional
+        The leaves of an optimizer state to go on from, as `opt_state` has them.
+    """
+    tx, _ = make_solver(solver, Hyper())
+    if opt_leaves is not None:
+        opt_state = jax.tree.unflatten(jax.tree.structure(jax.eval_shape(tx.init, params)), opt_leaves)
+    elif isinstance(solver, str):
+        # Every named solver starts from zeros; made by NumPy, they cost no compilation.
+        opt_state = jax.tree.map(lambda s: np.zeros(s.shape, s.dtype), jax.eval_shape(tx.init, params))
+    else:
+        opt_state = tx.init(jax.tree.map(jnp.asarray, params))
+    dtype = params[0][0].dtype
+    zero = np.int32(0)
+    return TrainState(params, opt_state, params, np.array(np.inf, dtype), zero, np.array(1, dtype), zero)  # type: ignore[arg-type]
+
+
+@functools.partial(jax.jit, static_argnames=("network", "solver", "width", "has_validation"))
+def run_chunk(
+    state: TrainState,
+    gates: Vectors,
+    data: Data,
+    validation: Data | None,
+    plan: Plan,
+    hyper: Hyper,
+    *,
+    network: MLP,
+    solver: Solver,
+    width: int,
+    has_validation: bool,
+) -> tuple[TrainState, jax.Array, jax.Array, jax.Array]:
+    """Run up to ``plan.n_epochs`` epochs.
+
+    Returns
+    -------
+    state : TrainState
+    losses, scores : f[E]
+        Training loss and validation score of each epoch that was run.
+    n_run : i32
+        Number of epochs that were run (training may converge before).
+    """
+    tx, wants_rate = make_solver(solver, hyper)
+    decoupled = solver in DECOUPLED
+    n_chunk = plan.order.shape[0]
+    dtype = data.X.dtype
+    n_batches = (data.n + width - 1) // width
+
+    def loss_fn(params, X, y, weight, total):
+        rows = LOSSES[network.loss](jnp, network.apply(params, X, gates), y)
+        loss = jnp.sum(weight * rows) / total
+        if decoupled:
+            return loss
+        return loss + 0.5 * hyper.alpha * sum(jnp.sum(W * W) for W, _ in params) / total
+
+    def step(b, carry, epoch, lr_scale):
+        params, opt_state, summed = carry
+        rows = lax.dynamic_slice(plan.order, (epoch, b * width), (1, width))[0]
+        weight = jnp.where(b * width + jnp.arange(width) < data.n, data.weight[rows], 0)
+        total = jnp.sum(weight)
+        some = total > 0
+        loss, grads = jax.value_and_grad(loss_fn)(params, data.X[rows], data.y[rows], weight, jnp.where(some, total, 1))
+        updates, new_opt_state = tx.update(grads, opt_state, params)
+        if wants_rate:
+            rate = (plan.lr[epoch, b] * lr_scale).astype(dtype)
+            updates = jax.tree.map(lambda u: -rate * u, updates)
+        new_params = optax.apply_updates(params, updates)
+        # A batch whose rows all have weight 0 teaches nothing and must not move the momentum either.
+        params, opt_state = jax.tree.map(
+            lambda new, old: jnp.where(some, new, old), (new_params, new_opt_state), (params, opt_state)
+        )
+        return params, opt_state, summed + jnp.where(some, total * loss, 0)
+
+    def epoch(carry):
+        state, e, losses, scores = carry
+        params, opt_state, summed = lax.fori_loop(
+            0,
+            n_batches,
+            lambda b, c: step(b, c, e, state.lr_scale),
+            (state.params, state.opt_state, jnp.zeros((), dtype)),
+        )
+        loss = summed / jnp.sum(data.weight)
+        monitored, valid_score = loss, jnp.zeros((), dtype)
+        if has_validation:
+            assert validation is not None
+            z = network.apply(params, validation.X, gates)
+            valid_score = score(jnp, network.loss, z, validation.y, validation.weight).astype(dtype)
+            monitored = -valid_score
+        improved = monitored < state.best
+        stale = jnp.where(monitored > state.best - hyper.tol, state.stale + 1, 0)
+        best_params = state.best_params
+        if has_validation:
+            best_params = jax.tree.map(lambda new, old: jnp.where(improved, new, old), params, best_params)
+        tired = (hyper.patience_on > 0) & (stale > hyper.n_iter_no_change)
+        lower_rate = tired & (hyper.adaptive > 0) & (plan.lr[e, 0] * state.lr_scale > 1e-6)
+        lr_scale = jnp.where(lower_rate, state.lr_scale / 5, state.lr_scale)
+        stop = jnp.where(tired & ~lower_rate, 1, 0)
+        stop = jnp.where(jnp.isfinite(loss), stop, 2).astype(jnp.int32)
+        state = TrainState(
+            params,
+            opt_state,
+            best_params,
+            jnp.where(improved, monitored, state.best),
+            jnp.where(lower_rate, 0, stale).astype(jnp.int32),
+            lr_scale,
+            stop,
+        )
+        return state, e + 1, losses.at[e].set(loss), scores.at[e].set(valid_score)
+
+    def going(carry):
+        state, e, *_ = carry
+        return (e < plan.n_epochs) & (state.stop == 0)
+
+    blank = jnp.zeros(n_chunk, dtype)
+    state, n_run, losses, scores = lax.while_loop(going, epoch, (state, jnp.zeros((), jnp.int32), blank, blank))
+    return state, losses, scores, n_run
+
+
+@dataclasses.dataclass
+class Planner:
+    """Draws the row orders and learning rates of successive chunks, on the host."""
+
+    rng: np.random.Generator
+    n_rows: int
+    size: int
+    """Padded number of rows."""
+    batch_size: int
+    schedule: Callable[[np.ndarray], np.ndarray]
+    """Step numbers i[...] → learning rates f[...]."""
+    shuffle: bool = True
+    n_steps: int = 0
+
+    @property
+    def width(self) -> int:
+        """Static width of a batch: its size; with fewer rows than that, at most their bucket."""
+        return min(self.batch_size, self.size)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Batches of an epoch."""
+        return -(-self.n_rows // self.width)
+
+    @property
+    def chunk(self) -> int:
+        """Epochs per call at most."""
+        return int(np.clip(_CHUNK_ROWS // (self.size + self.width), 1, _CHUNK_EPOCHS))
+
+    def next(self, n_epochs: int) -> Plan:
+        """Plan the next ``n_epochs`` epochs (at most ``chunk``)."""
+        n_epochs = min(n_epochs, self.chunk)
+        order = np.zeros((self.chunk, self.size + self.width), np.int32)
+        rows = np.arange(self.n_rows, dtype=np.int32)
+        for e in range(n_epochs):
+            order[e, : self.n_rows] = self.rng.permutation(rows) if self.shuffle else rows
+        lr = np.zeros((self.chunk, -(-self.size // self.width)))
+        steps = self.n_steps + np.arange(n_epochs * self.steps_per_epoch).reshape(n_epochs, -1)
+        lr[:n_epochs, : self.steps_per_epoch] = self.schedule(steps)
+        self.n_steps += steps.size
+        return Plan(order, lr, np.int32(n_epochs))
+
+
+@functools.partial(jax.jit, static_argnames=("network",))
+def full_loss(params: Params, data: Data, alpha: float, *, network: MLP) -> tuple[jax.Array, Params]:
+    """Loss over all rows and its gradient, for a full-batch solver."""
+
+    def loss_fn(params):
+        total = jnp.sum(data.weight)
+        gates = tuple(jnp.ones(size, data.X.dtype) for size in network.groups.sizes)
+        rows = LOSSES[network.loss](jnp, network.apply(params, data.X, gates), data.y)
+        penalty = 0.5 * alpha * sum(jnp.sum(W * W) for W, _ in params)
+        return (jnp.sum(data.weight * rows) + penalty) / total
+
+    return jax.value_and_grad(loss_fn)(params)
