@@ -22,7 +22,7 @@ the file that --out writes
 
 examples
   python -m skbandit
-  python -m skbandit --dataset digits
+  python -m skbandit --dataset diabetes
   python -m skbandit houses.csv --target price --out model.pkl --ratio 0.7
 """
 
@@ -68,7 +68,7 @@ def build_parser() -> argparse.ArgumentParser:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    source = parser.add_argument_group("data (scikit-learn's bundled diabetes data if nothing is given)")
+    source = parser.add_argument_group("data (scikit-learn's bundled digits if nothing is given)")
     source.add_argument("csv", nargs="?", type=Path, help="a CSV file; needs --target")
     source.add_argument("--target", metavar="COLUMN", help="the column to predict")
     source.add_argument(
@@ -115,7 +115,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         _cli.check_out(args.out)
         if args.csv is None:
-            table = _cli.bundled(args.dataset or "diabetes")
+            table = _cli.bundled(args.dataset or "digits")
         else:
             table = _cli.load_csv(args.csv, args.target, args.task)
         print(_cli.describe(table), flush=True)

@@ -34,6 +34,7 @@ from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.svm import SVC, SVR
+from threadpoolctl import threadpool_limits
 
 #: Text, in lower case, that stands for a missing value: what spreadsheets, databases, pandas, R and UCI files write.
 MISSING = frozenset(["", "?", "na", "n/a", "#n/a", "<na>", "nan", "-nan", "null", "none"])
@@ -43,6 +44,8 @@ MOST_CLASSES = 20
 FEWEST_ROWS = 20
 #: Training, its held-out part and the test rows must each be able to hold a row of every class.
 FEWEST_ROWS_OF_A_CLASS = 4
+#: Larger numbers, infinity among them, have no variance in double precision.
+LARGEST = 1e150
 #: The time of a support vector machine grows with the square of the rows: above this many it is left out.
 MOST_ROWS_OF_SVM = 20_000
 #: Rows of the batch whose latency is measured.
@@ -225,9 +228,9 @@ def load_csv(path: Path, target: str | None, task: str) -> Table:
         else:
             if np.isnan(values).all():
                 raise InputError(f"{path}: column {name!r} has no value in any usable row; remove it")
-            if np.isinf(values).any():
-                line = lines[int(np.argmax(np.isinf(values)))]
-                raise InputError(f"{path}, line {line}: column {name!r} holds an infinite number")
+            if (np.abs(values) > LARGEST).any():
+                line = lines[int(np.argmax(np.abs(values) > LARGEST))]
+                raise InputError(f"{path}, line {line}: column {name!r} holds a number beyond {LARGEST:g}")
         columns.append(values.astype(object))
     return Table(str(path), np.column_stack(columns), y, task, names, text, notes)
 
@@ -258,9 +261,9 @@ def parse_target(path: Path, target: str, labels: Sequence[str], lines: Sequence
             return np.array(numbers).astype(np.int64)
         return np.array(labels, dtype=str)
     for label, line in zip(labels, lines, strict=True):
-        if not is_number(label) or not np.isfinite(float(label)):
+        if not is_number(label) or abs(float(label)) > LARGEST:
             raise InputError(
-                f"{path}, line {line}: column {target!r} holds {label!r}; a regression needs finite numbers"
+                f"{path}, line {line}: column {target!r} holds {label!r}; a regression needs numbers up to {LARGEST:g}"
             )
     y = np.array([float(label) for label in labels])
     if np.ptp(y) == 0:
@@ -295,7 +298,7 @@ def baselines(task: str, n_rows: int, seed: int) -> dict[str, Any]:
     """Return scikit-learn's estimators by name, with their default hyper-parameters."""
     if task == "regression":
         models: dict[str, Any] = {
-            "scikit-learn MLP": scaled_target(MLPRegressor(**settings(seed))),
+            "scikit-learn MLP": scaled_target(MLPRegressor(**settings(task, seed))),
             "ridge": Ridge(),
             "k-nearest neighbours": KNeighborsRegressor(),
             "SVR": scaled_target(SVR()),
@@ -304,7 +307,7 @@ def baselines(task: str, n_rows: int, seed: int) -> dict[str, Any]:
         }
     else:
         models = {
-            "scikit-learn MLP": MLPClassifier(**settings(seed)),
+            "scikit-learn MLP": MLPClassifier(**settings(task, seed)),
             "logistic regression": LogisticRegression(max_iter=1000),
             "k-nearest neighbours": KNeighborsClassifier(),
             "SVC": SVC(),
@@ -321,13 +324,23 @@ def scaled_target(regressor: Any) -> TransformedTargetRegressor:
     return TransformedTargetRegressor(regressor, transformer=StandardScaler())
 
 
-def settings(seed: int) -> dict[str, Any]:
-    """Return the hyper-parameters that our network and scikit-learn's have in common."""
-    return {"hidden_layer_sizes": HIDDEN_LAYER_SIZES, "max_iter": MAX_ITER, "random_state": seed}
+def settings(task: str, seed: int) -> dict[str, Any]:
+    """Return the hyper-parameters that our network and scikit-learn's have in common.
+
+    Regression stops early: without, R² of both on the diabetes data (3 splits) is -0.13 to 0.08, with it 0.32 to 0.41.
+    Accuracy suffers little from training on; on the digits it gains 0.01 from the rows that are not held out.
+    """
+    return {
+        "hidden_layer_sizes": HIDDEN_LAYER_SIZES,
+        "max_iter": MAX_ITER,
+        "random_state": seed,
+        "early_stopping": task == "regression",
+    }
 
 
+@threadpool_limits.wrap(limits=1)  # on more, small data take longer, and far longer beside other processes
 def compare(table: Table, policy: str, budget: float, ratio: float | str, seed: int) -> Comparison:
-    """Train, prune and measure every model on one split of the table."""
+    """Train, prune and measure every model on one split of the table; all but JAX on one thread."""
     from skbandit import BanditPrunedMLPClassifier, BanditPrunedMLPRegressor
 
     classify = table.task == "classification"
@@ -342,7 +355,8 @@ def compare(table: Table, policy: str, budget: float, ratio: float | str, seed: 
         warnings.simplefilter("ignore", ConvergenceWarning)  # max_iter is a choice here, not an accident
         try:
             seconds = -time.perf_counter()
-            dense = network(policy=policy, budget=budget, pruning_ratio=0.0, **settings(seed)).fit(Z_train, y_train)
+            dense = network(policy=policy, budget=budget, pruning_ratio=0.0, **settings(table.task, seed))
+            dense.fit(Z_train, y_train)
             seconds += time.perf_counter()
             rows = [measure("skbandit MLP, unpruned", dense, Z_test, y_test, seconds)]
             seconds -= time.perf_counter()
@@ -473,7 +487,7 @@ def verdict(comparison: Comparison) -> str:
     difference = comparison.difference
 
     def share(a: float, b: float) -> str:
-        return f"{a / b:.0%}".replace("%", " %")
+        return f"{a / b:.0%}"
 
     assert pruned.parameters is not None
     assert unpruned.parameters is not None
@@ -490,7 +504,7 @@ def verdict(comparison: Comparison) -> str:
     else:
         meaning = "these rows show no difference"
     sentences.append(
-        f"Its {score} is {difference:+.3f} against the unpruned network's (95 % interval over the "
+        f"Its {score} is {difference:+.3f} against the unpruned network's (95% interval over the "
         f"{comparison.n_test} test rows: {low:+.3f} to {high:+.3f}): {meaning}."
     )
     ranked = sorted(comparison.rows, key=lambda row: -row.score)
@@ -500,6 +514,10 @@ def verdict(comparison: Comparison) -> str:
         + (f"the best is {ranked[0].model} ({ranked[0].score:.3f})." if rank > 1 else "none has a higher score.")
     )
     sentences.append("This is one split of one data set: it ranks nothing in general.")
+    sentences.append(
+        "All but JAX runs on one thread; latencies are medians. The seconds of the pruned network include the training "
+        "of the unpruned one, and both include compilation."
+    )
     return textwrap.fill(" ".join([*sentences, *comparison.notes]), 100)
 
 

@@ -374,11 +374,11 @@ def _fine_tune(
         plan = planner.next(1 if reporter.every_epoch else n_epochs - done)
         state, losses, _, n_run = run_chunk(
             state,
-            gates,
-            data,
-            validation,
-            plan,
-            hyper,
+            gates=gates,
+            data=data,
+            validation=validation,
+            plan=plan,
+            hyper=hyper,
             network=training.network,
             solver=solver,
             width=planner.width,

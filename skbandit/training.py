@@ -135,12 +135,12 @@ def init_state(params: Params, solver: Solver, opt_leaves: list[np.ndarray] | No
 @functools.partial(jax.jit, static_argnames=("network", "solver", "width", "has_validation"))
 def run_chunk(
     state: TrainState,
+    *,
     gates: Vectors,
     data: Data,
     validation: Data | None,
     plan: Plan,
     hyper: Hyper,
-    *,
     network: MLP,
     solver: Solver,
     width: int,

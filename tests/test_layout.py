@@ -57,7 +57,7 @@ FOR_ALL = ["_pytree", "runtime"]
 #: Modules that a model is loaded and served with: no JAX when they are imported.
 WITHOUT_JAX = ["inference", "activations", "losses", "accounting", "groups", "_cli", "__main__", ""]
 #: What those may import besides the standard library and this package.
-LIGHT = {"numpy", "scipy", "sklearn", "joblib"}
+LIGHT = {"numpy", "scipy", "sklearn", "joblib", "threadpoolctl"}
 
 LONGEST_FILE = 600
 

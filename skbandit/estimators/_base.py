@@ -23,6 +23,7 @@ from sklearn.utils import Bunch, check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, check_memory, validate_data
 
 from skbandit.accounting import n_macs, n_parameters
+from skbandit.estimators._convert import from_sklearn, to_sklearn
 from skbandit.estimators._progress import FitReporter
 from skbandit.estimators._validation import check_params
 from skbandit.inference import OUTPUTS, raw_output
@@ -253,6 +254,49 @@ class BaseBanditPrunedMLP(CallbackSupportMixin, BaseEstimator):
             losses=np.array(losses),
         )
 
+    @classmethod
+    def from_sklearn(cls, model: Any, **params: Any) -> Self:
+        """Take over the network of a fitted scikit-learn MLP, to prune it.
+
+        Parameters
+        ----------
+        model : MLPClassifier or MLPRegressor
+            Fitted; it is copied, not changed.
+        **params : dict
+            Parameters of the result; those that both have are carried over from ``model``.
+
+        Returns
+        -------
+        estimator : object
+            Fitted and not pruned: call `prune` on it.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_diabetes
+        >>> from sklearn.neural_network import MLPRegressor
+        >>> from skbandit import BanditPrunedMLPRegressor
+        >>> X, y = load_diabetes(return_X_y=True)
+        >>> mlp = MLPRegressor((32,), solver="lbfgs", max_iter=2000, random_state=0).fit(X, y)
+        >>> BanditPrunedMLPRegressor.from_sklearn(mlp).prune(X, y).hidden_layer_sizes_
+        (16,)
+        """
+        return from_sklearn(cls, model, **params)
+
+    def to_sklearn(self) -> Any:
+        """Hand the network over to scikit-learn's own MLP.
+
+        Returns
+        -------
+        model : MLPClassifier or MLPRegressor
+            Fitted; predicts the same, and neither JAX nor skbandit is needed to load it.
+
+        Raises
+        ------
+        ValueError
+            If scikit-learn's MLP does not have the activation.
+        """
+        return to_sklearn(self)
+
     # ------------------------------------------------------------------ prediction
 
     def _raw_predict(self, X: Any) -> np.ndarray:
@@ -261,7 +305,8 @@ class BaseBanditPrunedMLP(CallbackSupportMixin, BaseEstimator):
         return raw_output(X, self.coefs_, self.intercepts_, self._activation)
 
     def _predict_output(self, X: Any) -> np.ndarray:
-        return OUTPUTS[self.out_activation_](self._raw_predict(X))
+        z = self._raw_predict(X)
+        return OUTPUTS[self.out_activation_](z)
 
     # ------------------------------------------------------------------ steps of a fit
 
@@ -539,6 +584,19 @@ class BaseBanditPrunedMLP(CallbackSupportMixin, BaseEstimator):
 
     # ------------------------------------------------------------------ fitted state
 
+    def _adopt(self, coefs: list[np.ndarray], intercepts: list[np.ndarray], model: Any) -> None:
+        """Become a fitted estimator with this network, as it would be after a fit without pruning."""
+        self.n_outputs_ = coefs[-1].shape[1]
+        self.out_activation_ = OUT_ACTIVATIONS[self._loss_name()]
+        self._activation = self.activation
+        self._trained_sizes = tuple(W.shape[1] for W in coefs[:-1])
+        self._opt_leaves, self._n_steps = None, 0
+        self.kept_units_ = [np.arange(size) for size in self._trained_sizes]
+        self.training_status_ = f"taken over from {type(model).__name__}"
+        self.coefs_, self.intercepts_ = coefs, intercepts
+        self.hidden_layer_sizes_, self.n_layers_ = self._trained_sizes, len(coefs) + 1
+        self._note_pruning([], "not pruned", 0)
+
     def _network_params(self) -> Any:
         """Return the layers in the units that training works in: those of the encoded target."""
         mean, scale = self._output_scale()
@@ -582,9 +640,11 @@ class BaseBanditPrunedMLP(CallbackSupportMixin, BaseEstimator):
         if result.history:
             self._opt_leaves = None  # of the shapes before
         self.kept_units_ = [kept[now] for kept, now in zip(self.kept_units_, result.kept, strict=True)]
-        self.pruning_history_ = [record._asdict() for record in result.history]
-        self.pruning_status_ = result.status
-        self.n_pulls_ = result.n_pulls
+        self._note_pruning([record._asdict() for record in result.history], result.status, result.n_pulls)
+
+    def _note_pruning(self, history: list[dict[str, Any]], status: str, n_pulls: int) -> None:
+        # Plain dicts: a record of the engine's own type could not be loaded without JAX.
+        self.pruning_history_, self.pruning_status_, self.n_pulls_ = history, status, n_pulls
         n_features, n_outputs = self.coefs_[0].shape[0], self.n_outputs_
         shapes = [(n_features, *sizes, n_outputs) for sizes in (self._trained_sizes, self.hidden_layer_sizes_)]
         self.n_parameters_ = (n_parameters(shapes[0]), n_parameters(shapes[1]))

@@ -215,6 +215,12 @@ class BanditPrunedMLPClassifier(ClassifierMixin, BaseBanditPrunedMLP):
         if unknown.size:
             raise ValueError(f"y has classes that the earlier fit did not see: {unknown}. They were {self.classes_}.")
 
+    def _adopt(self, coefs: list[np.ndarray], intercepts: list[np.ndarray], model: Any) -> None:
+        self.classes_ = np.asarray(model.classes_)
+        # Logistic outputs, one for each class: that is a multi-label network.
+        self._multilabel = model.out_activation_ == "logistic" and coefs[-1].shape[1] > 1
+        super()._adopt(coefs, intercepts, model)
+
     def _encode_target(self, y: np.ndarray) -> np.ndarray:
         if self._multilabel:
             return np.asarray(y, np.float64)

@@ -163,5 +163,10 @@ class BanditPrunedMLPRegressor(RegressorMixin, BaseBanditPrunedMLP):
     def _encode_target(self, y: np.ndarray) -> np.ndarray:
         return (y.reshape(-1, self.n_outputs_) - self._y_mean) / self._y_scale
 
+    def _adopt(self, coefs: list[np.ndarray], intercepts: list[np.ndarray], model: Any) -> None:
+        n_outputs = coefs[-1].shape[1]
+        self._y_mean, self._y_scale = np.zeros(n_outputs), np.ones(n_outputs)
+        super()._adopt(coefs, intercepts, model)
+
     def _output_scale(self) -> tuple[np.ndarray, np.ndarray]:
         return self._y_mean, self._y_scale

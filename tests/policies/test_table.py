@@ -25,7 +25,9 @@ def test_get_returns_the_policy_with_its_defaults(name):
 
 
 def test_get_names_the_parameter_the_value_the_nearest_and_the_allowed():
-    with pytest.raises(ValueError, match=r"policy must be one of 'epsilon_greedy', .*; got 'ubc1'\. Did you mean 'ucb1'\?"):
+    with pytest.raises(
+        ValueError, match=r"policy must be one of 'epsilon_greedy', .*; got 'ubc1'\. Did you mean 'ucb1'\?"
+    ):
         policies.get("ubc1")
 
 

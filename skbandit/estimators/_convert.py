@@ -1,0 +1,79 @@
+"""To and from scikit-learn's own MLP, through its public interface only."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+from sklearn.base import is_classifier
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.neural_network import MLPClassifier, MLPRegressor
+from sklearn.utils.validation import check_is_fitted
+
+#: Fitted attributes that carry over by name.
+_CARRIED = ("loss_", "best_loss_", "loss_curve_", "validation_scores_", "best_validation_score_", "n_iter_", "t_")
+
+
+def to_sklearn(estimator: Any) -> MLPClassifier | MLPRegressor:
+    """Return a fitted scikit-learn MLP with the network of ``estimator``."""
+    check_is_fitted(estimator)
+    target = MLPClassifier if is_classifier(estimator) else MLPRegressor
+    known = target().get_params()
+    if estimator._activation not in ("identity", "logistic", "tanh", "relu"):
+        raise ValueError(
+            f"scikit-learn's {target.__name__} has no activation {estimator._activation!r}: a network with it cannot "
+            "be handed over. It knows 'identity', 'logistic', 'tanh' and 'relu'."
+        )
+    params = {name: value for name, value in estimator.get_params(deep=False).items() if name in known}
+    params["hidden_layer_sizes"] = tuple(estimator.hidden_layer_sizes_)
+    params["activation"] = estimator._activation
+    # Parameters of the training that scikit-learn does not have are of no use to a network that is trained.
+    if params["solver"] not in ("adam", "sgd", "lbfgs"):
+        params["solver"] = "adam"
+    if params["learning_rate"] not in ("constant", "invscaling", "adaptive"):
+        params["learning_rate"] = "constant"
+    model = target(**params)
+
+    # A fit on one row per class sets up everything that prediction needs; then the network is put in its place.
+    n_features, n_outputs = estimator.coefs_[0].shape[0], estimator.coefs_[-1].shape[1]
+    if is_classifier(estimator):
+        y = np.eye(n_outputs, dtype=int) if estimator._multilabel else estimator.classes_
+        if estimator._multilabel:
+            y = np.vstack([y, np.zeros_like(y[:1])])
+    else:
+        y = np.zeros((2, n_outputs)) if n_outputs > 1 else np.zeros(2)
+    dtype = estimator.coefs_[0].dtype
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        setup = model.get_params()
+        model.set_params(max_iter=1, early_stopping=False, warm_start=False, verbose=False, batch_size="auto")
+        model.fit(np.zeros((len(y), n_features), dtype), y)
+        model.set_params(**setup)
+    model.coefs_ = [W.copy() for W in estimator.coefs_]
+    model.intercepts_ = [b.copy() for b in estimator.intercepts_]
+    for name in _CARRIED:
+        if hasattr(estimator, name):
+            setattr(model, name, getattr(estimator, name))
+    if hasattr(estimator, "feature_names_in_"):
+        model.feature_names_in_ = estimator.feature_names_in_
+    return model
+
+
+def from_sklearn(cls: type, model: MLPClassifier | MLPRegressor, **params: Any) -> Any:
+    """Return a fitted ``cls`` with the network of a fitted scikit-learn MLP."""
+    wanted = MLPClassifier if is_classifier(cls()) else MLPRegressor
+    if not isinstance(model, wanted):
+        raise ValueError(f"{cls.__name__}.from_sklearn takes a fitted {wanted.__name__}. Got {model!r}.")
+    check_is_fitted(model)
+    known = cls().get_params(deep=False)  # type: ignore[attr-defined]
+    carried = {name: value for name, value in model.get_params().items() if name in known}
+    estimator = cls(**{**carried, **params})
+    estimator.n_features_in_ = model.n_features_in_
+    if hasattr(model, "feature_names_in_"):
+        estimator.feature_names_in_ = model.feature_names_in_
+    for name in _CARRIED:
+        if hasattr(model, name):
+            setattr(estimator, name, getattr(model, name))
+    estimator._adopt([np.array(W) for W in model.coefs_], [np.array(b) for b in model.intercepts_], model)
+    return estimator

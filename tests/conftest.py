@@ -1,0 +1,28 @@
+"""Settings that must be in place before SciPy and JAX are imported, and what several tests share."""
+
+import os
+
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+# Without it scikit-learn skips its array API check.
+os.environ.setdefault("SCIPY_ARRAY_API", "1")
+
+from pathlib import Path
+
+import jax
+import pytest
+
+DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+def pytest_configure(config):
+    """Keep compiled programs between runs: most of the suite's time would be compilation."""
+    jax.config.update("jax_compilation_cache_dir", str(config.cache.mkdir("jax")))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
+@pytest.fixture
+def data_folder():
+    if not (DATA / "INDEX.csv").exists():
+        pytest.skip("the public data sets are not beside this checkout")
+    return DATA
