@@ -50,6 +50,8 @@ LARGEST = 1e150
 MOST_ROWS_OF_SVM = 20_000
 #: Rows of the batch whose latency is measured.
 BATCH = 1000
+#: Latency is measured for this long.
+LATENCY_SECONDS = 0.3
 
 HIDDEN_LAYER_SIZES = (128, 128)
 MAX_ITER = 200
@@ -413,10 +415,10 @@ def n_parameters(model: Any) -> int | None:
 
 
 def latency(model: Any, X: np.ndarray) -> float:
-    """Return the median seconds of ``predict``: over 0.3 s of calls, at least 5 and at most 300 of them."""
+    """Return the median seconds of ``predict``, over at least 5 and at most 300 calls."""
     model.predict(X)
     seconds: list[float] = []
-    while len(seconds) < 5 or (len(seconds) < 300 and sum(seconds) < 0.3):
+    while len(seconds) < 5 or (len(seconds) < 300 and sum(seconds) < LATENCY_SECONDS):
         start = time.perf_counter()
         model.predict(X)
         seconds.append(time.perf_counter() - start)

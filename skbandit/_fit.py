@@ -26,7 +26,7 @@ from skbandit.inference import hidden_activations, raw_output
 from skbandit.losses import weighted_mean
 from skbandit.network import MLP
 from skbandit.pruning import Pruner, PruneResult, PruningRound
-from skbandit.training import Hyper, Planner, Solver, full_loss, init_state, run_chunk
+from skbandit.training import Hyper, Planner, Solver, TrainState, full_loss, init_state, run_chunk
 
 Params = tuple[tuple[np.ndarray, np.ndarray], ...]
 
@@ -128,6 +128,10 @@ def to_numpy(tree: Any) -> Any:
     return jax.tree.map(np.asarray, tree)
 
 
+def _params_of(state: TrainState) -> Params:
+    return to_numpy(state.params)
+
+
 def schedule(settings: TrainSettings, n_rows: int, steps_per_epoch: int) -> Callable[[np.ndarray], np.ndarray]:
     """Return the learning rate of each step, as a function of the step number (an array)."""
     name, initial = settings.learning_rate, settings.learning_rate_init
@@ -212,7 +216,7 @@ def train(
                     len(losses),
                     float(loss),
                     float(score) if validation is not None else None,
-                    lambda state=state: to_numpy(state.params),
+                    functools.partial(_params_of, state),
                 ):
                     status = "stopped"
             if stop:
@@ -387,7 +391,7 @@ def _fine_tune(
         done += int(plan.n_epochs)
         stop = False
         for loss in np.asarray(losses)[: int(n_run)]:
-            stop |= reporter.fine_tune_epoch(float(loss), lambda state=state: to_numpy(state.params))
+            stop |= reporter.fine_tune_epoch(float(loss), functools.partial(_params_of, state))
         if stop or int(state.stop):
             break
     return to_numpy(state.params if validation is None else state.best_params)
@@ -399,4 +403,4 @@ def _ones(settings: TrainSettings) -> tuple[np.ndarray, ...]:
 
 def _floats(hyper: Hyper, dtype: str) -> Hyper:
     """Every hyper-parameter as an array of one dtype: an ``int`` where a ``float`` was would compile anew."""
-    return Hyper(*(np.asarray(value, dtype) for value in hyper))
+    return Hyper(*(np.asarray(value, dtype) for value in hyper))  # type: ignore[arg-type]

@@ -15,10 +15,8 @@ import jax
 T = TypeVar("T")
 
 
-def static(default: Any = dataclasses.MISSING) -> Any:
+def static(*, default: Any = dataclasses.MISSING) -> Any:
     """Declare a field whose value is part of the compiled program, not an input of it."""
-    if default is dataclasses.MISSING:
-        return dataclasses.field(metadata={"static": True})
     return dataclasses.field(default=default, metadata={"static": True})
 
 

@@ -15,7 +15,7 @@ Array = Any
 
 
 def identity(xp: Any, z: Array) -> Array:
-    """z."""
+    """Z."""
     return z
 
 
@@ -25,7 +25,7 @@ def relu(xp: Any, z: Array) -> Array:
 
 
 def tanh(xp: Any, z: Array) -> Array:
-    """tanh z."""
+    """Tanh z."""
     return xp.tanh(z)
 
 
@@ -35,12 +35,12 @@ def logistic(xp: Any, z: Array) -> Array:
 
 
 def silu(xp: Any, z: Array) -> Array:
-    """z · logistic(z) (Elfwing et al., 2018)."""
+    """Z · logistic(z) (Elfwing et al., 2018)."""
     return z * logistic(xp, z)
 
 
 def gelu(xp: Any, z: Array) -> Array:
-    """z · Φ(z), exact (Hendrycks and Gimpel, 2016)."""
+    """Z · Φ(z), exact (Hendrycks and Gimpel, 2016)."""
     if xp is np:
         erf = _scipy_erf
     else:

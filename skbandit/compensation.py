@@ -78,9 +78,7 @@ def reweight(
     return tuple(out)
 
 
-def fold_emissions(
-    params: Params, groups: Groups, removed: np.ndarray, emissions: tuple[np.ndarray, ...]
-) -> Params:
+def fold_emissions(params: Params, groups: Groups, removed: np.ndarray, emissions: tuple[np.ndarray, ...]) -> Params:
     """Add what the removed units emit when masked to the next layer's bias: the network stays the masked one."""
     out = list(params)
     for layer, (gone, emission) in enumerate(zip(groups.split(removed), emissions, strict=True)):

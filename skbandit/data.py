@@ -25,7 +25,7 @@ def bucket(n: int) -> int:
 
 
 class Data(NamedTuple):
-    """Padded rows: X f[N, n_features], y f[N, n_targets], weight f[N] (0 on the padding), n = number of real rows."""
+    """Padded rows: X [N, ...], y [N, ...], weight f[N] (0 on the padding), n = number of real rows."""
 
     X: jax.Array
     y: jax.Array
@@ -34,12 +34,13 @@ class Data(NamedTuple):
 
     @classmethod
     def pad(cls, X: np.ndarray, y: np.ndarray, weight: np.ndarray, dtype: str, rows: int | None = None) -> Data:
-        """Copy ``X``, ``y`` and ``weight`` once, into padded arrays of ``dtype`` on the default device."""
+        """Copy the rows once, into padded arrays on the default device; floats become ``dtype``, integers stay."""
         n = X.shape[0]
         size = bucket(n) if rows is None else rows
 
         def padded(array: np.ndarray) -> jax.Array:
-            out = np.zeros((size, *array.shape[1:]), dtype=dtype)
+            integral = np.issubdtype(array.dtype, np.integer)
+            out = np.zeros((size, *array.shape[1:]), dtype=array.dtype if integral else dtype)
             out[:n] = array
             return jnp.asarray(out)
 

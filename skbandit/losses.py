@@ -40,7 +40,8 @@ def log_loss(xp: Any, z: Array, y: Array) -> Array:
 
 def binary_log_loss(xp: Any, z: Array, y: Array) -> Array:
     """-y log p - (1 - y) log(1 - p) at p = logistic(z), summed over outputs (labels)."""
-    return xp.sum(xp.maximum(z, 0) - z * y + xp.log1p(xp.exp(-xp.abs(z))), axis=-1)
+    # log(1 + e^z); written as max(z, 0) + log1p(e^-|z|), its derivative at z = 0 would be 0 in JAX, and not ½.
+    return xp.sum(xp.logaddexp(z, 0) - z * y, axis=-1)
 
 
 LOSSES: dict[str, Callable[[Any, Array, Array], Array]] = {

@@ -19,7 +19,9 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from collections.abc import Callable
 from itertools import pairwise
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -135,6 +137,30 @@ class MLP:
         return a @ W + b, hidden, pre
 
 
+@dataclasses.dataclass(frozen=True)
+class GatedNetwork:
+    """Any network whose loss takes gates: what `skbandit.prune` needs to know of it.
+
+    Parameters
+    ----------
+    loss : callable (params, gates, X, y, weight) → scalar
+        Weighted mean loss of a mini-batch, traceable by JAX, with weights in the sense that rows of weight 0 do not
+        count. ``gates`` is a tuple of f[size] per group, to be multiplied onto the units' outputs. A module-level
+        function: its identity is part of the compiled program's key.
+    groups : Groups
+        The slices that leave with each unit.
+    """
+
+    loss: Callable[..., jax.Array]
+    groups: Groups
+
+    def batch_loss(
+        self, params: Any, gates: Vectors, emissions: Vectors, X: jax.Array, y: jax.Array, weight: jax.Array
+    ) -> jax.Array:
+        """Return ``loss``; a masked unit emits 0 (``emissions`` are zeros)."""
+        return self.loss(params, gates, X, y, weight)
+
+
 @functools.cache
 def _dense_groups(layer_sizes: tuple[int, ...]) -> Groups:
     return Groups(
@@ -146,7 +172,7 @@ def _dense_groups(layer_sizes: tuple[int, ...]) -> Groups:
 
 
 def damages_by_masking(
-    network: MLP,
+    network: MLP | GatedNetwork,
     params: Params,
     gates: Vectors,
     emissions: Vectors,
@@ -154,10 +180,11 @@ def damages_by_masking(
     y: jax.Array,
     weight: jax.Array,
     arms: jax.Array,
+    tile: int = 8,
 ) -> jax.Array:
     """The definition of damage, one gated forward pass per unit: the reference, and the way of other networks.
 
-    Works for every network with ``groups`` and ``batch_loss``.
+    Works for every network with ``groups`` and ``batch_loss``. The forward passes are vmapped over ``tile`` arms.
     """
     groups = network.groups
     base = network.batch_loss(params, gates, emissions, X, y, weight)
@@ -167,7 +194,7 @@ def damages_by_masking(
         masked = groups.split(flat.at[unit].set(0))
         return network.batch_loss(params, masked, emissions, X, y, weight) - base
 
-    return jnp.where(arms, jax.vmap(one)(jnp.arange(groups.n_units)), 0)
+    return _map_chosen(jax.vmap(one), arms, min(tile, groups.n_units))
 
 
 def _positive(total: jax.Array) -> jax.Array:
@@ -176,7 +203,7 @@ def _positive(total: jax.Array) -> jax.Array:
 
 
 def _tile_size(floats_per_arm: int, n_arms: int) -> int:
-    device = jax.config.jax_default_device
+    device = jax.config.read("jax_default_device")
     platform = getattr(device, "platform", None) or jax.default_backend()
     fits = _TILE_FLOATS.get(platform, _TILE_FLOATS_ACCELERATOR) // floats_per_arm
     return int(min(max(fits, 1), n_arms))

@@ -73,7 +73,7 @@ class PruneResult(NamedTuple):
     status: str
 
 
-@functools.partial(jax.jit, static_argnames=())
+@jax.jit
 def _score(criterion: Criterion, seed: Any, state: Any, problem: Problem, active: Any) -> tuple[Any, Scores]:
     return criterion.step(jax.random.key(seed), state, problem, active)
 
@@ -88,7 +88,7 @@ def _mean_loss(params, gates, emissions, data: Data, batches: Batches, *, networ
         batch_weight = jnp.sum(weight)
         return summed + batch_weight * network.batch_loss(params, gates, emissions, X, y, weight), total + batch_weight
 
-    zero = jnp.zeros((), data.X.dtype)
+    zero = jnp.zeros((), data.weight.dtype)
     summed, total = lax.fori_loop(0, batches.n_batches, body, (zero, zero))
     return summed / total
 
@@ -195,7 +195,7 @@ class Pruner:
     def __post_init__(self) -> None:
         self.groups = self.network.groups
         self.layer = self.groups.layer_of()
-        self.dtype = np.dtype(self.data.X.dtype)
+        self.dtype = np.dtype(self.data.weight.dtype)
         rows = self.data.X.shape[0]
         self.width = min(self.width, rows)
         rng = np.random.default_rng(self.seed)
@@ -230,9 +230,9 @@ class Pruner:
         target = int(np.floor(ratio * self.groups.n_units + 1e-9)) - (self.groups.n_units - n_active)
         target = min(target, n_active - len(self.groups.sizes))
         removals = affordable_rounds(n_active, target, self.n_rounds, self.budget)
-        sizes = n_active - np.cumsum([0, *removals[:-1]]) if removals else []
+        sizes = [int(n) for n in n_active - np.cumsum([0, *removals[:-1]])] if removals else []
         for r, (n_remove, pulls) in enumerate(
-            zip(removals, pulls_per_round([int(s) for s in sizes], self.budget, n_active), strict=True)
+            zip(removals, pulls_per_round(sizes, self.budget, n_active), strict=True)
         ):
             t0 = time.perf_counter()
             scores = self._scores(now, r, pulls)
@@ -303,7 +303,9 @@ class Pruner:
         removed = choose_units(value, now.active, self.layer, n_remove, self.scope)
         active = now.active & ~removed
         gates = self._gates(active)
-        masked = tuple(np.where(r, e, 0).astype(self.dtype) for r, e in zip(self.groups.split(removed), emissions, strict=True))
+        masked = tuple(
+            np.where(r, e, 0).astype(self.dtype) for r, e in zip(self.groups.split(removed), emissions, strict=True)
+        )
         measured = self._measure(now.params, gates, masked) - self._measure(now.params, self._gates(now.active), None)
         params = now.params
         if self.repair is not None:
@@ -353,6 +355,117 @@ class Pruner:
     def _guard(self, params: Params, active: np.ndarray) -> float:
         gates = self._gates(active)
         return self.guard(params, gates) if self.guard is not None else self._measure(params, gates, None)
+
+
+def prune(
+    network: Any,
+    params: Params,
+    X: np.ndarray,
+    y: np.ndarray,
+    sample_weight: np.ndarray | None = None,
+    *,
+    policy: Any = "ucb1",
+    budget: float = 8.0,
+    pruning_ratio: float | str = 0.5,
+    tolerance: float = 0.01,
+    scope: str = "global",
+    n_rounds: int = 4,
+    held_out: tuple[np.ndarray, ...] | None = None,
+    repair: Callable[[Params, np.ndarray, np.ndarray, Vectors], Params] | None = None,
+    fine_tune: Callable[[Params, Vectors, int], Params] | None = None,
+    on_round: Callable[[PruningRound, Callable[[], PruneResult]], bool] | None = None,
+    batch_size: int = 256,
+    random_state: int = 0,
+) -> PruneResult:
+    """Prune the units of any JAX network.
+
+    Parameters
+    ----------
+    network : GatedNetwork
+        Loss with gates, and the groups of slices that leave together.
+    params : pytree of tuples, lists and dicts
+        Trained parameters.
+    X, y : ndarray of shape (n, ...)
+        Rows to measure damages on. Integers stay integers, floats become float32.
+    sample_weight : ndarray of shape (n,), optional
+        Weights of the rows.
+    policy : str, Policy or Criterion, default="ucb1"
+        Who ranks the units.
+    budget, pruning_ratio, tolerance, scope, n_rounds
+        As in `BanditPrunedMLPRegressor`.
+    held_out : tuple (X, y) or (X, y, sample_weight), optional
+        Rows that decide whether fine-tuning is kept, and how far ``pruning_ratio="auto"`` goes.
+    repair : callable (params, active, removed, emissions) → params, optional
+        Adjusts what is left after a removal (bool[n_units] masks).
+    fine_tune : callable (params, gates, round) → params, optional
+        Trains on, with removed units gated off; parameters keep their shapes.
+    on_round : callable (PruningRound, () → PruneResult) → bool, optional
+        Called after each round; True ends pruning.
+    batch_size : int, default=256
+        Rows of a pull's mini-batch.
+    random_state : int, default=0
+        Seeds the mini-batches and the policy.
+
+    Returns
+    -------
+    PruneResult
+        Compact parameters (NumPy), the units that are kept, and the history.
+
+    Examples
+    --------
+    >>> import jax.numpy as jnp, numpy as np
+    >>> from skbandit import prune
+    >>> from skbandit.groups import Group, Groups, Slice
+    >>> from skbandit.network import GatedNetwork
+    >>> def loss(params, gates, X, y, weight):
+    ...     hidden = jnp.tanh(X @ params["in"]) * gates[0]
+    ...     return jnp.sum(weight * (hidden @ params["out"] - y) ** 2) / jnp.sum(weight)
+    >>> rng = np.random.default_rng(0)
+    >>> params = {"in": rng.normal(size=(3, 8)), "out": np.r_[np.ones(4), np.zeros(4)]}
+    >>> X = rng.normal(size=(100, 3))
+    >>> y = np.tanh(X @ params["in"]) @ params["out"]
+    >>> groups = Groups((Group(8, (Slice(("in",), 1), Slice(("out",), 0))),))
+    >>> result = prune(GatedNetwork(loss, groups), params, X, y)
+    >>> result.kept[0], result.params["in"].shape
+    (array([0, 1, 2, 3]), (3, 4))
+    """
+    from skbandit.criteria import resolve
+
+    def rows(X: Any, y: Any, weight: Any = None) -> Data:
+        X, y = np.asarray(X), np.asarray(y)
+        weight = np.ones(X.shape[0]) if weight is None else np.asarray(weight, float)
+        return Data.pad(X, y, weight, "float32")
+
+    guard = None
+    if held_out is not None:
+        guard_rows = rows(*held_out)
+        size = guard_rows.weight.shape[0]
+        width = min(batch_size, size)
+        in_order = Batches.partition(np.random.default_rng(0), int(guard_rows.n), size, width)
+
+        def guard(params: Params, gates: Vectors) -> float:
+            nothing = tuple(np.zeros_like(g) for g in gates)
+            return float(_mean_loss(params, gates, nothing, guard_rows, in_order, network=network, width=width))
+
+    pruner = Pruner(
+        network=network,
+        data=rows(X, y, sample_weight),
+        criterion=resolve(policy),
+        budget=budget,
+        scope=scope,
+        n_rounds=n_rounds,
+        tolerance=tolerance,
+        width=batch_size,
+        seed=random_state,
+        repair=repair,
+        fine_tune=fine_tune,
+        guard=guard,
+        on_round=on_round,
+    )
+    params = jax.tree.map(
+        lambda a: np.asarray(a, "float32" if np.issubdtype(a.dtype, np.floating) else a.dtype), params
+    )
+    return pruner.run(params, pruning_ratio)
 
 
 def arms_per_step(n_units: int) -> int:

@@ -28,7 +28,7 @@ class Reward(ParamsMixin):
 
 @pytree_dataclass
 class SmoothReward(Reward):
-    r"""Smooth bounded reward :math:`r = 1 / (1 + e^{d / s})` with the robust scale :math:`s = c \cdot \mathrm{median}|d|`.
+    r"""Smooth bounded reward :math:`r = 1 / (1 + e^{d / s})`, with a robust scale :math:`s = c \, \mathrm{median}|d|`.
 
     Parameters
     ----------
@@ -44,14 +44,14 @@ class SmoothReward(Reward):
     >>> import jax.numpy as jnp
     >>> reward, damage = SmoothReward(), jnp.array([-0.1, 0.0, 0.1, 10.0])
     >>> scale = reward.scale(damage, jnp.ones(4, bool))
-    >>> reward(damage, scale).round(2)
-    Array([0.73, 0.5 , 0.27, 0.  ], dtype=float32)
+    >>> [round(float(r), 2) for r in reward(damage, scale)]
+    [0.73, 0.5, 0.27, 0.0]
     """
 
     width: float = 1.0
 
     def scale(self, damage: jax.Array, active: jax.Array) -> jax.Array:
-        """Lower median of \\|damage\\| over the active units; 1 where that is 0 (every reward is then one half)."""
+        """Lower median of the active units' absolute damage; 1 where that is 0 (every reward is then one half)."""
         ordered = jnp.sort(jnp.where(active, jnp.abs(damage), jnp.inf))
         median = ordered[(jnp.sum(active) - 1) // 2]
         return jnp.where(median > 0, self.width * median, 1.0)

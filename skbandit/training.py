@@ -14,7 +14,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -70,7 +70,7 @@ SOLVERS: dict[str, Callable[[Hyper], optax.GradientTransformation]] = {
 }
 DECOUPLED = ("adamw",)
 
-Solver = str | optax.GradientTransformation
+Solver: TypeAlias = str | optax.GradientTransformation
 
 
 def _weights_only(params: Params) -> Any:
@@ -100,8 +100,8 @@ class Plan(NamedTuple):
     """i32[E, N + width]: the order of the rows in each epoch."""
     lr: np.ndarray
     """f[E, B]: learning rate of each step."""
-    n_epochs: np.ndarray
-    """i32: epochs to run, at most E."""
+    n_epochs: np.int32
+    """: epochs to run, at most E."""
 
 
 def make_solver(solver: Solver, hyper: Hyper) -> tuple[optax.GradientTransformation, bool]:
@@ -111,7 +111,7 @@ def make_solver(solver: Solver, hyper: Hyper) -> tuple[optax.GradientTransformat
     return solver, False
 
 
-def init_state(params: Params, solver: Solver, opt_leaves: list[np.ndarray] | None = None) -> TrainState:
+def init_state(params: Any, solver: Solver, opt_leaves: list[np.ndarray] | None = None) -> TrainState:
     """Return the state before the first epoch, made on the host.
 
     Parameters

@@ -21,7 +21,7 @@ class _Carry(NamedTuple):
     """i32: pulls so far."""
     policy: Any
     scale: jax.Array
-    count: jax.Array
+    pulls: jax.Array
     """f[n]: pulls of each arm."""
     damage: jax.Array
     """f[n]: summed damage of each arm."""
@@ -48,7 +48,7 @@ class Bandit(Criterion):
 
     policy: Policy = UCB1()
     reward: Reward = SmoothReward()
-    rank_by: str = static("damage")
+    rank_by: str = static(default="damage")
 
     def step(self, key: jax.Array, state: Any, problem: Problem, active: jax.Array) -> tuple[Any, Scores]:
         """Spend the round's budget."""
@@ -89,7 +89,7 @@ class Bandit(Criterion):
                 carry.spent + jnp.sum(arms < n, dtype=jnp.int32),
                 self.policy.update(carry.policy, arms, self.reward(per_slot, scale), probs),
                 scale,
-                carry.count.at[arms].add(1, mode="drop"),
+                carry.pulls.at[arms].add(1, mode="drop"),
                 carry.damage.at[arms].add(per_slot, mode="drop"),
             )
 
@@ -102,9 +102,7 @@ class Bandit(Criterion):
             zeros,
             zeros,
         )
-        end = lax.while_loop(
-            lambda c: (c.t == 0) | (problem.budget - c.spent >= needed), body, start
-        )
-        mean = end.damage / jnp.maximum(end.count, 1)
+        end = lax.while_loop(lambda c: (c.t == 0) | (problem.budget - c.spent >= needed), body, start)
+        mean = end.damage / jnp.maximum(end.pulls, 1)
         value = -mean if self.rank_by == "damage" else self.policy.value(end.policy)
-        return state, Scores(value, end.spent, mean, info={"count": end.count, "scale": end.scale})
+        return state, Scores(value, end.spent, mean, info={"count": end.pulls, "scale": end.scale})

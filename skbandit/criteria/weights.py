@@ -37,8 +37,8 @@ class Magnitude(Criterion):
 
     name: ClassVar[str] = "magnitude"
 
-    of: str = static("in")
-    order: int = static(2)
+    of: str = static(default="in")
+    order: int = static(default=2)
 
     def __post_init__(self) -> None:
         if self.of not in ("in", "out", "product"):
@@ -47,7 +47,7 @@ class Magnitude(Criterion):
             raise ValueError(f"The 'order' parameter of Magnitude must be 1 or 2. Got {self.order!r}.")
 
     def step(self, key: jax.Array, state: Any, problem: Problem, active: jax.Array) -> tuple[Any, Scores]:
-        """Sum \\|w\\|^order over the slices of each unit: a group's last slice is its outgoing one."""
+        """Sum powers of the weights over the slices of each unit: a group's last slice is its outgoing one."""
         norms = []
         for group in problem.network.groups.groups:
             incoming = sum(self._power(problem, s) for s in group.slices[:-1])

@@ -55,6 +55,11 @@ class BaseBanditPrunedMLP(CallbackSupportMixin, BaseEstimator):
 
     _doc_link_module = "skbandit"
 
+    # Parameters, set by the constructors of the subclasses.
+    hidden_layer_sizes: Any
+    activation: str
+    policy: Any
+
     # ------------------------------------------------------------------ what the subclasses say
 
     @abstractmethod
@@ -115,7 +120,14 @@ class BaseBanditPrunedMLP(CallbackSupportMixin, BaseEstimator):
 
     @with_callbacks
     def fit(
-        self, X: Any, y: Any, sample_weight: Any = None, *, X_val: Any = None, y_val: Any = None, sample_weight_val: Any = None
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        X_val: Any = None,
+        y_val: Any = None,
+        sample_weight_val: Any = None,
     ) -> Self:
         """Train the network, prune it, and keep the compact one.
 
@@ -240,7 +252,7 @@ class BaseBanditPrunedMLP(CallbackSupportMixin, BaseEstimator):
         >>> X, y = load_diabetes(return_X_y=True)
         >>> dense = BanditPrunedMLPRegressor((32,), pruning_ratio=0, max_iter=500, tol=1e-2, random_state=0).fit(X, y)
         >>> dense.prune_path(X, y, pruning_ratio=0.9, n_rounds=3).hidden_layer_sizes
-        [(32,), (15,), (7,), (4,)]
+        [(32,), (16,), (8,), (4,)]
         """
         pruned, snapshots = self._prune_again(X, y, sample_weight, X_val, y_val, sample_weight_val, params)
         history = pruned.pruning_history_
@@ -276,7 +288,7 @@ class BaseBanditPrunedMLP(CallbackSupportMixin, BaseEstimator):
         >>> from sklearn.neural_network import MLPRegressor
         >>> from skbandit import BanditPrunedMLPRegressor
         >>> X, y = load_diabetes(return_X_y=True)
-        >>> mlp = MLPRegressor((32,), solver="lbfgs", max_iter=2000, random_state=0).fit(X, y)
+        >>> mlp = MLPRegressor(hidden_layer_sizes=(32,), solver="lbfgs", max_iter=2000, random_state=0).fit(X, y)
         >>> BanditPrunedMLPRegressor.from_sklearn(mlp).prune(X, y).hidden_layer_sizes_
         (16,)
         """
@@ -524,9 +536,7 @@ class BaseBanditPrunedMLP(CallbackSupportMixin, BaseEstimator):
 
         result = _fit.prune(params, rows, held_out, training, settings, seed, reporter=reporter, data=data)
         if result.status == INTERRUPTED:
-            warnings.warn(
-                f"Pruning interrupted by user after {len(result.history)} rounds.", UserWarning, stacklevel=4
-            )
+            warnings.warn(f"Pruning interrupted by user after {len(result.history)} rounds.", UserWarning, stacklevel=4)
         return result
 
     def _partial_fit(self, X: Any, y: Any, sample_weight: Any, classes: Any = None) -> Self:

@@ -66,7 +66,7 @@ def from_sklearn(cls: type, model: MLPClassifier | MLPRegressor, **params: Any) 
     if not isinstance(model, wanted):
         raise ValueError(f"{cls.__name__}.from_sklearn takes a fitted {wanted.__name__}. Got {model!r}.")
     check_is_fitted(model)
-    known = cls().get_params(deep=False)  # type: ignore[attr-defined]
+    known = cls().get_params(deep=False)
     carried = {name: value for name, value in model.get_params().items() if name in known}
     estimator = cls(**{**carried, **params})
     estimator.n_features_in_ = model.n_features_in_

@@ -1,4 +1,4 @@
-"""Constructor parameters as one declarative table, and errors that name the parameter, the value and what is allowed."""
+"""Constructor parameters as one table, and errors that name the parameter, the value and what is allowed."""
 
 from __future__ import annotations
 
@@ -25,8 +25,9 @@ class Number:
         """Whether ``value`` is a number of the kind, inside."""
         if isinstance(value, (bool, np.bool_)) or not isinstance(value, Integral if self.integral else Real):
             return False
-        low = self.low <= value if self.closed in ("left", "both") else self.low < value
-        high = value <= self.high if self.closed in ("right", "both") else value < self.high
+        number = float(value)
+        low = self.low <= number if self.closed in ("left", "both") else self.low < number
+        high = number <= self.high if self.closed in ("right", "both") else number < self.high
         return bool(low and high)
 
     def __str__(self) -> str:
@@ -74,11 +75,15 @@ def _is_sizes(value: Any) -> bool:
         sizes = list(sizes)
     except TypeError:
         return False
-    return len(sizes) > 0 and all(isinstance(s, Integral) and not isinstance(s, bool) and s > 0 for s in sizes)
+    return len(sizes) > 0 and all(isinstance(s, Integral) and not isinstance(s, bool) and int(s) > 0 for s in sizes)
 
 
 def _is_transformation(value: Any) -> bool:
-    return not isinstance(value, type) and callable(getattr(value, "init", None)) and callable(getattr(value, "update", None))
+    return (
+        not isinstance(value, type)
+        and callable(getattr(value, "init", None))
+        and callable(getattr(value, "update", None))
+    )
 
 
 BOOL = Where(_is_bool, "a bool")
@@ -118,7 +123,11 @@ CONSTRAINTS: dict[str, tuple[Any, ...]] = {
     "epsilon": (POSITIVE,),
     "n_iter_no_change": (Number(1, integral=True), Where(lambda v: v == np.inf, "inf")),
     "max_fun": (Number(1, integral=True),),
-    "class_weight": (NONE, OneOf(("balanced",)), Where(lambda v: isinstance(v, (dict, list)), "a dict or list of dicts")),
+    "class_weight": (
+        NONE,
+        OneOf(("balanced",)),
+        Where(lambda v: isinstance(v, (dict, list)), "a dict or list of dicts"),
+    ),
     "budget": (Number(1),),
     "pruning_ratio": (UNIT, OneOf(("auto",))),
     "tolerance": (NON_NEGATIVE,),
