@@ -203,7 +203,7 @@ def _positive(total: jax.Array) -> jax.Array:
 
 
 def _tile_size(floats_per_arm: int, n_arms: int) -> int:
-    device = jax.config.read("jax_default_device")
+    device = getattr(jax.config, "jax_default_device", None)
     platform = getattr(device, "platform", None) or jax.default_backend()
     fits = _TILE_FLOATS.get(platform, _TILE_FLOATS_ACCELERATOR) // floats_per_arm
     return int(min(max(fits, 1), n_arms))

@@ -119,17 +119,24 @@ def init_state(params: Any, solver: Solver, opt_leaves: list[np.ndarray] | None 
     opt_leaves : list of arrays, optional
         The leaves of an optimizer state to go on from, as `opt_state` has them.
     """
-    tx, _ = make_solver(solver, Hyper())
-    if opt_leaves is not None:
-        opt_state = jax.tree.unflatten(jax.tree.structure(jax.eval_shape(tx.init, params)), opt_leaves)
-    elif isinstance(solver, str):
-        # Every named solver starts from zeros; made by NumPy, they cost no compilation.
-        opt_state = jax.tree.map(lambda s: np.zeros(s.shape, s.dtype), jax.eval_shape(tx.init, params))
-    else:
-        opt_state = tx.init(jax.tree.map(jnp.asarray, params))
     dtype = params[0][0].dtype
+    if opt_leaves is None and not isinstance(solver, str):
+        opt_state = solver.init(jax.tree.map(jnp.asarray, params))
+    else:
+        # Every named solver starts from zeros; made by NumPy, they cost no compilation.
+        opt_state = _zero_opt_state(solver, tuple(W.shape for W, _ in params), dtype)
+        if opt_leaves is not None:
+            opt_state = jax.tree.unflatten(jax.tree.structure(opt_state), opt_leaves)
     zero = np.int32(0)
     return TrainState(params, opt_state, params, np.array(np.inf, dtype), zero, np.array(1, dtype), zero)  # type: ignore[arg-type]
+
+
+@functools.lru_cache(maxsize=64)
+def _zero_opt_state(solver: Solver, shapes: tuple[tuple[int, int], ...], dtype: np.dtype) -> Any:
+    """Zeros of an optimizer state's structure; tracing ``init`` for it takes as long as some epochs."""
+    tx, _ = make_solver(solver, Hyper())
+    params = tuple((jax.ShapeDtypeStruct(s, dtype), jax.ShapeDtypeStruct(s[1:], dtype)) for s in shapes)
+    return jax.tree.map(lambda s: np.zeros(s.shape, s.dtype), jax.eval_shape(tx.init, params))
 
 
 @functools.partial(jax.jit, static_argnames=("network", "solver", "width", "has_validation"))
