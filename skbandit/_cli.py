@@ -521,7 +521,7 @@ def verdict(comparison: Comparison) -> str:
     )
     sentences.append("This is one split of one data set: it ranks nothing in general.")
     sentences.append(
-        "All but JAX runs on one thread; latencies are medians. The seconds of the pruned network include the training "
+        "Everything but JAX runs on one thread; latencies are medians. The seconds of the pruned network include the training "
         "of the unpruned one, and both include compilation."
     )
     return textwrap.fill(" ".join([*sentences, *comparison.notes]), 100)

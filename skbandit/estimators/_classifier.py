@@ -284,8 +284,9 @@ class BanditPrunedMLPClassifier(ClassifierMixin, BaseBanditPrunedMLP):
             by_class = np.array([float(self.class_weight.get(c, 1.0)) for c in self.classes_.tolist()])
         else:
             by_class = np.ones(len(self.classes_))
-            present = unique_labels(y[weight > 0])
+            counts = weight > 0
+            present = unique_labels(y[counts])
             by_class[np.searchsorted(self.classes_, present)] = compute_class_weight(
-                self.class_weight, classes=present, y=y, sample_weight=weight
+                self.class_weight, classes=present, y=y[counts], sample_weight=weight[counts]
             )
         return lambda y: by_class[np.searchsorted(self.classes_, y)]

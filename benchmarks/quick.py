@@ -1,0 +1,29 @@
+"""A minute of everything: shows that the benchmarks run, on data that scikit-learn brings. Not for quoting."""
+
+from __future__ import annotations
+
+import time
+import warnings
+
+from sklearn.datasets import load_diabetes, load_digits
+from sklearn.exceptions import ConvergenceWarning
+
+from benchmarks import datasets, pruning_quality, search
+
+
+def main() -> None:
+    warnings.simplefilter("ignore", ConvergenceWarning)
+    start = time.perf_counter()
+    for name, task, loader in (("diabetes", "regression", load_diabetes), ("digits", "classification", load_digits)):
+        frame = loader(as_frame=True)
+        data = datasets.DataSet(name, task, frame.data, frame.target.to_numpy())
+        for record in pruning_quality.one_run(data, seed=0):
+            print("{data:10s} {model:18s} score {score:.4f}  units {units:3d}  {seconds:.2f} s".format(**record))
+    search.main(["--quick"])
+    if datasets.available():
+        pruning_quality.main(["--seeds", "1", "--sets", "concrete_strength"])
+    print(f"{time.perf_counter() - start:.0f} s in all")
+
+
+if __name__ == "__main__":
+    main()
