@@ -521,8 +521,8 @@ def verdict(comparison: Comparison) -> str:
     )
     sentences.append("This is one split of one data set: it ranks nothing in general.")
     sentences.append(
-        "Everything but JAX runs on one thread; latencies are medians. The seconds of the pruned network include the training "
-        "of the unpruned one, and both include compilation."
+        "Everything but JAX runs on one thread; latencies are medians. The seconds of the pruned network include the "
+        "training of the unpruned one, and both include compilation."
     )
     return textwrap.fill(" ".join([*sentences, *comparison.notes]), 100)
 

@@ -40,7 +40,8 @@ def frame(n: int = 120, seed: int = 0) -> pd.DataFrame:
 
 @pytest.fixture
 def quick(monkeypatch):
-    """Networks so small that a test can afford to train them."""
+    """Networks so small, and measurements so short, that a test can afford them."""
+    monkeypatch.setattr(_cli, "LATENCY_SECONDS", 0.01)
     monkeypatch.setattr(_cli, "HIDDEN_LAYER_SIZES", (12, 8))
     monkeypatch.setattr(_cli, "MAX_ITER", 5)
 

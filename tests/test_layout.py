@@ -20,7 +20,10 @@ MAY_IMPORT = {
     "_cli": [""],  # "" is skbandit/__init__.py: the command line uses public names only
     "": ["estimators", "pruning", "criteria", "policies", "rewards"],  # public names, imported on first use
     "estimators": ["estimators.*"],
-    "estimators.*": ["estimators.*", "_fit", "accounting", "activations", "inference", "criteria", "policies"],
+    "estimators.*": [
+        *("estimators.*", "_fit", "pruning", "training", "splitting", "criteria", "policies"),
+        *("network", "inference", "accounting", "losses", "activations", "data"),
+    ],
     "_fit": [
         *("pruning", "training", "compensation", "splitting", "schedules", "criteria", "criteria.base", "policies"),
         *("rewards", "network", "inference", "accounting", "groups", "losses", "activations", "data"),

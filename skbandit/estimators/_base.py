@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from scipy import sparse
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, is_regressor
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.exceptions import ConvergenceWarning, DataConversionWarning
 from sklearn.utils import Bunch, check_random_state
@@ -24,7 +24,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, chec
 
 from skbandit.accounting import n_macs, n_parameters
 from skbandit.estimators._convert import from_sklearn, to_sklearn
-from skbandit.estimators._progress import FitReporter
+from skbandit.estimators._progress import FitReporter, PathReporter
 from skbandit.estimators._validation import check_params
 from skbandit.inference import OUTPUTS, raw_output
 from skbandit.losses import OUT_ACTIVATIONS
@@ -46,8 +46,6 @@ PRUNING_PARAMETERS = (
     "fine_tune_iter",
     "random_state",
 )
-#: Rows that a mini-batch has at most under ``batch_size="auto"``, as in scikit-learn's MLP.
-AUTO_BATCH = 200
 
 
 class BaseBanditPrunedMLP(CallbackSupportMixin, BaseEstimator):
@@ -155,22 +153,24 @@ class BaseBanditPrunedMLP(CallbackSupportMixin, BaseEstimator):
             If a parameter or the data is invalid, or training diverges.
         """
         check_params(self)
-        criterion = self._criterion()
+        criterion = _resolve(self.policy)
         warm = self.warm_start and hasattr(self, "coefs_")
         X, y, weight = self._check_rows(X, y, sample_weight, reset=not warm)
         self._learn_target(y, weight, reset=not warm)
         rng = check_random_state(self.random_state)
         with self._computing():
+            from skbandit.estimators._settings import prune_settings, train_settings
+
             start = self._network_params() if warm else self._new_network(X.shape[1], rng)
             seeds = rng.randint(np.iinfo(np.int32).max, size=3)
             rows, held_out = self._split(X, y, weight, X_val, y_val, sample_weight_val, int(seeds[0]))
-            settings = self._train_settings(start, rows.X.shape[0])
+            settings = train_settings(self, layer_sizes(start), rows.X.shape[0])
             context = self._init_callback_context(max_subtasks=2)
             reporter = FitReporter(self, context, X, y, self._network_attributes)
             context.call_on_fit_task_begin(estimator=self, X=X, y=y)
             trained, data = self._train(start, rows, held_out, settings, int(seeds[1]), reporter)
             self._record_training(trained, rows.X.shape[0])
-            pruning = self._prune_settings(criterion)
+            pruning = prune_settings(self, criterion)
             if trained.status == "interrupted":
                 # The user wants to go on: what was learned is kept, and nothing is pruned.
                 pruning = dataclasses.replace(pruning, pruning_ratio=0.0)
@@ -322,11 +322,6 @@ class BaseBanditPrunedMLP(CallbackSupportMixin, BaseEstimator):
 
     # ------------------------------------------------------------------ steps of a fit
 
-    def _criterion(self) -> Any:
-        from skbandit.criteria import resolve
-
-        return resolve(self.policy)
-
     def _check_rows(
         self, X: Any, y: Any, sample_weight: Any, *, reset: bool
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -338,7 +333,7 @@ class BaseBanditPrunedMLP(CallbackSupportMixin, BaseEstimator):
             dtype=(np.float64, np.float32),
             accept_sparse="csr",
             multi_output=True,
-            y_numeric=self._estimator_type_is_regressor(),
+            y_numeric=is_regressor(self),
         )
         weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
         if sparse.issparse(X):
@@ -352,9 +347,6 @@ class BaseBanditPrunedMLP(CallbackSupportMixin, BaseEstimator):
             )
             y = y.ravel()
         return X, y, weight
-
-    def _estimator_type_is_regressor(self) -> bool:
-        return self.__sklearn_tags__().estimator_type == "regressor"
 
     @contextlib.contextmanager
     def _computing(self) -> Iterator[None]:
@@ -412,66 +404,6 @@ class BaseBanditPrunedMLP(CallbackSupportMixin, BaseEstimator):
     def _class_weighting(self, y: np.ndarray, weight: np.ndarray) -> Callable[[np.ndarray], np.ndarray | float]:
         """Return the function from targets to the weights that their classes have in the training data."""
         return lambda y: 1.0
-
-    def _train_settings(self, params: Any, n_rows: int) -> TrainSettings:
-        from skbandit._fit import TrainSettings
-        from skbandit.network import MLP
-        from skbandit.training import Hyper
-
-        solver = self.solver
-        if solver == "sgd" and self.nesterovs_momentum and self.momentum > 0:
-            solver = "sgd_nesterov"
-        batch_size = AUTO_BATCH if self.batch_size == "auto" else int(self.batch_size)
-        if self.batch_size != "auto" and batch_size > n_rows:
-            warnings.warn(
-                f"'batch_size'={batch_size} is larger than the {n_rows} training rows; one batch holds them all.",
-                UserWarning,
-                stacklevel=3,
-            )
-        return TrainSettings(
-            network=MLP(_layer_sizes(params), self._activation, self._loss_name()),
-            solver=solver,
-            hyper=Hyper(
-                alpha=float(self.alpha),
-                beta_1=float(self.beta_1),
-                beta_2=float(self.beta_2),
-                epsilon=float(self.epsilon),
-                momentum=float(self.momentum),
-                tol=float(self.tol),
-                n_iter_no_change=float(self.n_iter_no_change),
-                adaptive=float(self.learning_rate == "adaptive"),
-                patience_on=1.0,
-            ),
-            learning_rate=self.learning_rate,
-            learning_rate_init=float(self.learning_rate_init),
-            power_t=float(self.power_t),
-            batch_size=batch_size,
-            max_iter=int(self.max_iter),
-            shuffle=bool(self.shuffle),
-            early_stopping=bool(self.early_stopping),
-            max_fun=int(self.max_fun),
-            dtype=self.dtype,
-        )
-
-    def _prune_settings(self, criterion: Any) -> PruneSettings:
-        from skbandit._fit import PruneSettings
-
-        ratio = self.pruning_ratio if self.pruning_ratio == "auto" else float(self.pruning_ratio)
-        if ratio != "auto":
-            # The ratio counts from the trained network; part of it may be gone already (warm start, prune again).
-            left = sum(len(kept) for kept in self.kept_units_)
-            ratio = 1 - int(np.ceil(sum(self._trained_sizes) * (1 - ratio) - 1e-9)) / left
-        return PruneSettings(
-            criterion=criterion,
-            pruning_ratio=ratio,
-            budget=float(self.budget),
-            tolerance=float(self.tolerance),
-            scope=self.scope,
-            n_rounds=int(self.n_rounds),
-            ablation=self.ablation,
-            compensate=bool(self.compensate),
-            fine_tune_iter=int(self.fine_tune_iter),
-        )
 
     def _train(
         self, start: Any, rows: Rows, held_out: Rows | None, settings: TrainSettings, seed: int, reporter: FitReporter
@@ -552,18 +484,19 @@ class BaseBanditPrunedMLP(CallbackSupportMixin, BaseEstimator):
         rng = check_random_state(self.random_state)
         with self._computing():
             from skbandit import _fit
+            from skbandit.estimators._settings import train_settings
             from skbandit.pruning import PruneResult
 
             start = self._new_network(X.shape[1], rng) if first else self._network_params()
             rows = _fit.Rows(X, self._encode_target(y), weight * self._class_weighting(y, weight)(y))
-            settings = dataclasses.replace(self._train_settings(start, X.shape[0]), max_iter=1)
+            settings = dataclasses.replace(train_settings(self, layer_sizes(start), X.shape[0]), max_iter=1)
             # An int as random_state is the same in each call: the rows seen so far make the shuffles differ.
             seed = (int(rng.randint(np.iinfo(np.int32).max)) + self.t_) % 2**31
             reporter = FitReporter(self, None, X, y, self._network_attributes)
             trained = _fit.train(start, self._opt_leaves, rows, None, settings, seed, self._n_steps, reporter=reporter)
             self._check_trained(trained, warn=False)
         self._record_training(trained, X.shape[0], incremental=True)
-        kept = tuple(np.arange(size) for size in _layer_sizes(start)[1:-1])
+        kept = tuple(np.arange(size) for size in layer_sizes(start)[1:-1])
         self._record_pruning(PruneResult(trained.params, kept, [], 0, "not pruned"))
         return self
 
@@ -577,17 +510,19 @@ class BaseBanditPrunedMLP(CallbackSupportMixin, BaseEstimator):
             raise ValueError(f"prune() accepts the parameters {list(PRUNING_PARAMETERS)}. Got {unknown}.")
         new = copy.copy(self).set_params(**params)
         check_params(new)
-        criterion = new._criterion()
+        criterion = _resolve(new.policy)
         X, y, weight = new._check_rows(X, y, sample_weight, reset=False)
         new._learn_target(y, weight, reset=False)
         seeds = check_random_state(new.random_state).randint(np.iinfo(np.int32).max, size=3)
         with new._computing():
+            from skbandit.estimators._settings import prune_settings, train_settings
+
             rows, held_out = new._split(X, y, weight, X_val, y_val, sample_weight_val, int(seeds[0]))
             params_now = new._network_params()
-            training = new._train_settings(params_now, rows.X.shape[0])
-            path = _Path(new)
+            training = train_settings(new, layer_sizes(params_now), rows.X.shape[0])
+            path = PathReporter(new)
             result = new._prune(
-                params_now, rows, held_out, training, new._prune_settings(criterion), int(seeds[2]), path
+                params_now, rows, held_out, training, prune_settings(new, criterion), int(seeds[2]), path
             )
         new._record_pruning(result)
         return new, [copy.copy(self), *path.snapshots]
@@ -618,7 +553,7 @@ class BaseBanditPrunedMLP(CallbackSupportMixin, BaseEstimator):
     def _network_attributes(self, params: Any) -> dict[str, Any]:
         """Return the fitted attributes that a network determines; the target's scale goes into its last layer."""
         coefs, intercepts = [W for W, _ in params], [b for _, b in params]
-        if self._estimator_type_is_regressor():
+        if is_regressor(self):
             mean, scale = self._output_scale()
             coefs[-1] = (coefs[-1] * scale).astype(self.dtype)
             # float64, always: a mean far from zero in float32 would cost the digits that the scale is about.
@@ -626,7 +561,7 @@ class BaseBanditPrunedMLP(CallbackSupportMixin, BaseEstimator):
         return {
             "coefs_": coefs,
             "intercepts_": intercepts,
-            "hidden_layer_sizes_": _layer_sizes(params)[1:-1],
+            "hidden_layer_sizes_": layer_sizes(params)[1:-1],
             "n_layers_": len(coefs) + 1,
         }
 
@@ -661,22 +596,11 @@ class BaseBanditPrunedMLP(CallbackSupportMixin, BaseEstimator):
         self.n_macs_ = (n_macs(shapes[0]), n_macs(shapes[1]))
 
 
-class _Path(FitReporter):
-    """Keeps a fitted copy of every size of a pruning run."""
-
-    def __init__(self, estimator: BaseBanditPrunedMLP) -> None:
-        super().__init__(estimator, None, None, None, estimator._network_attributes)
-        self.every_epoch = False
-        self.snapshots: list[Any] = []
-
-    def round(self, record: Any, result: Any) -> bool:
-        """Copy the estimator with the network as it is after the round."""
-        super().round(record, result)
-        snapshot = copy.copy(self.estimator)
-        snapshot._record_pruning(result())
-        self.snapshots.append(snapshot)
-        return False
-
-
-def _layer_sizes(params: Any) -> tuple[int, ...]:
+def layer_sizes(params: Any) -> tuple[int, ...]:
     return (params[0][0].shape[0], *(W.shape[1] for W, _ in params))
+
+
+def _resolve(policy: Any) -> Any:
+    from skbandit.criteria import resolve
+
+    return resolve(policy)

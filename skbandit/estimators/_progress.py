@@ -5,6 +5,7 @@ The task tree is fit → train → epoch, fit → prune → round → fine-tune 
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -106,3 +107,20 @@ class FitReporter:
 
     def _leaf(self, parent: Any, name: str, params: Callable[[], Any]) -> bool:
         return self._close(self._open(parent, name, 0), params)
+
+
+class PathReporter(FitReporter):
+    """Keeps a fitted copy of every size of a pruning run."""
+
+    def __init__(self, estimator: Any) -> None:
+        super().__init__(estimator, None, None, None, estimator._network_attributes)
+        self.every_epoch = False
+        self.snapshots: list[Any] = []
+
+    def round(self, record: Any, result: Any) -> bool:
+        """Copy the estimator with the network as it is after the round."""
+        super().round(record, result)
+        snapshot = copy.copy(self.estimator)
+        snapshot._record_pruning(result())
+        self.snapshots.append(snapshot)
+        return False

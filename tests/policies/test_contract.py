@@ -48,7 +48,7 @@ def play(select, learn):
         rng = np.random.default_rng(seed)
         everyone = np.flatnonzero(active)
         state = learn(policy, policy.init(N), everyone, reward(rng, everyone))
-        for key in split(seed, n_steps):
+        for key in keys(seed, n_steps):
             arms, probs = map(np.asarray, select(policy, key, state, active, n_slots(policy)))
             state = learn(policy, state, arms, reward(rng, arms), probs)
         return state
@@ -56,8 +56,8 @@ def play(select, learn):
     return call
 
 
-def split(seed, n):
-    return list(jax.random.split(jax.random.key(seed), n))
+def keys(seed, n):
+    return [jax.random.key(1000 * seed + i) for i in range(n)]
 
 
 def n_slots(policy):
@@ -140,7 +140,7 @@ def test_arms_are_active_and_distinct_and_the_other_slots_empty(policy, select, 
     k, active = n_slots(policy), ~np.isin(np.arange(N), out)
     fresh = policy.init(N)
     for state in (fresh, learn(policy, fresh, range(N), ~active), learn(policy, fresh, out, 1.0)):
-        for key in split(0, 5):
+        for key in keys(0, 5):
             arms, probs = map(np.asarray, select(policy, key, state, active, k))
             filled = arms[arms != N]
             assert not set(filled) & set(out)
@@ -203,6 +203,7 @@ def test_finds_the_best_arm(policy, play, value):
     assert hits > binom.isf(1e-4, 10, 1 / N)
 
 
+@pytest.mark.parametrize("policy", [cls() for cls in POLICIES.values()], ids=POLICIES)
 def test_works_in_double_precision(policy):
     with jax.enable_x64(True):
         state, active = policy.init(N), jnp.ones(N, bool)

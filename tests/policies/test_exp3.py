@@ -65,13 +65,13 @@ def test_slots_are_independent_draws_from_the_pmf(select, policy):
 
 
 def test_rounding_never_draws_an_arm_that_is_out(select):
-    """A cumulative sum over many arms, rounded, can step where the probability is 0."""
-    n = 1000
-    active = jax.random.bernoulli(jax.random.key(1), 0.5, (n,))
-    state = EXP3State(Counts(jnp.ones(n), jnp.zeros(n)), 100 * jax.random.normal(jax.random.key(2), (n,)))
-    arms, probs = select(EXP3(gamma=0.01), jax.random.key(0), state, active, 500_000)
+    """A cumulative sum, rounded, can step where the probability is 0; with so many arms and draws it does, often."""
+    n, rng = 100_000, np.random.default_rng(0)
+    active = rng.random(n) < 0.5
+    state = EXP3State(Counts(jnp.ones(n), jnp.zeros(n)), jnp.array(3 * rng.standard_normal(n), jnp.float32))
+    arms, probs = map(np.asarray, select(EXP3(gamma=0.5), jax.random.key(0), state, active, 200_000))
     assert active[arms].all()
-    assert (probs > 0).all()
+    assert np.all(probs > 0)
 
 
 @BOTH
@@ -110,25 +110,23 @@ def test_a_batch_is_as_many_rounds_whose_rewards_arrive_together(policy, update)
     np.testing.assert_allclose(together.score, one_by_one.score, atol=1e-6)
 
 
-@pytest.mark.parametrize(
-    "policy", [EXP3(), EXP3(gamma=0.5), EXP3(variant="classical"), EXP3(0.5, "classical")], ids=repr
-)
+@pytest.mark.parametrize("policy", [EXP3(), EXP3(gamma=0.5, variant="classical")], ids=["ix", "classical"])
 def test_a_hundred_thousand_pulls_stay_finite(policy):
     """Raw weights overflow after 2840 pulls at gamma = 0.5 (a peer's defect)."""
 
     @jax.jit
-    def run(policy):
+    def run(state, keys):
         def step(state, key):
             arms, probs = policy.select(key, state, ALL, 10)
             return policy.update(state, arms, arms / 3.0, probs), probs.min()
 
-        state, probs = jax.lax.scan(step, policy.init(4), jax.random.split(jax.random.key(0), 10_000))
-        return state, probs.min(), policy.probabilities(state, ALL)
+        return jax.lax.scan(step, state, keys)
 
-    state, smallest, pmf = run(policy)
+    state, probs = run(policy.init(4), jax.random.split(jax.random.key(0), 10_000))
     assert state.counts.n_pulls.sum() == 1e5
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(state))
-    assert smallest > 0
+    assert np.all(probs > 0)
+    pmf = policy.probabilities(state, ALL)
     np.testing.assert_allclose(pmf.sum(), 1.0, rtol=1e-5)
     assert pmf.argmax() == 3  # which pays 1, always
 

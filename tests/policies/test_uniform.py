@@ -10,10 +10,10 @@ POLICY = Uniform()
 ACTIVE = jnp.array([True, True, False, True, True])
 
 
-@pytest.mark.parametrize("k", [1, 2, 3, 5])
+@pytest.mark.parametrize("k", [3, 5])
 def test_no_arm_is_ever_more_than_one_pull_ahead(select, update, k):
     state = POLICY.init(5)
-    for key in jax.random.split(jax.random.key(0), 7):
+    for key in map(jax.random.key, range(7)):
         arms, probs = select(POLICY, key, state, ACTIVE, k)
         state = update(POLICY, state, arms, jnp.zeros(k), probs)
         pulls = np.asarray(state.n_pulls)

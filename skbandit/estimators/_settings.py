@@ -1,0 +1,72 @@
+"""From constructor parameters to the settings of the orchestration. Imports JAX; imported when a fit begins."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+
+from skbandit._fit import PruneSettings, TrainSettings
+from skbandit.network import MLP
+from skbandit.training import Hyper
+
+#: Rows that a mini-batch has at most under ``batch_size="auto"``, as in scikit-learn's MLP.
+AUTO_BATCH = 200
+
+
+def train_settings(estimator: Any, layer_sizes: tuple[int, ...], n_rows: int) -> TrainSettings:
+    """Return how ``estimator`` trains a network of these layer sizes on ``n_rows`` rows."""
+    solver = estimator.solver
+    if isinstance(solver, str) and solver == "sgd" and estimator.nesterovs_momentum and estimator.momentum > 0:
+        solver = "sgd_nesterov"
+    batch_size = AUTO_BATCH if estimator.batch_size == "auto" else int(estimator.batch_size)
+    if estimator.batch_size != "auto" and batch_size > n_rows:
+        warnings.warn(
+            f"'batch_size'={batch_size} is larger than the {n_rows} training rows; one batch holds them all.",
+            UserWarning,
+            stacklevel=4,
+        )
+    return TrainSettings(
+        network=MLP(layer_sizes, estimator._activation, estimator._loss_name()),
+        solver=solver,
+        hyper=Hyper(
+            alpha=float(estimator.alpha),
+            beta_1=float(estimator.beta_1),
+            beta_2=float(estimator.beta_2),
+            epsilon=float(estimator.epsilon),
+            momentum=float(estimator.momentum),
+            tol=float(estimator.tol),
+            n_iter_no_change=float(estimator.n_iter_no_change),
+            adaptive=float(isinstance(estimator.learning_rate, str) and estimator.learning_rate == "adaptive"),
+        ),
+        learning_rate=estimator.learning_rate,
+        learning_rate_init=float(estimator.learning_rate_init),
+        power_t=float(estimator.power_t),
+        batch_size=batch_size,
+        max_iter=int(estimator.max_iter),
+        shuffle=bool(estimator.shuffle),
+        early_stopping=bool(estimator.early_stopping),
+        max_fun=int(estimator.max_fun),
+        dtype=estimator.dtype,
+    )
+
+
+def prune_settings(estimator: Any, criterion: Any) -> PruneSettings:
+    """Return how ``estimator`` prunes, counting the ratio from the network that was trained."""
+    ratio = estimator.pruning_ratio
+    if ratio != "auto":
+        # Part of it may be gone already (warm start, prune again).
+        left = sum(len(kept) for kept in estimator.kept_units_)
+        ratio = 1 - int(np.ceil(sum(estimator._trained_sizes) * (1 - float(ratio)) - 1e-9)) / left
+    return PruneSettings(
+        criterion=criterion,
+        pruning_ratio=ratio,
+        budget=float(estimator.budget),
+        tolerance=float(estimator.tolerance),
+        scope=estimator.scope,
+        n_rounds=int(estimator.n_rounds),
+        ablation=estimator.ablation,
+        compensate=bool(estimator.compensate),
+        fine_tune_iter=int(estimator.fine_tune_iter),
+    )

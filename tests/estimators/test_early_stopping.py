@@ -1,0 +1,127 @@
+"""Held-out rows: early stopping, rows of the user's own, and metadata routing."""
+
+import numpy as np
+import pytest
+from sklearn import config_context
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import StandardScaler
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+KINDS = ("regression", "multi-class", "multi-label")
+#: Fast enough to pass the best network by.
+RESTLESS = {"early_stopping": True, "learning_rate_init": 0.2, "max_iter": 60, "n_iter_no_change": 20}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_best_weights_are_restored(kind, make_data, make_estimator):
+    data = make_data(kind)
+    model = make_estimator(kind, pruning_ratio=0, **RESTLESS)
+    model.fit(data.X, data.y, X_val=data.X_val, y_val=data.y_val)
+    best = max(model.validation_scores_)
+    assert model.validation_scores_[-1] < best  # there is something to restore
+    assert model.score(data.X_val, data.y_val) == pytest.approx(best, abs=1e-5)
+    assert model.best_validation_score_ == pytest.approx(best)
+    assert model.best_loss_ is None
+    assert len(model.validation_scores_) == len(model.loss_curve_) == model.n_iter_
+
+
+def test_training_stops_when_the_validation_score_stays(make_data, regressor):
+    data = make_data("regression")
+    params = {**RESTLESS, "n_iter_no_change": 3, "tol": 10.0}  # no epoch improves R² by 10 but the first
+    model = regressor(pruning_ratio=0, **params).fit(data.X, data.y, X_val=data.X_val, y_val=data.y_val)
+    assert model.n_iter_ == 1 + 3 + 1
+
+
+def test_weights_of_held_out_rows_count(make_data, regressor):
+    data = make_data("regression")
+    weight = np.where(np.arange(40) < 20, 1.0, 0.0)
+    model = regressor(pruning_ratio=0, **RESTLESS)
+    model.fit(data.X, data.y, X_val=data.X_val, y_val=data.y_val, sample_weight_val=weight)
+    scores = model.validation_scores_
+    model.fit(data.X, data.y, X_val=data.X_val[:20], y_val=data.y_val[:20])
+    np.testing.assert_allclose(scores, model.validation_scores_, atol=1e-4)
+    assert model.score(data.X_val, data.y_val, sample_weight=weight) == pytest.approx(max(scores), abs=1e-4)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_rows_are_held_out_where_the_user_gives_none(kind, make_data, make_estimator):
+    data = make_data(kind)
+    model = make_estimator(kind, validation_fraction=0.2, **RESTLESS).fit(data.X, data.y)
+    assert len(model.validation_scores_) == model.n_iter_
+    assert model.t_ == model.n_iter_ * 48  # 60 rows, a fifth of them held out
+    assert model.hidden_layer_sizes_ == (4,)
+
+
+def test_no_rows_are_held_out_without_need(make_data, regressor):
+    data = make_data("regression")
+    model = regressor().fit(data.X, data.y)
+    assert model.t_ == model.n_iter_ * 60
+    assert model.validation_scores_ is None
+
+
+def test_rows_of_the_user_leave_all_others_for_training(make_data, regressor):
+    data = make_data("regression")
+    model = regressor(**RESTLESS).fit(data.X, data.y, X_val=data.X_val, y_val=data.y_val)
+    assert model.t_ == model.n_iter_ * 60
+
+
+def test_held_out_rows_choose_between_the_repaired_and_the_fine_tuned_network(make_data, regressor):
+    data = make_data("regression")
+    # A learning rate at which fine-tuning makes matters worse.
+    model = regressor(learning_rate_init=0.5, fine_tune_iter=1)
+    model.fit(data.X, data.y, X_val=data.X_val, y_val=data.y_val)
+    for record in model.pruning_history_:
+        assert record["loss_after"] <= record["loss_repaired"]
+        assert record["fine_tuned"] == (record["loss_after"] < record["loss_repaired"])
+    # The last record is the loss of the network that was kept, in units of the standardised target.
+    residual = (model.predict(data.X_val) - data.y_val) / data.y.std()
+    assert model.pruning_history_[-1]["loss_after"] == pytest.approx(0.5 * np.mean(residual**2), rel=1e-4)
+
+
+@pytest.mark.parametrize("given", [{"X_val"}, {"y_val"}, {"sample_weight_val"}, {"X_val", "sample_weight_val"}])
+def test_held_out_rows_need_their_targets(given, make_data, regressor):
+    data = make_data("regression")
+    everything = {"X_val": data.X_val, "y_val": data.y_val, "sample_weight_val": np.ones(40)}
+    with pytest.raises(ValueError, match="'X_val' and 'y_val' go together, and 'sample_weight_val' needs both"):
+        regressor().fit(data.X, data.y, **{name: everything[name] for name in given})
+
+
+def test_held_out_rows_are_checked_like_training_rows(make_data, classifier):
+    data = make_data("multi-class")
+    with pytest.raises(ValueError, match="X has 3 features, but BanditPrunedMLPClassifier is expecting 4"):
+        classifier().fit(data.X, data.y, X_val=data.X_val[:, :3], y_val=data.y_val)
+    with pytest.raises(ValueError, match="classes that the earlier fit did not see"):
+        classifier().fit(data.X, data.y, X_val=data.X_val, y_val=data.y_val + 1)
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        classifier().fit(data.X, data.y, X_val=data.X_val, y_val=data.y_val[1:])
+
+
+def test_too_few_rows_to_hold_out(make_data, regressor):
+    data = make_data("regression")
+    with pytest.raises(ValueError, match=r"The validation set is too small: 'validation_fraction'=0\.01 of 5 rows"):
+        regressor(early_stopping=True, validation_fraction=0.01).fit(data.X[:5], data.y[:5])
+
+
+def test_a_pipeline_scales_the_held_out_rows(make_data, regressor):
+    data = make_data("regression")
+    X, X_val = 50 * data.X + 1000, 50 * data.X_val + 1000
+    params = {"pruning_ratio": 0, **RESTLESS}
+    with config_context(enable_metadata_routing=True):
+        model = regressor(**params).set_fit_request(X_val=True, y_val=True)
+        pipeline = Pipeline([("scale", StandardScaler()), ("mlp", model)], transform_input=["X_val"])
+        pipeline.fit(X, data.y, X_val=X_val, y_val=data.y_val)
+    scaler = StandardScaler().fit(X)
+    by_hand = regressor(**params).fit(scaler.transform(X), data.y, X_val=scaler.transform(X_val), y_val=data.y_val)
+    np.testing.assert_array_equal(pipeline[-1].validation_scores_, by_hand.validation_scores_)
+    assert pipeline.score(X_val, data.y_val) == pytest.approx(max(by_hand.validation_scores_), abs=1e-5)
+
+
+def test_a_pipeline_routes_sample_weights(make_data, regressor):
+    data = make_data("regression")
+    weight = np.linspace(0.1, 1, 60)
+    with config_context(enable_metadata_routing=True):
+        model = regressor().set_fit_request(sample_weight=True)
+        pipeline = Pipeline([("mlp", model)]).fit(data.X, data.y, sample_weight=weight)
+    expected = regressor().fit(data.X, data.y, sample_weight=weight)
+    np.testing.assert_array_equal(pipeline[-1].coefs_[0], expected.coefs_[0])

@@ -1,0 +1,77 @@
+"""What rows mean, for both estimators: weights, sparse and read-only input."""
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+KINDS = ("regression", "multi-class")
+
+
+def networks(model):
+    return [*model.coefs_, *model.intercepts_]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("ratio", [0.5, "auto"])
+def test_weight_two_is_the_row_twice(kind, ratio, make_data, make_estimator):
+    data = make_data(kind)
+    X, y = data.X[:40], data.y[:40]
+    weight = np.where(np.arange(40) < 20, 2.0, 1.0)
+    repeated = np.repeat(np.arange(40), weight.astype(int))
+    params = {"dtype": "float64", "pruning_ratio": ratio}
+    weighted = make_estimator(kind, **params).fit(X, y, sample_weight=weight)
+    copied = make_estimator(kind, **params).fit(X[repeated], y[repeated])
+    assert weighted.hidden_layer_sizes_ == copied.hidden_layer_sizes_
+    for a, b in zip(networks(weighted), networks(copied), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_weight_zero_is_no_row(kind, make_data, make_estimator):
+    data = make_data(kind)
+    weight = np.where(np.arange(60) < 40, 1.0, 0.0)
+    weighted = make_estimator(kind, dtype="float64").fit(data.X, data.y, sample_weight=weight)
+    left_out = make_estimator(kind, dtype="float64").fit(data.X[:40], data.y[:40])
+    for a, b in zip(networks(weighted), networks(left_out), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_weights_change_what_is_learned(kind, make_data, make_estimator):
+    data = make_data(kind)
+    plain = make_estimator(kind).fit(data.X, data.y)
+    weighted = make_estimator(kind).fit(data.X, data.y, sample_weight=np.linspace(0.01, 1, 60))
+    assert not np.allclose(plain.loss_, weighted.loss_, rtol=1e-2)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("container", [sparse.csr_matrix, sparse.csr_array, sparse.csc_array])
+def test_sparse_rows_equal_dense_rows(kind, container, make_data, make_estimator):
+    data = make_data(kind)
+    X = np.where(np.abs(data.X) < 0.5, 0, data.X)
+    dense = make_estimator(kind).fit(X, data.y)
+    from_sparse = make_estimator(kind).fit(container(X), data.y)
+    for a, b in zip(networks(dense), networks(from_sparse), strict=True):
+        np.testing.assert_array_equal(a, b)
+    predict = "predict_proba" if kind == "multi-class" else "predict"
+    X_val = np.where(np.abs(data.X_val) < 0.5, 0, data.X_val)
+    np.testing.assert_allclose(getattr(dense, predict)(X_val), getattr(dense, predict)(container(X_val)), rtol=1e-12)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_float32_input_trains_the_same_network(kind, make_data, make_estimator):
+    data = make_data(kind)
+    X = data.X.astype(np.float32)
+    single = make_estimator(kind).fit(X, data.y)
+    double = make_estimator(kind).fit(X.astype(np.float64), data.y)
+    for a, b in zip(networks(single), networks(double), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_many_rows_are_predicted_like_few(make_data, regressor):
+    data = make_data("regression")
+    model = regressor().fit(data.X, data.y)
+    many = np.tile(data.X, (300, 1))  # 18 000 rows: over two chunks of prediction
+    np.testing.assert_allclose(model.predict(many).reshape(300, 60), np.tile(model.predict(data.X), (300, 1)), rtol=1e-10)
