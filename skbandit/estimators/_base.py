@@ -25,27 +25,13 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, chec
 from skbandit.accounting import n_macs, n_parameters
 from skbandit.estimators._convert import from_sklearn, to_sklearn
 from skbandit.estimators._progress import FitReporter, PathReporter
-from skbandit.estimators._validation import check_params
+from skbandit.estimators._validation import PRUNING_PARAMETERS, check_params
 from skbandit.inference import OUTPUTS, raw_output
 from skbandit.losses import OUT_ACTIVATIONS
 
 if TYPE_CHECKING:
     from skbandit._fit import PruneSettings, Rows, Trained, TrainSettings
     from skbandit.pruning import PruneResult
-
-#: Parameters that `prune` may be given.
-PRUNING_PARAMETERS = (
-    "policy",
-    "budget",
-    "pruning_ratio",
-    "tolerance",
-    "scope",
-    "n_rounds",
-    "ablation",
-    "compensate",
-    "fine_tune_iter",
-    "random_state",
-)
 
 
 class BaseBanditPrunedMLP(CallbackSupportMixin, BaseEstimator):

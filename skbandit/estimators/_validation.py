@@ -140,6 +140,20 @@ CONSTRAINTS: dict[str, tuple[Any, ...]] = {
     "device": (NONE, Where(lambda v: isinstance(v, str), "a str")),
 }
 
+#: Parameters that `prune` may be given.
+PRUNING_PARAMETERS = (
+    "policy",
+    "budget",
+    "pruning_ratio",
+    "tolerance",
+    "scope",
+    "n_rounds",
+    "ablation",
+    "compensate",
+    "fine_tune_iter",
+    "random_state",
+)
+
 
 def check_params(estimator: Any) -> None:
     """Raise ValueError for the first parameter of ``estimator`` that is out of bounds."""
