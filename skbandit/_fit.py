@@ -172,7 +172,7 @@ def train(
         ``rows`` on the device, if they are there already.
     """
     if settings.solver == "lbfgs":
-        return _train_lbfgs(start, rows, settings)
+        return _train_lbfgs(start, rows, settings, reporter)
     if data is None:
         data = Data.pad(rows.X, rows.y, rows.weight, settings.dtype)
     validation = None
@@ -236,7 +236,7 @@ def train(
     )
 
 
-def _train_lbfgs(start: Params, rows: Rows, settings: TrainSettings) -> Trained:
+def _train_lbfgs(start: Params, rows: Rows, settings: TrainSettings, reporter: Reporter) -> Trained:
     """Minimise the loss over all rows with SciPy's L-BFGS-B, as scikit-learn's MLP does for this solver."""
     data = Data.pad(rows.X, rows.y, rows.weight, settings.dtype)
     leaves, treedef = jax.tree.flatten(start)
@@ -255,6 +255,16 @@ def _train_lbfgs(start: Params, rows: Rows, settings: TrainSettings) -> Trained:
         loss, grads = full_loss(unpack(flat), data, settings.hyper.alpha, network=settings.network)
         return float(loss), np.concatenate([np.ravel(g) for g in jax.tree.leaves(grads)]).astype(np.float64)
 
+    latest, stopped = start, False
+
+    def progress(intermediate_result: scipy.optimize.OptimizeResult) -> None:
+        nonlocal latest, stopped
+        latest = unpack(intermediate_result.x)
+        curve.append(float(intermediate_result.fun))
+        stopped = reporter.epoch(len(curve), curve[-1], None, lambda: latest)
+        if stopped:
+            raise StopIteration
+
     flat = np.concatenate([leaf.ravel() for leaf in leaves]).astype(np.float64)
     try:
         result = scipy.optimize.minimize(
@@ -262,14 +272,16 @@ def _train_lbfgs(start: Params, rows: Rows, settings: TrainSettings) -> Trained:
             flat,
             jac=True,
             method="L-BFGS-B",
-            callback=lambda intermediate_result: curve.append(float(intermediate_result.fun)),
+            callback=progress,
             options={"maxiter": settings.max_iter, "maxfun": settings.max_fun, "gtol": settings.hyper.tol},
         )
     except KeyboardInterrupt:
-        return Trained(start, None, curve, None, min(curve, default=np.inf), None, 0, "interrupted")
+        return Trained(latest, None, curve, None, min(curve, default=np.inf), None, 0, "interrupted")
     curve = curve or [float(result.fun)]
     # SciPy's status 1: a limit of iterations or evaluations was reached.
-    status = "not finite" if not np.isfinite(result.x).all() else "max_iter" if result.status == 1 else "converged"
+    status = "stopped" if stopped else "max_iter" if result.status == 1 else "converged"
+    if not np.isfinite(result.x).all():
+        status = "not finite"
     return Trained(unpack(result.x), None, curve, None, float(result.fun), None, 0, status)
 
 

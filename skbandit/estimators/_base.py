@@ -403,7 +403,7 @@ class BaseBanditPrunedMLP(CallbackSupportMixin, BaseEstimator):
             # On the device once, for training, damages and fine-tuning.
             data = Data.pad(rows.X, rows.y, rows.weight, self.dtype)
             trained = _fit.train(
-                start, self._opt_leaves, rows, held_out, settings, seed, self._n_steps, reporter=reporter, data=data
+                start, self._optimizer_state(), rows, held_out, settings, seed, self._n_steps, reporter=reporter, data=data
             )
         else:
             if not isinstance(settings.solver, str) or callable(settings.learning_rate):
@@ -414,7 +414,7 @@ class BaseBanditPrunedMLP(CallbackSupportMixin, BaseEstimator):
             data = None
             cached = check_memory(self.memory).cache(_fit.train, ignore=["reporter", "data"])
             trained = cached(
-                start, self._opt_leaves, rows, held_out, settings, seed, self._n_steps, reporter=reporter, data=None
+                start, self._optimizer_state(), rows, held_out, settings, seed, self._n_steps, reporter=reporter, data=None
             )
         reporter.end("train")
         self._check_trained(trained)
@@ -471,7 +471,6 @@ class BaseBanditPrunedMLP(CallbackSupportMixin, BaseEstimator):
         with self._computing():
             from skbandit import _fit
             from skbandit.estimators._settings import train_settings
-            from skbandit.pruning import PruneResult
 
             start = self._new_network(X.shape[1], rng) if first else self._network_params()
             rows = _fit.Rows(X, self._encode_target(y), weight * self._class_weighting(y, weight)(y))
@@ -479,11 +478,12 @@ class BaseBanditPrunedMLP(CallbackSupportMixin, BaseEstimator):
             # An int as random_state is the same in each call: the rows seen so far make the shuffles differ.
             seed = (int(rng.randint(np.iinfo(np.int32).max)) + self.t_) % 2**31
             reporter = FitReporter(self, None, X, y, self._network_attributes)
-            trained = _fit.train(start, self._opt_leaves, rows, None, settings, seed, self._n_steps, reporter=reporter)
+            trained = _fit.train(start, self._optimizer_state(), rows, None, settings, seed, self._n_steps, reporter=reporter)
             self._check_trained(trained, warn=False)
         self._record_training(trained, X.shape[0], incremental=True)
-        kept = tuple(np.arange(size) for size in layer_sizes(start)[1:-1])
-        self._record_pruning(PruneResult(trained.params, kept, [], 0, "not pruned"))
+        self._record_network(trained.params)
+        if first:
+            self._note_pruning([], "not pruned", 0)
         return self
 
     def _prune_again(
@@ -514,6 +514,10 @@ class BaseBanditPrunedMLP(CallbackSupportMixin, BaseEstimator):
         return new, [copy.copy(self), *path.snapshots]
 
     # ------------------------------------------------------------------ fitted state
+
+    def _optimizer_state(self) -> list[np.ndarray] | None:
+        """Return the state that the optimizer goes on from; None if the solver or the precision is another now."""
+        return self._opt_leaves if self._opt_leaves and self._opt_solver == (self.solver, self.dtype) else None
 
     def _adopt(self, coefs: list[np.ndarray], intercepts: list[np.ndarray], model: Any) -> None:
         """Become a fitted estimator with this network, as it would be after a fit without pruning."""
@@ -563,11 +567,15 @@ class BaseBanditPrunedMLP(CallbackSupportMixin, BaseEstimator):
         self._n_steps = trained.n_steps
         # Only where a later call may go on from it: it is twice the size of the network.
         self._opt_leaves = trained.opt_leaves if goes_on else None
+        self._opt_solver = (self.solver, self.dtype)
         self.training_status_ = trained.status
 
-    def _record_pruning(self, result: PruneResult) -> None:
-        for name, value in self._network_attributes(result.params).items():
+    def _record_network(self, params: Any) -> None:
+        for name, value in self._network_attributes(params).items():
             setattr(self, name, value)
+
+    def _record_pruning(self, result: PruneResult) -> None:
+        self._record_network(result.params)
         if result.history:
             self._opt_leaves = None  # of the shapes before
         self.kept_units_ = [kept[now] for kept, now in zip(self.kept_units_, result.kept, strict=True)]
