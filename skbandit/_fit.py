@@ -18,6 +18,7 @@ from typing import Any, NamedTuple, Protocol
 import jax
 import numpy as np
 import scipy.optimize
+from threadpoolctl import ThreadpoolController
 
 from skbandit.compensation import fold_emissions, reweight
 from skbandit.criteria.base import Criterion
@@ -361,7 +362,10 @@ def prune(
         on_round=reporter.round,
     )
     reporter.begin("prune", settings.n_rounds if settings.pruning_ratio != "auto" else None)
-    result = pruner.run(params, settings.pruning_ratio)
+    # The result must not depend on how many threads the caller's process has (joblib's workers have fewer), and for
+    # matrices of this size threads of BLAS beside those of XLA only get in each other's way.
+    with _blas().limit(limits=1):
+        result = pruner.run(params, settings.pruning_ratio)
     reporter.end("prune")
     return result
 
@@ -407,6 +411,12 @@ def _fine_tune(
         if stop or int(state.stop):
             break
     return to_numpy(state.params if validation is None else state.best_params)
+
+
+@functools.cache
+def _blas() -> ThreadpoolController:
+    """Find the BLAS libraries once: it takes some milliseconds."""
+    return ThreadpoolController().select(user_api="blas")
 
 
 def _ones(settings: TrainSettings) -> tuple[np.ndarray, ...]:

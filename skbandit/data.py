@@ -65,13 +65,12 @@ class Batches(NamedTuple):
     def take(self, data: Data, i: jax.Array, width: int) -> tuple[jax.Array, jax.Array, jax.Array]:
         """Return X, y and weight of batch ``i`` (cyclic), ``width`` rows, weight 0 beyond the batch's end.
 
-        Batch ``i`` holds the rows from ``⌊i·n/D⌋`` to ``⌊(i+1)·n/D⌋`` of the order: sizes differ by at most one row.
+        With ``n = q·D + r``, the first ``r`` of the ``D`` batches hold ``q + 1`` rows of the order each, the others ``q``.
         """
         i = i % self.n_batches
-        # q·i + ⌊r·i/D⌋ with n = q·D + r is ⌊i·n/D⌋ without the product i·n, which overflows int32 at 10^6 rows.
+        # No product exceeds n: ⌊i·n/D⌋ would overflow int32 at 10^6 rows.
         q, r = data.n // self.n_batches, data.n % self.n_batches
-        start = q * i + (r * i) // self.n_batches
-        stop = q * (i + 1) + (r * (i + 1)) // self.n_batches
+        start = q * i + jnp.minimum(i, r)
         rows = lax.dynamic_slice(self.order, (start,), (width,))
-        inside = jnp.arange(width) < stop - start
+        inside = jnp.arange(width) < q + (i < r)
         return data.X[rows], data.y[rows], jnp.where(inside, data.weight[rows], 0)

@@ -212,8 +212,8 @@ def _tile_size(floats_per_arm: int, n_arms: int) -> int:
 def _map_chosen(evaluate, chosen: jax.Array, tile: int) -> jax.Array:
     """Call ``evaluate(units i32[tile]) → f[tile]`` on the chosen units only, tile by tile; 0 elsewhere."""
     n = chosen.shape[0]
-    # Chosen units to the front: unit i goes to place (number of chosen ones before it).
-    place = jnp.where(chosen, jnp.cumsum(chosen) - 1, n)
+    # Chosen units to the front: unit i goes to place (number of chosen ones before it), the others out of bounds.
+    place = jnp.where(chosen, jnp.cumsum(chosen) - 1, n + tile)
     units = jnp.full(n + tile, n, jnp.int32).at[place].set(jnp.arange(n, dtype=jnp.int32), mode="drop")
     n_tiles = (jnp.sum(chosen) + tile - 1) // tile
 

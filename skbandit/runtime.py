@@ -48,8 +48,8 @@ def resolve_device(device: str | None) -> jax.Device | None:
 
     platform, _, index = device.partition(":")
     try:
-        return jax.devices(platform)[int(index or 0)]
-    except (RuntimeError, IndexError, ValueError):
+        return dict(enumerate(jax.devices(platform)))[int(index or 0)]
+    except (RuntimeError, KeyError, ValueError):
         found = []
         for name in ("cpu", "gpu", "tpu"):
             with contextlib.suppress(RuntimeError):

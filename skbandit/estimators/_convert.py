@@ -72,6 +72,7 @@ def from_sklearn(cls: type, model: MLPClassifier | MLPRegressor, **params: Any) 
     estimator.n_features_in_ = model.n_features_in_
     if hasattr(model, "feature_names_in_"):
         estimator.feature_names_in_ = model.feature_names_in_
+    estimator.loss_curve_, estimator.t_ = [], 0  # scikit-learn's lbfgs keeps no curve
     for name in _CARRIED:
         if hasattr(model, name):
             setattr(estimator, name, getattr(model, name))
