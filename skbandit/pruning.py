@@ -74,6 +74,11 @@ class PruneResult(NamedTuple):
 
 
 @jax.jit
+def _init(criterion: Criterion, seed: Any, problem: Problem) -> Any:
+    return criterion.init(jax.random.key(seed), problem)
+
+
+@jax.jit
 def _score(criterion: Criterion, seed: Any, state: Any, problem: Problem, active: Any) -> tuple[Any, Scores]:
     return criterion.step(jax.random.key(seed), state, problem, active)
 
@@ -289,7 +294,7 @@ class Pruner:
         criterion = canonical(self.criterion)
         seed = np.uint32((self.seed + 0x9E3779B9 * (r + 1)) % 2**32)  # distinct streams for successive rounds
         if self._state is None:
-            self._state = criterion.init(seed, problem)
+            self._state = _init(criterion, seed, problem)
         self._state, scores = _score(criterion, seed, self._state, problem, now.active)
         spent = int(scores.n_pulls)
         self.n_pulls += spent

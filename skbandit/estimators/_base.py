@@ -399,12 +399,11 @@ class BaseBanditPrunedMLP(CallbackSupportMixin, BaseEstimator):
         from skbandit.data import Data
 
         reporter.begin("train", settings.max_iter)
+        task = (start, self._optimizer_state(), rows, held_out, settings, seed, self._n_steps)
         if self.memory is None:
             # On the device once, for training, damages and fine-tuning.
             data = Data.pad(rows.X, rows.y, rows.weight, self.dtype)
-            trained = _fit.train(
-                start, self._optimizer_state(), rows, held_out, settings, seed, self._n_steps, reporter=reporter, data=data
-            )
+            trained = _fit.train(*task, reporter=reporter, data=data)
         else:
             if not isinstance(settings.solver, str) or callable(settings.learning_rate):
                 raise ValueError(
@@ -413,9 +412,10 @@ class BaseBanditPrunedMLP(CallbackSupportMixin, BaseEstimator):
                 )
             data = None
             cached = check_memory(self.memory).cache(_fit.train, ignore=["reporter", "data"])
-            trained = cached(
-                start, self._optimizer_state(), rows, held_out, settings, seed, self._n_steps, reporter=reporter, data=None
-            )
+            kept = cached.call_and_shelve(*task, reporter=reporter, data=None)
+            trained = kept.get()
+            if trained.status in ("interrupted", "stopped"):
+                kept.clear()  # another fit shall train to the end
         reporter.end("train")
         self._check_trained(trained)
         return trained, data
