@@ -232,7 +232,7 @@ def train(
         scores if validation is not None else None,
         float(best) if validation is None else min(losses, default=np.inf),
         -float(best) if validation is not None else None,
-        planner.n_steps,
+        n_steps + len(losses) * planner.steps_per_epoch,  # the planner also counted epochs after a stop
         status,
     )
 

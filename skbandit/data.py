@@ -65,7 +65,7 @@ class Batches(NamedTuple):
     def take(self, data: Data, i: jax.Array, width: int) -> tuple[jax.Array, jax.Array, jax.Array]:
         """Return X, y and weight of batch ``i`` (cyclic), ``width`` rows, weight 0 beyond the batch's end.
 
-        With ``n = q·D + r``, the first ``r`` of the ``D`` batches hold ``q + 1`` rows of the order each, the others ``q``.
+        With ``n = q·D + r``, the first ``r`` of the ``D`` batches hold ``q + 1`` rows of the order, the others ``q``.
         """
         i = i % self.n_batches
         # No product exceeds n: ⌊i·n/D⌋ would overflow int32 at 10^6 rows.

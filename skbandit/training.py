@@ -22,7 +22,7 @@ import numpy as np
 import optax
 from jax import lax
 
-from skbandit.data import Data
+from skbandit.data import Data, bucket
 from skbandit.losses import LOSSES, score
 from skbandit.network import MLP, Params, Vectors
 
@@ -101,7 +101,7 @@ class Plan(NamedTuple):
     lr: np.ndarray
     """f[E, B]: learning rate of each step."""
     n_epochs: np.int32
-    """: epochs to run, at most E."""
+    """Epochs to run, at most E."""
 
 
 def make_solver(solver: Solver, hyper: Hyper) -> tuple[optax.GradientTransformation, bool]:
@@ -255,8 +255,8 @@ class Planner:
 
     @property
     def width(self) -> int:
-        """Static width of a batch: its size; with fewer rows than that, at most their bucket."""
-        return min(self.batch_size, self.size)
+        """Static width of a batch: its size; with fewer rows than that, their bucket, however they are padded."""
+        return min(self.batch_size, bucket(self.n_rows))
 
     @property
     def steps_per_epoch(self) -> int:

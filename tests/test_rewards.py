@@ -60,7 +60,7 @@ def test_undamaging_units_all_get_one_half():
 
 
 def test_smooth_reward_does_not_overflow():
-    values = np.asarray(SmoothReward()(np.array([-3e38, 3e38], np.float32), np.float32(1e-30)))
+    values = SmoothReward()(jnp.array([-3e38, 3e38]), jnp.float32(1e-30))
     np.testing.assert_array_equal(values, [1, 0])
 
 

@@ -25,7 +25,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, chec
 from skbandit.accounting import n_macs, n_parameters
 from skbandit.estimators._convert import from_sklearn, to_sklearn
 from skbandit.estimators._progress import FitReporter, PathReporter
-from skbandit.estimators._validation import PRUNING_PARAMETERS, check_params
+from skbandit.estimators._validation import PRUNING_PARAMETERS, as_numbers, check_params
 from skbandit.inference import OUTPUTS, raw_output
 from skbandit.losses import OUT_ACTIVATIONS
 
@@ -141,6 +141,7 @@ class BaseBanditPrunedMLP(CallbackSupportMixin, BaseEstimator):
         check_params(self)
         criterion = _resolve(self.policy)
         warm = self.warm_start and hasattr(self, "coefs_")
+        given = {"X": X, "y": y}  # callbacks see the user's own frame, whose names they need
         X, y, weight = self._check_rows(X, y, sample_weight, reset=not warm)
         self._learn_target(y, weight, reset=not warm)
         rng = check_random_state(self.random_state)
@@ -152,8 +153,8 @@ class BaseBanditPrunedMLP(CallbackSupportMixin, BaseEstimator):
             rows, held_out = self._split(X, y, weight, X_val, y_val, sample_weight_val, int(seeds[0]))
             settings = train_settings(self, layer_sizes(start), rows.X.shape[0])
             context = self._init_callback_context(max_subtasks=2)
-            reporter = FitReporter(self, context, X, y, self._network_attributes)
-            context.call_on_fit_task_begin(estimator=self, X=X, y=y)
+            reporter = FitReporter(self, context, **given, attributes=self._network_attributes)
+            context.call_on_fit_task_begin(estimator=self, **given)
             trained, data = self._train(start, rows, held_out, settings, int(seeds[1]), reporter)
             self._record_training(trained, rows.X.shape[0])
             pruning = prune_settings(self, criterion)
@@ -163,7 +164,7 @@ class BaseBanditPrunedMLP(CallbackSupportMixin, BaseEstimator):
             result = self._prune(trained.params, rows, held_out, settings, pruning, int(seeds[2]), reporter, data)
             self._record_pruning(result)
             context.call_on_fit_task_end(
-                estimator=self, X=X, y=y, reconstruction_attributes=lambda: {"coefs_": self.coefs_}
+                estimator=self, **given, reconstruction_attributes=lambda: {"coefs_": self.coefs_}
             )
         return self
 
@@ -311,19 +312,16 @@ class BaseBanditPrunedMLP(CallbackSupportMixin, BaseEstimator):
     def _check_rows(
         self, X: Any, y: Any, sample_weight: Any, *, reset: bool
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        if is_regressor(self):
+            y = as_numbers(y)
         X, y = validate_data(
-            self,
-            X,
-            y,
-            reset=reset,
-            dtype=(np.float64, np.float32),
-            accept_sparse="csr",
-            multi_output=True,
-            y_numeric=is_regressor(self),
+            self, X, y, reset=reset, dtype=(np.float64, np.float32), accept_sparse="csr", multi_output=True
         )
         weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
         if sparse.issparse(X):
             X = X.toarray()
+        if sparse.issparse(y):  # a multi-label indicator
+            y = y.toarray()
         if y.ndim == 2 and y.shape[1] == 1:
             warnings.warn(
                 "A column-vector y was passed when a 1d array was expected. Please change the shape of y to "
@@ -478,7 +476,9 @@ class BaseBanditPrunedMLP(CallbackSupportMixin, BaseEstimator):
             # An int as random_state is the same in each call: the rows seen so far make the shuffles differ.
             seed = (int(rng.randint(np.iinfo(np.int32).max)) + self.t_) % 2**31
             reporter = FitReporter(self, None, X, y, self._network_attributes)
-            trained = _fit.train(start, self._optimizer_state(), rows, None, settings, seed, self._n_steps, reporter=reporter)
+            trained = _fit.train(
+                start, self._optimizer_state(), rows, None, settings, seed, self._n_steps, reporter=reporter
+            )
             self._check_trained(trained, warn=False)
         self._record_training(trained, X.shape[0], incremental=True)
         self._record_network(trained.params)

@@ -226,7 +226,13 @@ class BanditPrunedMLPClassifier(ClassifierMixin, BaseBanditPrunedMLP):
         self, y: np.ndarray, weight: np.ndarray, *, reset: bool, incremental: bool = False, classes: Any = None
     ) -> None:
         check_classification_targets(y)
-        multilabel = type_of_target(y) == "multilabel-indicator"
+        kind = type_of_target(y)
+        if kind == "multiclass-multioutput":
+            raise ValueError(
+                f"y has {y.shape[1]} columns of several classes each (multiclass-multioutput), which one "
+                f"{type(self).__name__} does not support. Fit one for each column, with MultiOutputClassifier."
+            )
+        multilabel = kind == "multilabel-indicator"
         if incremental and self.class_weight == "balanced":
             raise ValueError(
                 "class_weight='balanced' needs all the data at once and is not supported by partial_fit. Give the "
@@ -240,7 +246,7 @@ class BanditPrunedMLPClassifier(ClassifierMixin, BaseBanditPrunedMLP):
                 seen = unique_labels(classes)
             if len(seen) < 2 and not multilabel:
                 raise ValueError(
-                    f"{type(self).__name__} needs at least 2 classes in y; the data has only one class: {seen[0]!r}."
+                    f"{type(self).__name__} needs at least 2 classes in y; it has only one class: {seen.tolist()[0]!r}."
                 )
             self.classes_, self._multilabel = seen, multilabel
             self.n_outputs_ = 1 if len(seen) == 2 and not multilabel else len(seen)
@@ -288,5 +294,9 @@ class BanditPrunedMLPClassifier(ClassifierMixin, BaseBanditPrunedMLP):
             present = unique_labels(y[counts])
             by_class[np.searchsorted(self.classes_, present)] = compute_class_weight(
                 self.class_weight, classes=present, y=y[counts], sample_weight=weight[counts]
+            )
+        if not (by_class >= 0).all() or not by_class.any():
+            raise ValueError(
+                f"class_weight must be non-negative, and positive for some class. Got {self.class_weight!r}."
             )
         return lambda y: by_class[np.searchsorted(self.classes_, y)]

@@ -79,7 +79,8 @@ class FitReporter:
         return self._close(task, lambda: result().params)
 
     def end(self, phase: str) -> None:
-        """Close the task of a phase."""
+        """Close the task of a phase, and those within that Ctrl-C has left open."""
+        self.end_fine_tuning()
         self._close(self._round)
         self._round = None
         self._close(self._phase)

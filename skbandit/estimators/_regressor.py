@@ -196,10 +196,18 @@ class BanditPrunedMLPRegressor(RegressorMixin, BaseBanditPrunedMLP):
             return  # the scale of the first call stays
         columns = y.reshape(-1, self.n_outputs_).astype(np.float64)
         self._y_mean = np.average(columns, axis=0, weights=weight)
-        spread = np.sqrt(np.average(np.square(columns - self._y_mean), axis=0, weights=weight))
-        # A constant target leaves rounding as its spread: it stays at its mean, with scale 1.
-        constant = spread <= 10 * np.finfo(np.float64).eps * np.abs(self._y_mean)
-        self._y_scale = np.where(constant, 1.0, spread)
+        with np.errstate(over="ignore"):
+            spread = np.sqrt(np.average(np.square(columns - self._y_mean), axis=0, weights=weight))
+        # The last layer carries the scale: its weights, up to some thousands of it, must be numbers of the dtype.
+        if not (spread < 1e-4 * np.finfo(self.dtype).max).all():
+            raise ValueError(
+                f"The values of y spread by {spread.max():.3g}, which dtype={self.dtype!r} cannot hold. Rescale y."
+            )
+        # A constant target leaves rounding as its spread. Its scale is then float32's resolution, so that what the
+        # network gives out does not show beside the mean.
+        size = np.abs(self._y_mean)
+        resolution = np.finfo(np.float32).eps * np.maximum(size, 1.0)
+        self._y_scale = np.where(spread <= 10 * np.finfo(np.float64).eps * size, resolution, spread)
 
     def _check_target(self, y: np.ndarray) -> None:
         n_outputs = 1 if y.ndim == 1 else y.shape[1]

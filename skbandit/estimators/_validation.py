@@ -164,3 +164,14 @@ def check_params(estimator: Any) -> None:
                 f"The {name!r} parameter of {type(estimator).__name__} must be "
                 f"{' or '.join(str(constraint) for constraint in allowed)}. Got {value!r} instead."
             )
+
+
+def as_numbers(y: Any) -> Any:
+    """Convert a regression target of objects or strings; an error says what stood in the way."""
+    array = np.asarray(y)
+    if array.dtype.kind not in "OSU" or y is None:
+        return y
+    try:
+        return array.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"y must hold numbers for regression, but {error}. It has dtype {array.dtype}.") from None

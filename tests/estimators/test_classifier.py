@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+from scipy import sparse
 from sklearn.metrics import accuracy_score
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -74,6 +75,15 @@ def test_two_classes_of_strings(make_data, classifier):
     named = classifier().fit(data.X, np.array(["ham", "spam"])[data.y])
     assert_same_network(named, numbered, rtol=0, atol=0)
     np.testing.assert_array_equal(named.predict(data.X) == "spam", numbered.predict(data.X) == 1)
+
+
+@pytest.mark.parametrize("container", [sparse.csr_matrix, sparse.csr_array])
+def test_labels_may_be_sparse(container, make_data, classifier):
+    data = make_data("multi-label")
+    dense = classifier().fit(data.X, data.y)
+    model = classifier().fit(data.X, container(data.y))
+    assert_same_network(model, dense, rtol=0, atol=0)
+    assert model.score(data.X, container(data.y)) == dense.score(data.X, data.y)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -147,6 +157,13 @@ def test_an_unknown_class_in_class_weight_is_refused(make_data, classifier):
     data = make_data("binary")
     with pytest.raises(ValueError, match=r"class_weight has classes that y has not: \[7\]"):
         classifier(class_weight={0: 1, 7: 2}).fit(data.X, data.y)
+
+
+@pytest.mark.parametrize("weights", [{0: -1, 1: 2}, {0: 0, 1: 0}, {0: np.nan}])
+def test_class_weights_must_make_sense(weights, make_data, classifier):
+    data = make_data("binary")
+    with pytest.raises(ValueError, match="class_weight must be non-negative, and positive for some class"):
+        classifier(class_weight=weights).fit(data.X, data.y)
 
 
 def test_score_is_weighted_accuracy(make_data, classifier):

@@ -54,6 +54,21 @@ def test_a_constant_target_is_predicted_exactly(value, make_data, regressor):
     np.testing.assert_allclose(model.predict(data.X_val), value, rtol=1e-6, atol=0.05)
 
 
+@pytest.mark.parametrize(("dtype", "scale"), [("float32", 1e36), ("float32", 1e300), ("float64", 1e305)])
+def test_a_target_beyond_the_precision_is_refused(dtype, scale, make_data, regressor):
+    # The last layer carries the scale of the target: infinite weights would come back in silence.
+    data = make_data("regression")
+    with pytest.raises(ValueError, match=rf"y spread by .* which dtype='{dtype}' cannot hold. Rescale y"):
+        regressor(dtype=dtype).fit(data.X, scale * data.y)
+
+
+@pytest.mark.parametrize("scale", [1e-20, 1e30])
+def test_a_target_of_extreme_scale_within_the_precision(scale, make_data, regressor):
+    data = make_data("regression")
+    model = regressor().fit(data.X, scale * data.y)
+    np.testing.assert_allclose(model.predict(data.X) / scale, regressor().fit(data.X, data.y).predict(data.X), rtol=1e-3)
+
+
 def test_an_integer_target_is_a_number(make_data, regressor):
     data = make_data("regression")
     rounded = np.round(data.y)

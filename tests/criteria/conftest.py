@@ -1,0 +1,84 @@
+"""A network whose damages are known, and the compiled step that all tests of the criteria share."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from skbandit.criteria import Problem
+from skbandit.data import Batches, Data
+from skbandit.groups import Group, Groups, Slice
+
+#: Units; real rows, in batches of 8: five to a sweep.
+N, N_ROWS, WIDTH = 6, 40, 8
+
+
+@dataclasses.dataclass(frozen=True)
+class Table:
+    """The damage of unit j on a batch is ``params["damage"][j]`` plus the batch's weighted mean of ``X[:, j]``."""
+
+    @property
+    def groups(self):
+        return Groups((Group(N, (Slice(("damage",), 0),)),))
+
+    def damages(self, params, gates, emissions, X, y, weight, arms):
+        return jnp.where(arms, params["damage"] + weight @ X / jnp.sum(weight), 0)
+
+
+@dataclasses.dataclass(frozen=True)
+class Bench:
+    """A problem over a `Table`, and what the host knows of it."""
+
+    damage: np.ndarray
+    X: np.ndarray
+    weight: np.ndarray
+    n: int = N_ROWS
+    seed: int = 0
+
+    def problem(self, budget):
+        batches = Batches.partition(np.random.default_rng(self.seed), self.n, N_ROWS, WIDTH)
+        data = Data(*map(jnp.asarray, (self.X, self.X[:, :1], self.weight)), jnp.asarray(self.n, jnp.int32))
+        return Problem(
+            params={"damage": jnp.asarray(self.damage)},
+            gates=(np.ones(N, np.float32),),
+            emissions=(np.zeros(N, np.float32),),
+            data=data,
+            batches=batches,
+            budget=np.int32(budget),
+            network=Table(),
+            width=WIDTH,
+            arms_per_step=2,
+        )
+
+    def batch_damages(self):
+        """f[batches, units]: the rows of a batch are consecutive in the shared order."""
+        order = np.asarray(self.problem(0).batches.order)[: self.n]
+        parts = np.array_split(order, -(-self.n // WIDTH))
+        return np.array([self.damage + np.average(self.X[p], axis=0, weights=self.weight[p]) for p in parts])
+
+
+@pytest.fixture(scope="session")
+def bench():
+    """Make a bench from damages, the size of the batches' noise, and other fields."""
+
+    def make(damage=None, noise=0.1, seed=0, **fields):
+        rng = np.random.default_rng(seed)
+        X = noise * rng.normal(size=(N_ROWS, N))
+        damage = rng.exponential(size=N) if damage is None else np.asarray(damage)
+        weight = fields.pop("weight", np.ones(N_ROWS))
+        return Bench(damage.astype("float32"), X.astype("float32"), weight.astype("float32"), **fields)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def score():
+    """``score(criterion, seed, problem, active)``, compiled quickly: small arrays gain nothing from optimisation."""
+
+    def step(criterion, seed, problem, active):
+        key = jax.random.key(seed)
+        return criterion.step(key, criterion.init(key, problem), problem, active)[1]
+
+    return jax.jit(step, compiler_options={"xla_backend_optimization_level": 0})

@@ -1,0 +1,64 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from skbandit.criteria import LeaveOneOut, Problem
+from skbandit.data import Batches, Data
+from skbandit.inference import raw_output
+from skbandit.losses import weighted_mean
+from skbandit.network import MLP, init_params
+
+
+@pytest.mark.parametrize("fast", [True, False])
+def test_leave_one_out_is_a_loop_over_the_units_on_all_rows(fast):
+    network = MLP((3, 5, 4, 1), "tanh", "squared_error")
+    rng = np.random.default_rng(0)
+    params = init_params(network.layer_sizes, "tanh", np.random.RandomState(0), "float64")
+    X, y, weight = rng.normal(size=(43, 3)), rng.normal(size=(43, 1)), rng.exponential(size=43)
+    weight[:5] = 0
+    active = np.arange(9) != 2
+
+    def loss(mask):
+        kept = [np.flatnonzero(part) for part in network.groups.split(mask)]
+        compact = network.groups.compact(params, kept)
+        return weighted_mean("squared_error", raw_output(X, *zip(*compact, strict=True), "tanh"), y, weight)
+
+    expected = np.zeros(9)
+    for unit in np.flatnonzero(active):
+        expected[unit] = loss(active & (np.arange(9) != unit)) - loss(active)
+
+    with jax.enable_x64(True):
+        data = Data.pad(X, y, weight, "float64")
+        problem = Problem(
+            params=params,
+            gates=network.groups.split(active.astype(float)),
+            emissions=network.groups.split(np.zeros(9)),
+            data=data,
+            batches=Batches.partition(rng, 43, data.X.shape[0], 16),  # three batches: 15, 14 and 14 rows
+            budget=np.int32(0),
+            network=network if fast else WithoutEvaluator(network),
+            width=16,
+            arms_per_step=1,
+        )
+        _, scores = jax.jit(lambda problem: LeaveOneOut().step(jax.random.key(0), (), problem, jnp.asarray(active)))(
+            problem
+        )
+        scores = jax.tree.map(np.asarray, scores)
+    np.testing.assert_allclose(scores.damage, expected, rtol=0, atol=1e-14)
+    np.testing.assert_array_equal(scores.value, -scores.damage)
+    assert scores.n_pulls == 8 * 3
+
+
+class WithoutEvaluator:
+    """The same network, without its fast way to the damages."""
+
+    def __init__(self, network):
+        self.groups, self.batch_loss = network.groups, network.batch_loss
+        self.key = network
+
+    def __eq__(self, other):
+        return isinstance(other, WithoutEvaluator) and self.key == other.key
+
+    def __hash__(self):
+        return hash(self.key)

@@ -1,0 +1,68 @@
+"""One compilation serves many fits: hyper-parameters, budgets and row counts are data.
+
+The widths of these networks appear in no other test: what the process compiled before would hide a compilation.
+"""
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_diabetes
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from skbandit import BanditPrunedMLPRegressor
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+SIX = ("epsilon_greedy", "softmax", "ucb1", "thompson", "hedge", "exp3")
+
+
+def test_a_grid_over_policy_and_budget_compiles_once_per_policy(compilations):
+    X, y = load_diabetes(return_X_y=True)
+    model = BanditPrunedMLPRegressor((17,), max_iter=3, n_rounds=2, fine_tune_iter=1, random_state=0)
+    prefix = "banditprunedmlpregressor__"
+    grid = {f"{prefix}policy": SIX, f"{prefix}budget": [2, 8, 32]}
+    # Three folds leave 294 or 295 rows for training: one bucket. The refit on all 442 rows is another.
+    search = GridSearchCV(make_pipeline(StandardScaler(), model), grid, cv=3, refit=False).fit(X, y)
+    assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+    assert compilations.count("jit(run_chunk)") == 1
+    assert compilations.count("jit(_score)") == len(SIX)
+
+
+def test_hyper_parameters_are_data(make_data, regressor, compilations):
+    data = make_data("regression")
+    base = {"hidden_layer_sizes": (9,)}
+    regressor(**base).fit(data.X, data.y)
+    counts = compilations.count("jit(run_chunk)"), compilations.count("jit(_score)")
+    assert counts == (1, 1)
+    for params in (
+        {"alpha": 1, "learning_rate_init": 1, "beta_1": 0.8, "beta_2": 0.99, "epsilon": 1e-3},
+        {"max_iter": 7, "tol": 0, "n_iter_no_change": np.inf, "shuffle": False, "learning_rate": "cosine"},
+        {"budget": 3, "pruning_ratio": 0.3, "n_rounds": 1, "scope": "layer", "fine_tune_iter": 3, "random_state": 5},
+        {"pruning_ratio": 0, "ablation": "zero", "compensate": False, "power_t": 1, "warm_start": True},
+        {"policy__exploration": 2, "pruning_ratio": "auto", "tolerance": 1},
+    ):
+        regressor(**base).set_params(**params).fit(data.X, data.y)
+    # Other rows of the same bucket, other types.
+    regressor(**base).fit(data.X[:31].astype(np.float32), data.y[:31].astype(np.float32))
+    regressor(**base).fit(data.X, data.y, sample_weight=np.arange(60))
+    regressor(**base).fit(data.X, data.y, X_val=data.X_val, y_val=data.y_val)
+    assert (compilations.count("jit(run_chunk)"), compilations.count("jit(_score)")) == counts
+
+
+def test_prediction_compiles_nothing(make_data, regressor, compilations):
+    data = make_data("regression")
+    model = regressor().fit(data.X, data.y)
+    del compilations[:]
+    for n in (1, 7, 40):
+        model.predict(data.X_val[:n])
+    assert compilations == []
+
+
+def test_pruning_a_network_again_trains_no_other_program(make_data, regressor, compilations):
+    data = make_data("regression")
+    dense = regressor(hidden_layer_sizes=(10,), pruning_ratio=0).fit(data.X, data.y)
+    for ratio in (0.2, 0.5, 0.9):
+        dense.prune(data.X, data.y, pruning_ratio=ratio)
+    assert compilations.count("jit(run_chunk)") == 1
+    assert compilations.count("jit(_score)") == 1

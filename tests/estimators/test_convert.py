@@ -1,0 +1,179 @@
+"""To and from scikit-learn's own MLP."""
+
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import LinearRegression
+from sklearn.neural_network import MLPClassifier, MLPRegressor
+
+from skbandit import BanditPrunedMLPClassifier, BanditPrunedMLPRegressor
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+KINDS = ("regression", "multi-output", "counts", "binary", "multi-class", "multi-label")
+CLASSIFICATION = KINDS[3:]
+
+
+def predictions(model, X):
+    return model.predict_proba(X) if hasattr(model, "predict_proba") else model.predict(X)
+
+
+def scikit_learns(kind, **params):
+    if kind in CLASSIFICATION:
+        return MLPClassifier(**params)
+    return MLPRegressor(loss="poisson" if kind == "counts" else "squared_error", **params)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_to_sklearn_predicts_the_same(kind, make_data, make_estimator):
+    data = make_data(kind)
+    model = make_estimator(kind).fit(data.X, data.y)
+    plain = model.to_sklearn()
+    assert type(plain) is (MLPClassifier if kind in CLASSIFICATION else MLPRegressor)
+    np.testing.assert_allclose(predictions(plain, data.X_val), predictions(model, data.X_val), rtol=1e-5, atol=1e-7)
+    if kind in CLASSIFICATION:
+        np.testing.assert_array_equal(plain.predict(data.X_val), model.predict(data.X_val))
+    assert plain.predict(data.X_val).shape == model.predict(data.X_val).shape
+    assert plain.score(data.X_val, data.y_val) == pytest.approx(model.score(data.X_val, data.y_val), rel=1e-6)
+    assert plain.hidden_layer_sizes == (4,)
+
+
+@pytest.mark.parametrize("activation", ["identity", "logistic", "tanh"])
+def test_to_sklearn_knows_the_activations_of_both(activation, make_data, regressor):
+    data = make_data("regression")
+    model = regressor(activation=activation, max_iter=100).fit(data.X, data.y)
+    assert model.score(data.X, data.y) > (0.15 if activation == "identity" else 0.6)
+    np.testing.assert_allclose(model.to_sklearn().predict(data.X_val), model.predict(data.X_val), rtol=1e-5)
+
+
+@pytest.mark.parametrize("activation", ["gelu", "silu"])
+def test_to_sklearn_refuses_what_scikit_learn_does_not_have(activation, make_data, regressor):
+    data = make_data("regression")
+    model = regressor(activation=activation).fit(data.X, data.y)
+    assert model.score(data.X, data.y) > 0.6
+    with pytest.raises(ValueError, match=f"MLPRegressor has no activation '{activation}'"):
+        model.to_sklearn()
+
+
+def test_to_sklearn_keeps_names_of_classes_and_features(make_data, classifier):
+    data = make_data("multi-class")
+    table = pd.DataFrame(data.X, columns=list("abcd"))
+    model = classifier().fit(table, np.array(["low", "mid", "high"])[data.y])
+    plain = model.to_sklearn()
+    np.testing.assert_array_equal(plain.predict(table), model.predict(table))
+    np.testing.assert_array_equal(plain.classes_, model.classes_)
+    assert plain.feature_names_in_.tolist() == list("abcd")
+
+
+def test_to_sklearn_carries_parameters_and_curves(make_data, classifier):
+    data = make_data("binary")
+    model = classifier(alpha=0.5, solver="lion", learning_rate="cosine", early_stopping=True).fit(data.X, data.y)
+    plain = model.to_sklearn()
+    assert (plain.alpha, plain.max_iter, plain.early_stopping) == (0.5, 30, True)
+    assert (plain.solver, plain.learning_rate) == ("adam", "constant")  # it knows no others
+    assert plain.loss_curve_ == model.loss_curve_
+    assert plain.validation_scores_ == model.validation_scores_
+    plain.set_params(early_stopping=False).fit(data.X, data.y)  # its parameters are valid ones
+
+
+def test_to_sklearn_shares_no_array(make_data, regressor):
+    data = make_data("regression")
+    model = regressor().fit(data.X, data.y)
+    before = model.predict(data.X)
+    for array in (plain := model.to_sklearn()).coefs_ + plain.intercepts_:
+        array[...] = 0
+    np.testing.assert_array_equal(model.predict(data.X), before)
+
+
+def test_only_a_fitted_network_can_be_handed_over(regressor):
+    with pytest.raises(NotFittedError):
+        regressor().to_sklearn()
+
+
+@pytest.mark.parametrize("kind", ["multi-output", "multi-label"])
+def test_the_network_of_to_sklearn_needs_neither_jax_nor_skbandit(kind, make_data, make_estimator, python, tmp_path):
+    data = make_data(kind)
+    model = make_estimator(kind).fit(data.X, data.y)
+    (tmp_path / "model.pkl").write_bytes(pickle.dumps(model.to_sklearn()))
+    np.save(tmp_path / "X.npy", data.X_val)
+    python(
+        "import sys; sys.modules.update(jax=None, skbandit=None)\n"
+        "import numpy as np, pickle\n"
+        "model = pickle.load(open('model.pkl', 'rb'))\n"
+        "predict = getattr(model, 'predict_proba', model.predict)\n"
+        "np.save('p.npy', predict(np.load('X.npy')))"
+    )
+    np.testing.assert_allclose(np.load(tmp_path / "p.npy"), predictions(model, data.X_val), rtol=1e-5)
+
+
+# ---------------------------------------------------------------------- from_sklearn
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_from_sklearn_predicts_the_same_and_can_be_pruned(kind, make_data, make_estimator):
+    data = make_data(kind)
+    params = {"hidden_layer_sizes": (8,), "max_iter": 60, "learning_rate_init": 0.05, "random_state": 0}
+    plain = scikit_learns(kind, **params).fit(data.X, data.y)
+    coefs = [W.copy() for W in plain.coefs_]
+    model = type(make_estimator(kind)).from_sklearn(plain, n_rounds=2, fine_tune_iter=2)
+    assert (model.hidden_layer_sizes_, model.n_features_in_) == ((8,), 4)
+    np.testing.assert_allclose(predictions(model, data.X_val), predictions(plain, data.X_val), rtol=1e-12)
+    np.testing.assert_array_equal(model.predict(data.X_val), plain.predict(data.X_val))
+    pruned = model.prune(data.X, data.y)
+    assert pruned.hidden_layer_sizes_ == (4,)
+    assert pruned.score(data.X, data.y) > plain.score(data.X, data.y) - 0.35
+    for now, before in zip(plain.coefs_, coefs, strict=True):
+        np.testing.assert_array_equal(now, before)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_there_and_back_again(kind, make_data, make_estimator):
+    data = make_data(kind)
+    model = make_estimator(kind).fit(data.X, data.y)
+    again = type(model).from_sklearn(model.to_sklearn())
+    np.testing.assert_allclose(predictions(again, data.X_val), predictions(model, data.X_val), rtol=1e-6)
+    assert again.out_activation_ == model.out_activation_
+
+
+def test_from_sklearn_carries_parameters(make_data):
+    data = make_data("binary")
+    plain = MLPClassifier((8,), alpha=0.25, activation="tanh", max_iter=5, random_state=3).fit(data.X, data.y)
+    model = BanditPrunedMLPClassifier.from_sklearn(plain, policy="magnitude", alpha=0.5)
+    assert (model.activation, model.random_state, model.alpha, model.policy) == ("tanh", 3, 0.5, "magnitude")
+    assert model.loss_curve_ == plain.loss_curve_
+
+
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+def test_training_goes_on_from_scikit_learns_network(solver, make_data):
+    data = make_data("regression")
+    plain = MLPRegressor(hidden_layer_sizes=(8,), solver=solver, max_iter=5, random_state=0).fit(data.X, data.y)
+    model = BanditPrunedMLPRegressor.from_sklearn(plain, solver="adam", learning_rate_init=0.01)
+    for _ in range(20):
+        model.partial_fit(data.X, data.y)
+    assert model.score(data.X, data.y) > plain.score(data.X, data.y)
+    model = BanditPrunedMLPRegressor.from_sklearn(plain, solver="adam", warm_start=True, learning_rate_init=0.01)
+    model.set_params(max_iter=20, n_rounds=2, fine_tune_iter=2).fit(data.X, data.y)
+    assert model.score(data.X, data.y) > plain.score(data.X, data.y)
+    assert model.hidden_layer_sizes_ == (4,)
+
+
+def test_from_sklearn_keeps_names_of_features(make_data):
+    data = make_data("regression")
+    table = pd.DataFrame(data.X, columns=list("abcd"))
+    plain = MLPRegressor(hidden_layer_sizes=(8,), max_iter=5).fit(table, data.y)
+    model = BanditPrunedMLPRegressor.from_sklearn(plain)
+    np.testing.assert_allclose(model.predict(table), plain.predict(table), rtol=1e-12)
+    with pytest.raises(ValueError, match="feature names should match"):
+        model.predict(table[list("dcba")])
+
+
+def test_from_sklearn_takes_the_right_kind_of_model_only(make_data):
+    data = make_data("regression")
+    for model in (LinearRegression().fit(data.X, data.y), MLPClassifier()):
+        with pytest.raises(ValueError, match="takes a fitted MLPRegressor. Got"):
+            BanditPrunedMLPRegressor.from_sklearn(model)
+    with pytest.raises(NotFittedError):
+        BanditPrunedMLPRegressor.from_sklearn(MLPRegressor())

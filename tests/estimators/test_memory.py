@@ -1,0 +1,137 @@
+"""`memory=`: the dense network is trained once for all ways of pruning it."""
+
+import joblib
+import numpy as np
+import optax
+import pytest
+from sklearn.model_selection import GridSearchCV
+
+from skbandit import _fit
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+
+@pytest.fixture
+def store(tmp_path):
+    return str(tmp_path / "store")
+
+
+@pytest.fixture
+def trainings(monkeypatch):
+    """Row counts of the trainings that are begun (not of the fine-tunings)."""
+    begun = []
+    original = _fit.init_state
+
+    def note(params, solver, opt_leaves=None):
+        begun.append((solver, [W.shape for W, _ in params]))
+        return original(params, solver, opt_leaves)
+
+    monkeypatch.setattr(_fit, "init_state", note)
+    return begun
+
+
+def same_network(a, b):
+    return all(np.array_equal(u, v) for u, v in zip(a.coefs_, b.coefs_, strict=True))
+
+
+def test_the_second_policy_does_not_train_again(store, trainings, make_data, regressor):
+    data = make_data("regression")
+    params = {"memory": store, "fine_tune_iter": 0}
+    models = [
+        regressor(policy=policy, budget=budget, pruning_ratio=ratio, **params).fit(data.X, data.y)
+        for policy, budget, ratio in (("ucb1", 8, 0.5), ("magnitude", 8, 0.5), ("ucb1", 2, 0.75))
+    ]
+    assert len(trainings) == 1
+    assert [model.hidden_layer_sizes_ for model in models] == [(4,), (4,), (2,)]
+    assert models[0].loss_curve_ == models[2].loss_curve_
+    assert models[0].n_iter_ == models[2].n_iter_
+
+
+@pytest.mark.parametrize("params", [{}, {"early_stopping": True}, {"solver": "lbfgs"}, {"dtype": "float64"}])
+def test_the_result_is_that_of_a_fit_without(params, store, make_data, regressor):
+    data = make_data("regression")
+    without = regressor(**params).fit(data.X, data.y)
+    for _ in range(2):
+        assert same_network(regressor(memory=store, **params).fit(data.X, data.y), without)
+
+
+@pytest.mark.parametrize(
+    "change", [{"alpha": 0.5}, {"max_iter": 10}, {"learning_rate_init": 0.01}, {"random_state": 1}, {"tol": 1.0}]
+)
+def test_another_training_is_another_entry(change, store, trainings, make_data, regressor):
+    data = make_data("regression")
+    regressor(memory=store, fine_tune_iter=0).fit(data.X, data.y)
+    regressor(memory=store, fine_tune_iter=0, **change).fit(data.X, data.y)
+    assert len(trainings) == 2
+
+
+def test_other_rows_are_another_entry(store, trainings, make_data, regressor):
+    data = make_data("regression")
+    model = regressor(memory=store, fine_tune_iter=0)
+    for X, y, weight in ((data.X, data.y, None), (data.X[1:], data.y[1:], None), (data.X, data.y, np.arange(60))):
+        model.fit(X, y, sample_weight=weight)
+    assert len(trainings) == 3
+
+
+def test_a_grid_trains_once_per_fold(store, trainings, make_data, regressor):
+    data = make_data("regression")
+    grid = {"policy": ["ucb1", "magnitude", "random"], "budget": [2, 8]}
+    GridSearchCV(regressor(memory=store, fine_tune_iter=0), grid, cv=3, refit=False).fit(data.X, data.y)
+    assert len(trainings) == 3
+
+
+def test_a_memory_object_is_taken_too(store, trainings, make_data, regressor):
+    data = make_data("regression")
+    memory = joblib.Memory(store, verbose=0)
+    for _ in range(2):
+        regressor(memory=memory, fine_tune_iter=0).fit(data.X, data.y)
+    assert len(trainings) == 1
+    memory.clear(warn=False)
+    regressor(memory=memory, fine_tune_iter=0).fit(data.X, data.y)
+    assert len(trainings) == 2
+
+
+def test_what_has_no_name_cannot_be_kept(store, make_data, regressor):
+    data = make_data("regression")
+    with pytest.raises(ValueError, match="needs 'solver' and 'learning_rate' given by name"):
+        regressor(memory=store, learning_rate=lambda t: 0.01).fit(data.X, data.y)
+    with pytest.raises(ValueError, match="needs 'solver' and 'learning_rate' given by name"):
+        regressor(memory=store, solver=optax.sgd(0.1)).fit(data.X, data.y)
+
+
+def test_what_is_no_memory_is_refused(make_data, regressor):
+    data = make_data("regression")
+    with pytest.raises(ValueError, match="'memory'"):
+        regressor(memory=3).fit(data.X, data.y)
+
+
+def test_an_interrupted_training_is_not_kept(store, make_data, regressor, monkeypatch):
+    data = make_data("regression")
+    params = {"max_iter": 100, "tol": 0.0, "pruning_ratio": 0}
+    calls = []
+    original = _fit.run_chunk
+
+    def interrupted(*args, **kwargs):
+        calls.append(1)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return original(*args, **kwargs)
+
+    with monkeypatch.context() as patch, pytest.warns(UserWarning, match="Training interrupted"):
+        patch.setattr(_fit, "run_chunk", interrupted)
+        assert regressor(memory=store, **params).fit(data.X, data.y).n_iter_ < 100
+    assert regressor(memory=store, **params).fit(data.X, data.y).n_iter_ == 100
+
+
+def test_a_training_that_a_callback_stopped_is_not_kept(store, make_data, regressor):
+    class Stop:
+        def setup(self, estimator, context): ...
+        def teardown(self, estimator, context): ...
+        def on_fit_task_begin(self, estimator, context): ...
+        def on_fit_task_end(self, estimator, context):
+            return context.task_name == "epoch" and context.task_id == 4
+
+    data = make_data("regression")
+    model = regressor(memory=store, tol=0.0)
+    assert model.set_callbacks(Stop()).fit(data.X, data.y).n_iter_ == 5
+    assert model.set_callbacks().fit(data.X, data.y).n_iter_ == 30

@@ -1,0 +1,135 @@
+"""A fitted model is plain: it pickles small, loads and predicts without JAX, and is what the constructor said."""
+
+import copy
+import json
+import pickle
+import re
+
+import jax
+import numpy as np
+import pytest
+from scipy import sparse
+from sklearn.base import clone
+
+from skbandit.policies import UCB1
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+KINDS = ("regression", "counts", "binary", "multi-class", "multi-label")
+PLAIN = (int, float, str, bool, type(None), np.ndarray, np.generic, np.dtype)
+
+
+def outputs(model, X):
+    methods = ("predict", "predict_proba", "predict_log_proba")
+    return [getattr(model, method)(X) for method in methods if hasattr(model, method)]
+
+
+def assert_plain(value, path):
+    if isinstance(value, dict):
+        for key, item in value.items():
+            assert_plain(item, f"{path}[{key!r}]")
+    elif isinstance(value, (list, tuple)):
+        assert type(value) in (list, tuple), path
+        for i, item in enumerate(value):
+            assert_plain(item, f"{path}[{i}]")
+    else:
+        assert isinstance(value, PLAIN), f"{path} is a {type(value)}"
+        assert not isinstance(value, jax.Array), path
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_fitted_attributes_are_plain(kind, make_data, make_estimator):
+    data = make_data(kind)
+    model = make_estimator(kind, warm_start=True).fit(data.X, data.y)
+    assert_plain(vars(model), kind)
+    model = make_estimator(kind, early_stopping=True).fit(data.X, data.y)
+    assert_plain(vars(model), kind)
+    assert_plain(vars(model.prune(data.X, data.y, pruning_ratio=0.75)), kind)
+    first = {"classes": np.unique(data.y)} if kind in ("binary", "multi-class") else {}
+    assert_plain(vars(make_estimator(kind).partial_fit(data.X, data.y, **first)), kind)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("how", [lambda m: pickle.loads(pickle.dumps(m)), copy.deepcopy], ids=["pickle", "deepcopy"])
+def test_a_copy_predicts_the_same(kind, how, make_data, make_estimator):
+    data = make_data(kind)
+    model = make_estimator(kind).fit(data.X, data.y)
+    for a, b in zip(outputs(how(model), data.X_val), outputs(model, data.X_val), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_a_loaded_model_learns_on(make_data, regressor):
+    data = make_data("regression")
+    model = regressor(warm_start=True, pruning_ratio=0).fit(data.X, data.y)
+    loaded = pickle.loads(pickle.dumps(model))
+    for m in (model, loaded):
+        m.fit(data.X, data.y)
+    np.testing.assert_array_equal(loaded.coefs_[0], model.coefs_[0])
+
+
+def test_models_load_and_predict_where_there_is_no_jax(make_data, make_estimator, python, tmp_path):
+    models = {kind: make_estimator(kind).fit(make_data(kind).X, make_data(kind).y) for kind in KINDS}
+    models["gelu"] = make_estimator("regression", activation="gelu").fit(*map(make_data("regression").get, ("X", "y")))
+    X = np.where(np.abs(make_data("binary").X_val) < 0.5, 0, make_data("binary").X_val)
+    (tmp_path / "models.pkl").write_bytes(pickle.dumps((models, X, sparse.csr_array(X))))
+    python(
+        "import sys; sys.modules.update(jax=None, jaxlib=None, optax=None)\n"
+        "import pickle\n"
+        "models, X, X_sparse = pickle.load(open('models.pkl', 'rb'))\n"
+        "methods = ('predict', 'predict_proba', 'predict_log_proba')\n"
+        "result = {kind: [[getattr(m, f)(X) for X in (X, X_sparse)] for f in methods if hasattr(m, f)]\n"
+        "          for kind, m in models.items()}\n"
+        "[m.get_params() or repr(m) for m in models.values()]\n"
+        "pickle.dump(result, open('result.pkl', 'wb'))"
+    )
+    result = pickle.loads((tmp_path / "result.pkl").read_bytes())
+    for kind, model in models.items():
+        for (dense, from_sparse), expected in zip(result[kind], outputs(model, X), strict=True):
+            np.testing.assert_array_equal(dense, expected)
+            np.testing.assert_allclose(from_sparse, expected, rtol=1e-9)
+
+
+def test_the_import_and_the_constructor_do_without_jax(python):
+    loaded = python(
+        "import sys, json\n"
+        "import skbandit\n"
+        "first = sorted(sys.modules)\n"
+        "from sklearn.base import clone\n"
+        "clone(skbandit.BanditPrunedMLPRegressor(policy='thompson')).set_params(budget=4)\n"
+        "print(json.dumps([first, sorted(sys.modules)]))"
+    )
+    for modules in json.loads(loaded):
+        assert not {"jax", "jaxlib", "optax"} & set(modules)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_fit_writes_no_constructor_parameter(kind, make_data, make_estimator):
+    data = make_data(kind)
+    params = {"hidden_layer_sizes": [8], "policy": UCB1(), "random_state": np.random.RandomState(0)}
+    model = make_estimator(kind, **params)
+    before = model.get_params()
+    model.fit(data.X, data.y)
+    after = model.get_params()
+    assert before.keys() == after.keys()
+    assert all(after[name] is before[name] for name in before)
+    assert params["hidden_layer_sizes"] == [8]
+
+
+def test_what_a_fit_leaves_is_private_or_documented(make_data, regressor, classifier):
+    data = make_data("binary")
+    for model in (regressor(early_stopping=True), classifier()):
+        fitted = {name for name in vars(model.fit(data.X, data.y)) if not name.startswith("_")}
+        fitted -= set(model.get_params())
+        fitted -= {"n_features_in_"}
+        assert all(name.endswith("_") for name in fitted)
+        documented = re.findall(r"^    (\w+(?:, \w+)*) : ", type(model).__doc__, flags=re.MULTILINE)
+        undocumented = fitted - {name for names in documented for name in names.split(", ")}
+        assert not undocumented
+
+
+def test_a_clone_is_unfitted_and_gives_the_same_fit(make_data, classifier):
+    data = make_data("multi-class")
+    model = classifier().fit(data.X, data.y)
+    again = clone(model)
+    assert not [name for name in vars(again) if name.endswith("_")]
+    np.testing.assert_array_equal(again.fit(data.X, data.y).coefs_[0], model.coefs_[0])

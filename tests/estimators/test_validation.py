@@ -1,0 +1,283 @@
+"""Bad input: an error that names the parameter, the value and what is allowed; never a wrong network in silence."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.exceptions import NotFittedError
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+KINDS = ("regression", "multi-class")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "allowed"),
+    [
+        ("hidden_layer_sizes", (), "a positive int or a non-empty sequence of positive ints"),
+        ("hidden_layer_sizes", 0, "a positive int or a non-empty sequence of positive ints"),
+        ("hidden_layer_sizes", (10, -1), "a positive int or a non-empty sequence of positive ints"),
+        ("hidden_layer_sizes", (10, 0), "a positive int or a non-empty sequence of positive ints"),
+        ("hidden_layer_sizes", (2.5,), "a positive int or a non-empty sequence of positive ints"),
+        ("hidden_layer_sizes", "a", "a positive int or a non-empty sequence of positive ints"),
+        ("hidden_layer_sizes", None, "a positive int or a non-empty sequence of positive ints"),
+        ("activation", "swish", "one of 'gelu', 'identity', 'logistic', 'relu', 'silu', 'tanh'"),
+        ("activation", None, "one of 'gelu', 'identity'"),
+        ("solver", "adagrad", "one of 'adam', .*'sgd' or an optax.GradientTransformation"),
+        ("solver", "sgd_nesterov", "one of 'adam'"),
+        ("solver", dict, "an optax.GradientTransformation"),
+        ("alpha", -1e-3, r"a float in the range \[0, inf\)"),
+        ("batch_size", 0, r"'auto' or an int in the range \[1, inf\)"),
+        ("batch_size", 2.5, r"an int in the range \[1, inf\)"),
+        ("batch_size", "all", "'auto' or an int"),
+        ("learning_rate", "linear", "one of 'constant', 'invscaling', 'adaptive', 'cosine' or a schedule"),
+        ("learning_rate", 0.1, "one of 'constant'"),
+        ("learning_rate_init", 0, r"a float in the range \(0, inf\)"),
+        ("learning_rate_init", np.nan, r"a float in the range \(0, inf\)"),
+        ("power_t", -1, r"a float in the range \[0, inf\)"),
+        ("max_iter", 0, r"an int in the range \[1, inf\)"),
+        ("max_iter", 10.0, r"an int in the range \[1, inf\)"),
+        ("shuffle", "yes", "a bool"),
+        ("tol", -1, r"a float in the range \[0, inf\)"),
+        ("verbose", "loud", "a bool or an int"),
+        ("warm_start", 1, "a bool"),
+        ("momentum", 1.1, r"a float in the range \[0, 1\]"),
+        ("nesterovs_momentum", None, "a bool"),
+        ("early_stopping", "yes", "a bool"),
+        ("validation_fraction", 0, r"a float in the range \(0, 1\)"),
+        ("validation_fraction", 1.0, r"a float in the range \(0, 1\)"),
+        ("beta_1", 1.0, r"a float in the range \[0, 1\)"),
+        ("beta_2", -0.1, r"a float in the range \[0, 1\)"),
+        ("epsilon", 0, r"a float in the range \(0, inf\)"),
+        ("n_iter_no_change", 0, r"an int in the range \[1, inf\) or inf"),
+        ("max_fun", 0, r"an int in the range \[1, inf\)"),
+        ("budget", -1, r"a float in the range \[1, inf\)"),
+        ("budget", 0.5, r"a float in the range \[1, inf\)"),
+        ("budget", np.inf, r"a float in the range \[1, inf\)"),
+        ("budget", np.nan, r"a float in the range \[1, inf\)"),
+        ("budget", "8", r"a float in the range \[1, inf\)"),
+        ("budget", True, r"a float in the range \[1, inf\)"),
+        ("pruning_ratio", 1.0, r"a float in the range \[0, 1\) or 'auto'"),
+        ("pruning_ratio", -0.1, r"a float in the range \[0, 1\) or 'auto'"),
+        ("pruning_ratio", "al", r"a float in the range \[0, 1\) or 'auto'"),
+        ("pruning_ratio", np.nan, r"a float in the range \[0, 1\) or 'auto'"),
+        ("pruning_ratio", None, r"a float in the range \[0, 1\) or 'auto'"),
+        ("tolerance", -0.1, r"a float in the range \[0, inf\)"),
+        ("scope", "local", "one of 'global', 'layer'"),
+        ("n_rounds", 0, r"an int in the range \[1, inf\)"),
+        ("ablation", "median", "one of 'zero', 'mean'"),
+        ("compensate", 1, "a bool"),
+        ("fine_tune_iter", -1, r"an int in the range \[0, inf\)"),
+        ("dtype", "float16", "one of 'float32', 'float64'"),
+        ("dtype", np.float32, "one of 'float32', 'float64'"),
+        ("device", 0, "None or a str"),
+    ],
+)
+def test_a_parameter_out_of_bounds(name, value, allowed, make_data, regressor):
+    data = make_data("regression")
+    model = regressor(**{name: value})
+    message = rf"(?s)The '{name}' parameter of BanditPrunedMLPRegressor must be .*{allowed}.* Got .* instead"
+    with pytest.raises(ValueError, match=message):
+        model.fit(data.X, data.y)
+    with pytest.raises(ValueError, match=message):
+        model.partial_fit(data.X, data.y)
+
+
+def test_parameters_of_one_estimator_only(make_data, regressor, classifier):
+    data = make_data("regression")
+    with pytest.raises(ValueError, match="The 'loss' parameter of .* must be one of 'squared_error', 'poisson'"):
+        regressor(loss="absolute").fit(data.X, data.y)
+    data = make_data("binary")
+    with pytest.raises(ValueError, match="The 'class_weight' parameter of .* must be None or 'balanced' or a dict"):
+        classifier(class_weight="even").fit(data.X, data.y)
+
+
+@pytest.mark.parametrize("value", ["a", -1, 2.5])
+def test_a_bad_random_state(value, make_data, regressor):
+    data = make_data("regression")
+    with pytest.raises(ValueError, match=r"cannot be used to seed|Seed must be between"):
+        regressor(random_state=value).fit(data.X, data.y)
+
+
+def test_numpy_numbers_are_numbers(make_data, regressor):
+    data = make_data("regression")
+    params = {"budget": np.float32(4), "n_rounds": np.int64(2), "pruning_ratio": np.float64(0.5), "max_iter": np.int32(5)}
+    assert regressor(shuffle=np.bool_(True), **params).fit(data.X, data.y).hidden_layer_sizes_ == (4,)
+
+
+def test_an_unknown_parameter_is_refused_by_the_constructor(regressor):
+    with pytest.raises(TypeError, match="unexpected keyword argument 'n_layers'"):
+        regressor(n_layers=3)
+
+
+# ---------------------------------------------------------------------- rows
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("value", "word"), [(np.nan, "NaN"), (np.inf, "infinity")])
+def test_rows_must_be_finite(kind, value, word, make_data, make_estimator):
+    data = make_data(kind)
+    X = data.X.copy()
+    X[3, 1] = value
+    with pytest.raises(ValueError, match=f"Input X contains {word}"):
+        make_estimator(kind).fit(X, data.y)
+    model = make_estimator(kind).fit(data.X, data.y)
+    with pytest.raises(ValueError, match=f"Input X contains {word}"):
+        model.predict(X)
+    with pytest.raises(ValueError, match=f"Input X contains {word}"):
+        model.prune(X, data.y)
+    with pytest.raises(ValueError, match=f"Input X contains {word}"):
+        make_estimator(kind, early_stopping=True).fit(data.X, data.y, X_val=X, y_val=data.y)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_targets_must_be_finite(value, make_data, regressor):
+    data = make_data("regression")
+    y = data.y.copy()
+    y[3] = value
+    with pytest.raises(ValueError, match=r"Input y contains (NaN|infinity)"):
+        regressor().fit(data.X, y)
+
+
+@pytest.mark.filterwarnings("ignore:A column-vector y was passed")
+@pytest.mark.parametrize("loss", ["squared_error", "poisson"])
+@pytest.mark.parametrize("column", [False, True])
+@pytest.mark.parametrize("dtype", [object, str])
+def test_a_regression_target_of_strings_is_refused(dtype, column, loss, make_data, regressor):
+    data = make_data("regression")
+    y = np.array(["red", "green", "blue"] * 20, dtype)
+    y = y[:, None] if column else y
+    with pytest.raises(ValueError, match=r"could not convert string to float: .*'red'"):
+        regressor(loss=loss).fit(data.X, y)
+
+
+@pytest.mark.parametrize("dtype", [object, str])
+def test_numbers_written_out_are_numbers(dtype, make_data, regressor):
+    # As scikit-learn takes a target of dtype object.
+    data = make_data("regression")
+    written = regressor().fit(data.X, np.array([repr(float(v)) for v in data.y], dtype))
+    np.testing.assert_array_equal(written.predict(data.X), regressor().fit(data.X, data.y).predict(data.X))
+
+
+def test_a_frame_with_a_column_of_strings_is_refused(make_data, regressor):
+    data = make_data("regression")
+    table = pd.DataFrame(data.X, columns=list("abcd")).assign(a="red")
+    with pytest.raises(ValueError, match="could not convert string to float: 'red'"):
+        regressor().fit(table, data.y)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_lengths_must_agree(kind, make_data, make_estimator):
+    data = make_data(kind)
+    with pytest.raises(ValueError, match=r"inconsistent numbers of samples: \[60, 59\]"):
+        make_estimator(kind).fit(data.X, data.y[1:])
+    with pytest.raises(ValueError, match=r"sample_weight.shape == \(59,\), expected \(60,\)"):
+        make_estimator(kind).fit(data.X, data.y, sample_weight=np.ones(59))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_weights_must_make_sense(kind, make_data, make_estimator):
+    data = make_data(kind)
+    model = make_estimator(kind)
+    with pytest.raises(ValueError, match="Negative values in data passed to `sample_weight`"):
+        model.fit(data.X, data.y, sample_weight=np.linspace(-1, 1, 60))
+    with pytest.raises(ValueError, match="Sample weights must contain at least one non-zero number"):
+        model.fit(data.X, data.y, sample_weight=np.zeros(60))
+    with pytest.raises(ValueError, match="Input sample_weight contains NaN"):
+        model.fit(data.X, data.y, sample_weight=np.full(60, np.nan))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_another_number_of_features(kind, make_data, make_estimator):
+    data = make_data(kind)
+    model = make_estimator(kind).fit(data.X, data.y)
+    message = r"X has 3 features, but BanditPrunedMLP\w+ is expecting 4 features as input"
+    with pytest.raises(ValueError, match=message):
+        model.predict(data.X[:, :3])
+    with pytest.raises(ValueError, match=message):
+        model.prune(data.X[:, :3], data.y)
+    with pytest.raises(ValueError, match=message):
+        model.partial_fit(data.X[:, :3], data.y)
+    with pytest.raises(ValueError, match=message):
+        model.fit(data.X, data.y, X_val=data.X_val[:, :3], y_val=data.y_val)
+
+
+def test_one_class_is_none(make_data, classifier):
+    data = make_data("binary")
+    with pytest.raises(ValueError, match=r"at least 2 classes in y; the data has only one class: 3\."):
+        classifier().fit(data.X, np.full(60, 3))
+
+
+def test_a_classifier_refuses_a_continuous_target(make_data, classifier):
+    data = make_data("regression")
+    with pytest.raises(ValueError, match="Unknown label type: continuous"):
+        classifier().fit(data.X, data.y)
+
+
+def test_a_classifier_refuses_several_targets_of_several_classes(make_data, classifier):
+    data = make_data("multi-class")
+    with pytest.raises(ValueError, match="2 columns of several classes each .* Fit one for each column"):
+        classifier().fit(data.X, np.column_stack([data.y, data.y[::-1]]))
+
+
+@pytest.mark.parametrize("method", ["predict", "predict_proba", "predict_log_proba"])
+def test_only_a_fitted_network_predicts(method, make_data, classifier):
+    with pytest.raises(NotFittedError):
+        getattr(classifier(), method)(make_data("binary").X)
+
+
+# ---------------------------------------------------------------------- what must work
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("ratio", [0.5, "auto"])
+def test_a_few_rows_are_enough(kind, ratio, make_data, make_estimator):
+    data = make_data(kind)
+    rows = [0, 1, 2, 3, 4, 5, 6]
+    model = make_estimator(kind, pruning_ratio=ratio).fit(data.X[rows], data.y[rows])
+    assert model.predict(data.X_val).shape == (40,)
+    if ratio == 0.5:
+        assert model.hidden_layer_sizes_ == (4,)
+
+
+def test_one_row_is_enough_for_a_regressor(make_data, regressor):
+    data = make_data("regression")
+    model = regressor().fit(data.X[:1], data.y[:1])
+    assert np.isfinite(model.predict(data.X_val)).all()
+
+
+def test_one_feature_and_one_unit(make_data, regressor):
+    data = make_data("regression")
+    model = regressor(hidden_layer_sizes=(1,)).fit(data.X[:, :1], data.y)
+    assert model.hidden_layer_sizes_ == (1,)
+    assert model.coefs_[0].shape == (1, 1)
+
+
+# ---------------------------------------------------------------------- divergence
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_diverging_training_is_an_error_that_says_why(kind, make_data, make_estimator):
+    data = make_data(kind)
+    model = make_estimator(kind, solver="sgd", learning_rate_init=1e10, activation="identity", alpha=0)
+    with pytest.raises(ValueError, match="non-finite parameter weights.*'learning_rate_init'=10000000000"):
+        model.fit(1e3 * data.X, data.y)
+    assert not hasattr(model, "coefs_")
+
+
+def test_a_diverging_partial_fit_leaves_the_network_as_it_was(make_data, regressor):
+    data = make_data("regression")
+    model = regressor(solver="sgd", batch_size=16).partial_fit(data.X, data.y)
+    before = model.predict(data.X)
+    model.set_params(learning_rate_init=1e30)
+    with pytest.raises(ValueError, match="non-finite"):
+        model.partial_fit(data.X, data.y)
+    np.testing.assert_array_equal(model.predict(data.X), before)
+
+
+def test_a_diverging_fine_tuning_is_not_taken(make_data, regressor):
+    data = make_data("regression")
+    dense = regressor(pruning_ratio=0).fit(data.X, data.y)
+    dense.set_params(solver="sgd", learning_rate_init=1e20)
+    model = dense.prune(data.X, data.y, pruning_ratio=0.5)
+    assert not any(record["fine_tuned"] for record in model.pruning_history_)
+    assert model.score(data.X, data.y) > 0.5

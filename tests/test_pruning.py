@@ -1,0 +1,570 @@
+import dataclasses
+
+import jax
+import jax.monitoring
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from skbandit import pruning
+from skbandit.compensation import fold_emissions
+from skbandit.criteria import Bandit, LeaveOneOut, Magnitude
+from skbandit.data import Data
+from skbandit.groups import Group, Groups, Slice
+from skbandit.inference import hidden_activations, raw_output
+from skbandit.losses import weighted_mean
+from skbandit.network import MLP, GatedNetwork, init_params
+from skbandit.policies import UCB1
+from skbandit.pruning import INTERRUPTED, Pruner, arms_per_step, canonical, choose_units, prune
+
+NETWORK = MLP((3, 8, 6, 1), "tanh", "squared_error")
+#: Units that feed nothing.
+USELESS = np.array([1, 2, 5, 8, 9, 13])
+
+
+def trained(planted=True, seed=0):
+    """A network, and rows on which it makes no error: every unit that feeds something does damage when it leaves."""
+    params = init_params(NETWORK.layer_sizes, "tanh", np.random.RandomState(seed), "float32")
+    if planted:
+        for layer, part in enumerate(NETWORK.groups.split(np.isin(np.arange(14), USELESS))):
+            params[layer + 1][0][part] = 0
+    X = np.random.default_rng(seed).normal(size=(50, 3)).astype("float32")
+    return params, X, output(params, X)
+
+
+def output(params, X):
+    return raw_output(X, [W for W, _ in params], [b for _, b in params], "tanh")
+
+
+def pruner(planted=True, criterion=None, weight=None, **options):
+    params, X, y = trained(planted)
+    weight = np.ones(50) if weight is None else weight
+    data = Data.pad(X, y, weight, "float32")
+    return params, Pruner(options.pop("network", NETWORK), data, criterion or LeaveOneOut(), width=16, **options)
+
+
+def removed_by(result):
+    kept = np.concatenate([k + offset for k, offset in zip(result.kept, NETWORK.groups.offsets, strict=True)])
+    return np.setdiff1d(np.arange(14), kept)
+
+
+def assert_equal(a, b):
+    jax.tree.map(np.testing.assert_array_equal, a, b)
+
+
+# --- which units leave ----------------------------------------------------------------------------------------------
+
+
+@st.composite
+def rankings(draw):
+    sizes = draw(st.lists(st.integers(1, 7), min_size=1, max_size=4))
+    layer = np.repeat(np.arange(len(sizes)), sizes)
+    active = np.array(draw(st.lists(st.booleans(), min_size=layer.size, max_size=layer.size)))
+    for g in range(len(sizes)):  # a layer is never empty
+        active[np.flatnonzero(layer == g)[0]] = True
+    values = st.one_of(st.integers(-3, 3).map(float), st.floats(), st.just(np.nan))
+    value = np.array(draw(st.lists(values, min_size=layer.size, max_size=layer.size)))
+    return value, active, layer, draw(st.integers(0, int(active.sum())))
+
+
+MANY = settings(max_examples=300, deadline=None, derandomize=True)
+
+
+@pytest.mark.parametrize("scope", ["global", "layer"])
+@MANY
+@given(case=rankings())
+def test_as_many_units_leave_as_asked_for_and_no_layer_is_emptied(scope, case):
+    value, active, layer, n_remove = case
+    removed = choose_units(value, active, layer, n_remove, scope)
+    assert not removed[~active].any()
+    left = np.bincount(layer[active & ~removed], minlength=layer[-1] + 1)
+    assert (left >= 1).all()
+    assert removed.sum() == min(n_remove, active.sum() - (layer[-1] + 1))
+
+
+@MANY
+@given(case=rankings())
+def test_the_safest_units_leave_first(case):
+    value, active, layer, n_remove = case
+    removed = choose_units(value, active, layer, n_remove, "global")
+    safety = np.where(np.isnan(value), -np.inf, value)
+    left = np.bincount(layer[active & ~removed], minlength=layer[-1] + 1)
+    for unit in np.flatnonzero(removed):
+        # A unit that is safer than one that left stays only as the last of its layer.
+        better = active & ~removed & (safety > safety[unit])
+        assert (left[layer[better]] == 1).all()
+        assert (layer[better] != layer[unit]).all()
+
+
+@MANY
+@given(case=rankings())
+def test_every_layer_gives_its_share(case):
+    value, active, layer, n_remove = case
+    removed = choose_units(value, active, layer, n_remove, "layer")
+    n = np.bincount(layer[active])
+    gone = np.bincount(layer[removed], minlength=n.size)
+    share = n_remove * n / n.sum()
+    if (np.ceil(share) <= n - 1).all():  # no layer would be emptied
+        assert (np.abs(gone - share) < 1).all()
+    safety = np.where(np.isnan(value), -np.inf, value)
+    for g in range(n.size):
+        stay, leave = (safety[(layer == g) & mask] for mask in (active & ~removed, removed))
+        assert leave.size == 0 or leave.min() >= stay.max()
+
+
+def test_unknown_damage_is_the_least_safe():
+    value = np.array([np.nan, -np.inf, -5.0, np.nan])
+    removed = choose_units(value, np.ones(4, bool), np.zeros(4, int), 1, "global")
+    np.testing.assert_array_equal(removed, [False, False, True, False])
+
+
+def test_choice_by_hand():
+    value = np.array([9.0, 8, 7, 1, 2, 3, 4, 5, 6])
+    layer = np.repeat([0, 1], [3, 6])
+    everyone = np.ones(9, bool)
+    # Over all: 9, 8, then 6, 5; the third of the first layer would leave it empty.
+    np.testing.assert_array_equal(np.flatnonzero(choose_units(value, everyone, layer, 4, "global")), [0, 1, 7, 8])
+    # A third of each layer.
+    np.testing.assert_array_equal(np.flatnonzero(choose_units(value, everyone, layer, 3, "layer")), [0, 7, 8])
+
+
+# --- one phase ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("criterion", [LeaveOneOut(), Bandit(), Magnitude(of="out")], ids=["exact", "ucb1", "magnitude"])
+def test_units_that_feed_nothing_leave_first(criterion):
+    params, engine = pruner(criterion=criterion, budget=2.0, n_rounds=2)
+    result = engine.run(params, 6 / 14)
+    np.testing.assert_array_equal(removed_by(result), USELESS)
+    _, X, y = trained()
+    # What fed nothing is gone from sums in float32.
+    np.testing.assert_allclose(output(result.params, X), y, rtol=0, atol=1e-6)
+    assert [W.shape for W, _ in result.params] == [(3, 5), (5, 3), (3, 1)]
+    assert result.status == "removed 6 of 14 units in 2 rounds"
+
+
+@pytest.mark.parametrize("ratio", [0.0, 1 / 15])
+def test_nothing_to_remove_leaves_the_network_as_it_was(ratio):
+    params, engine = pruner(repair=None, fine_tune=lambda params, gates, r: pytest.fail("nothing to tune"))
+    result = engine.run(params, ratio)
+    assert_equal(result.params, params)
+    assert result.history == []
+    assert result.n_pulls == 0
+    assert [len(kept) for kept in result.kept] == [8, 6]
+
+
+@pytest.mark.parametrize("scope", ["global", "layer"])
+@pytest.mark.parametrize("ratio", [0.25, 0.5, 0.9, 1.0])
+def test_the_ratio_is_met_down_to_one_unit_a_layer(ratio, scope):
+    params, engine = pruner(scope=scope, n_rounds=3)
+    result = engine.run(params, ratio)
+    assert removed_by(result).size == min(int(ratio * 14), 12)
+    assert all(kept.size >= 1 for kept in result.kept)
+
+
+def test_history_adds_up():
+    params, engine = pruner(False, Bandit(), n_rounds=3, budget=5.0)
+    result = engine.run(params, 0.5)
+    assert [record.round for record in result.history] == [0, 1, 2]
+    assert sum(record.n_removed for record in result.history) == 7
+    assert sum(record.n_pulls for record in result.history) == result.n_pulls
+    assert result.n_pulls == 5 * 14
+    left = 14 - np.cumsum([record.n_removed for record in result.history])
+    assert [sum(record.sizes) for record in result.history] == left.tolist()
+    assert result.history[-1].sizes == tuple(len(kept) for kept in result.kept)
+    for before, after in zip(result.history[:-1], result.history[1:], strict=True):
+        assert after.loss_before == before.loss_after
+    # Without repair and fine-tuning, the rise of the loss is what removing the units together has done.
+    for record in result.history:
+        assert not record.fine_tuned
+        assert record.loss_after == record.loss_repaired
+        assert record.damage_measured == pytest.approx(record.loss_repaired - record.loss_before, rel=1e-4)
+    _, X, y = trained(False)
+    expected = weighted_mean("squared_error", output(result.params, X), y, np.ones(50))
+    assert result.history[-1].loss_after == pytest.approx(expected, rel=1e-5)
+
+
+def test_predicted_damage_is_the_sum_over_the_units_removed():
+    # One unit a round: what is predicted for it alone is what is measured.
+    params, engine = pruner(False, n_rounds=14, budget=100.0)
+    result = engine.run(params, 0.3)
+    assert [record.n_removed for record in result.history] == [1, 1, 1, 1]
+    for record in result.history:
+        # Losses of size 0.01 in float32, subtracted.
+        assert record.damage_predicted == pytest.approx(record.damage_measured, abs=1e-7)
+
+
+def test_criteria_without_pulls_predict_nothing():
+    params, engine = pruner(criterion=Magnitude())
+    result = engine.run(params, 0.5)
+    assert result.n_pulls == 0
+    assert all(np.isnan(record.damage_predicted) for record in result.history)
+
+
+@pytest.mark.parametrize("budget", [1.0, 2.0, 7.3])
+def test_pulls_never_exceed_the_budget(budget):
+    params, engine = pruner(criterion=Bandit(), budget=budget)
+    for ratio in (0.5, "auto"):
+        _, engine = pruner(criterion=Bandit(), budget=budget)
+        assert engine.run(params, ratio).n_pulls <= budget * 14
+
+
+def test_no_unit_is_pulled_on_more_batches_than_there_are():
+    # Four batches of 50 rows: a budget of 1000 pulls a unit is cut to 4, where every damage is exact.
+    params, engine = pruner(criterion=Bandit(), budget=1000.0, n_rounds=1)
+    assert engine.run(params, 0.5).n_pulls == 4 * 14
+
+
+def test_units_that_are_gone_already_count_towards_the_ratio():
+    params, engine = pruner()
+    active = ~np.isin(np.arange(14), USELESS[:4])
+    zeroed = NETWORK.groups.zero(params, [np.flatnonzero(~part) for part in NETWORK.groups.split(active)])
+    result = engine.run(zeroed, 6 / 14, active)
+    np.testing.assert_array_equal(removed_by(result), USELESS)
+    assert sum(record.n_removed for record in result.history) == 2
+
+
+def test_same_seed_same_result():
+    runs = []
+    for seed in (0, 0, 1):
+        params, engine = pruner(False, Bandit(), seed=seed, budget=2.0)
+        runs.append(engine.run(params, 0.5))
+    assert_equal(runs[0].params, runs[1].params)
+    assert [r._replace(seconds=0) for r in runs[0].history] == [r._replace(seconds=0) for r in runs[1].history]
+    assert runs[0].history[0].damage_predicted != runs[2].history[0].damage_predicted
+
+
+def test_inputs_are_left_alone():
+    params, engine = pruner()
+    before = jax.tree.map(np.copy, params)
+    engine.run(params, 0.5)
+    assert_equal(params, before)
+
+
+def test_zero_weight_rows_decide_nothing():
+    # Half the rows alone, or beside the others at weight 0: the batches differ, the exact damages do not.
+    weight = (np.arange(50) < 25).astype(float)
+    params, engine = pruner(False, weight=weight, n_rounds=1)
+    with_idle = engine.run(params, 0.5)
+    _, X, y = trained(False)
+    alone = Pruner(NETWORK, Data.pad(X[:25], y[:25], np.ones(25), "float32"), LeaveOneOut(), width=16, n_rounds=1)
+    assert_equal(with_idle.kept, alone.run(params, 0.5).kept)
+
+
+# --- auto -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("tolerance", [0.0, 0.1, 1.0])
+def test_auto_stays_within_the_tolerance(tolerance):
+    params, X, y = trained(False)
+    y = y + np.random.default_rng(1).normal(size=y.shape).astype("float32")  # a loss to be relative to
+    engine = Pruner(NETWORK, Data.pad(X, y, np.ones(50), "float32"), LeaveOneOut(), width=16, tolerance=tolerance)
+    result = engine.run(params, "auto")
+    before, after = (weighted_mean("squared_error", output(p, X), y, np.ones(50)) for p in (params, result.params))
+    assert after <= before * (1 + tolerance) * (1 + 1e-6)
+    for record in result.history:
+        assert record.loss_after <= before * (1 + tolerance) * (1 + 1e-6)
+
+
+def test_auto_removes_what_costs_nothing():
+    params, engine = pruner(n_rounds=20, budget=100.0, tolerance=0.0)
+    result = engine.run(params, "auto")
+    # The network makes no error, so that every other unit is missed.
+    assert set(removed_by(result)) <= set(USELESS)
+    assert removed_by(result).size >= 4  # halves of 14, then 3, 1
+    assert "costs over the tolerance" in result.status
+
+
+def test_auto_with_all_the_tolerance_there_is_keeps_a_unit_a_layer():
+    params, engine = pruner(n_rounds=50, budget=1000.0, tolerance=1e9)
+    engine.guard = lambda params, gates: 1.0
+    result = engine.run(params, "auto")
+    assert [len(kept) for kept in result.kept] == [1, 1]
+
+
+def test_auto_tries_half_as_many_after_a_failure():
+    tried = []
+
+    def guard(params, gates):
+        left = int(sum(g.sum() for g in gates))
+        tried.append(left)
+        return 1.0 if left >= 12 else 2.0
+
+    params, engine = pruner(guard=guard, n_rounds=1)
+    result = engine.run(params, "auto")
+    # 14 units at the start; proposals of 7, 3 and 1: with 13 left the loss is within the tolerance.
+    assert tried == [14, 7, 11, 13]
+    assert [record.n_removed for record in result.history] == [1]
+    assert "used up its 1 rounds" in result.status
+
+
+# --- repair, fine-tuning, guard -------------------------------------------------------------------------------------
+
+
+def test_fine_tuning_must_win_on_the_guard_rows():
+    def worse(params, gates, r):
+        return jax.tree.map(lambda a: a + 1, params)
+
+    params, engine = pruner(False, fine_tune=worse, n_rounds=1)
+    kept_repaired = engine.run(params, 0.5)
+    assert not kept_repaired.history[0].fine_tuned
+    params, engine = pruner(False, n_rounds=1)
+    assert_equal(kept_repaired.params, engine.run(params, 0.5).params)
+
+    # A constant loss but for the tuned network, which the guard takes for better.
+    tuned = []
+
+    def better(params, gates, r):
+        tuned.append(jax.tree.map(lambda a: 0.5 * a, params))
+        return tuned[-1]
+
+    params, engine = pruner(False, fine_tune=better, guard=lambda p, g: float(len(tuned) == 0), n_rounds=1)
+    result = engine.run(params, 0.5)
+    assert result.history[0].fine_tuned
+    assert result.history[0].loss_repaired == 1.0
+    assert result.history[0].loss_after == 0.0
+    assert_equal(result.params, NETWORK.groups.compact(tuned[0], result.kept))
+
+
+def test_a_tuned_network_that_is_not_finite_is_not_kept():
+    params, engine = pruner(False, fine_tune=lambda p, g, r: jax.tree.map(lambda a: a * np.nan, p), n_rounds=1)
+    result = engine.run(params, 0.5)
+    assert not result.history[0].fine_tuned
+    assert np.isfinite(result.params[0][0]).all()
+
+
+def test_fine_tuning_sees_gates_and_zeros():
+    seen = []
+
+    def tune(params, gates, r):
+        seen.append((params, gates, r))
+        return params
+
+    params, engine = pruner(fine_tune=tune, n_rounds=2)
+    result = engine.run(params, 6 / 14)
+    assert [r for _, _, r in seen] == [0, 1]
+    params, gates, _ = seen[-1]
+    off = np.concatenate(gates) == 0
+    np.testing.assert_array_equal(np.flatnonzero(off), removed_by(result))
+    parts = [np.flatnonzero(part) for part in NETWORK.groups.split(off)]
+    assert_equal(NETWORK.groups.zero(params, parts), params)
+
+
+def test_what_masked_units_emit_is_folded_and_measured_as_such():
+    params, X, y = trained(False)
+
+    def means(params, gates):
+        layers = hidden_activations(X, [W for W, _ in params], [b for _, b in params], "tanh", gates)
+        return tuple(h.mean(axis=0).astype("float32") for h in layers)
+
+    def fold(params, active, removed, emissions):
+        return fold_emissions(params, NETWORK.groups, removed, emissions)
+
+    _, engine = pruner(False, emissions=means, repair=fold, n_rounds=1)
+    result = engine.run(params, 0.5)
+    (record,) = result.history
+    # The rise of the loss that is measured with the units masked is that of the compact network.
+    assert record.damage_measured == pytest.approx(record.loss_repaired - record.loss_before, rel=1e-4)
+    expected = weighted_mean("squared_error", output(result.params, X), y, np.ones(50))
+    assert record.loss_repaired == pytest.approx(expected, rel=1e-4)
+
+
+# --- interruption and callbacks -------------------------------------------------------------------------------------
+
+
+def after_rounds(n, **options):
+    """What the first ``n`` rounds of an undisturbed run leave."""
+    params, engine = pruner(False, n_rounds=4, budget=100.0, on_round=lambda record, _: record.round == n - 1, **options)
+    return engine.run(params, 0.6)
+
+
+def test_an_interrupt_in_a_round_keeps_the_rounds_before():
+    def tune(params, gates, r):
+        if r == 2:
+            raise KeyboardInterrupt
+        return params
+
+    params, engine = pruner(False, n_rounds=4, budget=100.0, fine_tune=tune)
+    result = engine.run(params, 0.6)
+    assert result.status == INTERRUPTED
+    assert [record.round for record in result.history] == [0, 1]
+    assert_equal(result.params, after_rounds(2).params)
+
+
+def test_an_interrupt_in_a_callback_keeps_the_round_that_it_heard_of():
+    def interrupt(record, _):
+        if record.round == 1:
+            raise KeyboardInterrupt
+
+    params, engine = pruner(False, n_rounds=4, budget=100.0, on_round=interrupt)
+    result = engine.run(params, 0.6)
+    assert result.status == INTERRUPTED
+    assert [record.round for record in result.history] == [0, 1]
+    assert_equal(result.params, after_rounds(2).params)
+
+
+def test_an_interrupt_before_the_end_of_the_first_round_leaves_the_network_as_it_was():
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    params, engine = pruner(False, fine_tune=interrupt)
+    result = engine.run(params, 0.5)
+    assert result.status == INTERRUPTED
+    assert result.history == []
+    assert_equal(result.params, params)
+
+
+@pytest.mark.parametrize("ratio", [0.6, "auto"])
+def test_a_callback_can_end_the_phase(ratio):
+    params, engine = pruner(n_rounds=4, budget=100.0, tolerance=1e9, on_round=lambda record, _: record.round == 1)
+    result = engine.run(params, ratio)
+    assert len(result.history) == 2
+    assert "stopped by a callback after round 1" in result.status
+
+
+def test_a_callback_can_see_what_pruning_would_return_if_it_ended_there():
+    results = []
+    params, engine = pruner(False, n_rounds=4, budget=100.0, on_round=lambda _, result: results.append(result()))
+    end = engine.run(params, 0.6)
+    assert [len(result.history) for result in results] == [1, 2, 3, 4]
+    assert_equal(results[-1].params, end.params)
+    assert_equal(results[1].params, after_rounds(2).params)
+
+
+# --- one program ----------------------------------------------------------------------------------------------------
+
+
+def test_one_program_serves_all_rounds_budgets_ratios_seeds_and_hyper_parameters():
+    found = []
+
+    def listen(event, duration, **kwargs):
+        if event == "/jax/core/compile/backend_compile_duration":
+            found.append(kwargs.get("fun_name"))
+
+    params, engine = pruner(criterion=Bandit(), n_rounds=1)
+    engine.run(params, 0.5)
+    jax.monitoring.register_event_duration_secs_listener(listen)
+    try:
+        for policy in (UCB1(), UCB1(exploration=2), UCB1(exploration=0.5)):
+            params, engine = pruner(criterion=Bandit(policy=policy), n_rounds=4, budget=3, seed=5, tolerance=1)
+            engine.run(params, 0.8)
+            params, engine = pruner(criterion=Bandit(policy=policy), n_rounds=2, budget=9.5, scope="layer")
+            engine.run(params, "auto")
+    finally:
+        jax.monitoring.unregister_event_duration_listener(listen)
+    assert found == []
+
+
+def test_canonical_makes_numbers_floats_and_nothing_else():
+    integer, same = canonical(Bandit(policy=UCB1(exploration=2))), canonical(Bandit(policy=UCB1(exploration=2.0)))
+    assert integer.policy.exploration.dtype == same.policy.exploration.dtype == float
+    assert integer.rank_by == "damage"
+
+
+def test_steps_have_slots_for_an_eighth_of_the_units():
+    assert [arms_per_step(n) for n in (1, 7, 8, 64, 100)] == [1, 1, 1, 8, 12]
+
+
+# --- any network ----------------------------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class WithoutEvaluator:
+    """A network that has no fast way to its damages."""
+
+    inner: MLP
+
+    @property
+    def groups(self):
+        return self.inner.groups
+
+    def batch_loss(self, *args):
+        return self.inner.batch_loss(*args)
+
+
+def test_a_network_without_an_evaluator_of_its_own_gives_the_same_result():
+    params, engine = pruner(False, Bandit(), budget=4.0)
+    fast = engine.run(params, 0.5)
+    params, engine = pruner(False, Bandit(), budget=4.0, network=WithoutEvaluator(NETWORK))
+    slow = engine.run(params, 0.5)
+    assert_equal(slow.kept, fast.kept)
+    assert slow.n_pulls == fast.n_pulls
+    for a, b in zip(slow.history, fast.history, strict=True):
+        assert a.damage_predicted == pytest.approx(b.damage_predicted, abs=1e-6)
+
+
+def embedding_loss(params, gates, tokens, y, weight):
+    """A bag of embeddings, two dense layers; units are embedding channels and hidden units."""
+    bag = params["embed"][tokens].mean(axis=1) * gates[0]
+    hidden = jnp.tanh(bag @ params["layers"][0]["w"]) * gates[1]
+    z = hidden @ params["layers"][1]["w"]
+    rows = jax.nn.logsumexp(z, axis=1) - jnp.take_along_axis(z, y[:, None], axis=1)[:, 0]
+    return jnp.sum(weight * rows) / jnp.where(jnp.sum(weight) > 0, jnp.sum(weight), 1)
+
+
+def test_any_pytree_of_parameters_and_integer_rows_can_be_pruned():
+    rng = np.random.default_rng(0)
+    params = {
+        "embed": rng.normal(size=(11, 4)),
+        "layers": [{"w": rng.normal(size=(4, 5))}, {"w": 3 * rng.normal(size=(5, 3))}],
+    }
+    params["layers"][0]["w"][2] = 0  # the third channel and the units 1 and 3 feed nothing
+    params["layers"][1]["w"][[1, 3]] = 0
+    groups = Groups(
+        (
+            Group(4, (Slice(("embed",), 1), Slice(("layers", 0, "w"), 0))),
+            Group(5, (Slice(("layers", 0, "w"), 1), Slice(("layers", 1, "w"), 0))),
+        )
+    )
+    tokens = rng.integers(11, size=(40, 6))
+    z = np.tanh(params["embed"][tokens].mean(axis=1) @ params["layers"][0]["w"]) @ params["layers"][1]["w"]
+    held_out = (tokens[30:], z.argmax(axis=1)[30:])
+    result = prune(
+        GatedNetwork(embedding_loss, groups),
+        params,
+        tokens[:30],
+        z.argmax(axis=1)[:30],
+        policy="leave_one_out",
+        pruning_ratio=1 / 3,
+        n_rounds=1,
+        held_out=held_out,
+        batch_size=8,
+    )
+    np.testing.assert_array_equal(result.kept[0], [0, 1, 3])
+    np.testing.assert_array_equal(result.kept[1], [0, 2, 4])
+    np.testing.assert_array_equal(result.params["embed"], params["embed"][:, [0, 1, 3]].astype("float32"))
+    assert result.params["layers"][0]["w"].shape == (3, 3)
+    # The guard is the loss on the held-out rows, which has not changed.
+    ones = (np.ones(4), np.ones(5))
+    expected = float(embedding_loss(jax.tree.map(jnp.asarray, params), ones, *held_out, np.ones(10)))
+    (record,) = result.history
+    assert record.loss_before == pytest.approx(expected, rel=1e-5)
+    assert record.loss_after == pytest.approx(expected, rel=1e-5)
+
+
+def test_sample_weights_of_zero_take_rows_out():
+    params, X, y = trained(False)
+    network = GatedNetwork(quadratic_loss, NETWORK.groups)
+    y = y.copy()
+    y[25:] = 1e3
+    weight = (np.arange(50) < 25).astype(float)
+    options = {"policy": "leave_one_out", "n_rounds": 1, "batch_size": 16}
+    weighted = prune(network, params, X, y, weight, **options)
+    alone = prune(network, params, X[:25], y[:25], **options)
+    assert_equal(weighted.kept, alone.kept)
+    assert weighted.history[0].loss_before == pytest.approx(0, abs=1e-9)
+
+
+def quadratic_loss(params, gates, X, y, weight):
+    none = tuple(jnp.zeros_like(g) for g in gates)
+    return NETWORK.batch_loss(params, gates, none, X, y, weight)
+
+
+def test_mean_loss_is_over_all_rows():
+    params, engine = pruner(False)
+    gates = NETWORK.groups.split(np.ones(14, "float32"))
+    data = engine.data._replace(y=engine.data.y + 1)
+    loss = pruning._mean_loss(params, gates, gates, data, engine.batches, network=NETWORK, width=16)
+    assert float(loss) == pytest.approx(0.5, rel=1e-5)  # ½·1²

@@ -1,0 +1,87 @@
+import os
+import threading
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+from skbandit import runtime
+from skbandit.runtime import jax_scope, resolve_device
+
+
+def default_float():
+    return str(jnp.zeros(()).dtype)
+
+
+def test_float64_holds_inside_the_scope_only():
+    assert default_float() == "float32"
+    with jax_scope("float64"):
+        assert default_float() == "float64"
+        with jax_scope("float32"):
+            assert default_float() == "float32"
+        assert default_float() == "float64"
+    assert default_float() == "float32"
+
+
+def test_float64_ends_with_an_exception():
+    with pytest.raises(KeyError), jax_scope("float64", "cpu"):
+        raise KeyError
+    assert default_float() == "float32"
+    assert jax.config.jax_default_device is None
+
+
+def test_float64_is_not_seen_by_other_threads():
+    seen = []
+    with jax_scope("float64"):
+        thread = threading.Thread(target=lambda: seen.append(default_float()))
+        thread.start()
+        thread.join()
+    assert seen == ["float32"]
+
+
+def test_the_device_holds_inside_the_scope():
+    with jax_scope(device="cpu:0"):
+        assert jax.config.jax_default_device == jax.devices("cpu")[0]
+        assert jnp.zeros(()).devices() == {jax.devices("cpu")[0]}
+    assert jax.config.jax_default_device is None
+
+
+@pytest.mark.parametrize("name", ["cpu", "cpu:0"])
+def test_a_device_is_found_by_platform_and_index(name):
+    assert resolve_device(name) == jax.devices("cpu")[0]
+
+
+def test_no_name_is_the_default_device():
+    assert resolve_device(None) is None
+
+
+@pytest.mark.parametrize("name", ["cpu:1000", "cpu:first", "abacus", "abacus:3"])
+def test_an_unknown_device_is_refused_with_the_ones_that_exist(name):
+    with pytest.raises(ValueError, match=rf"The 'device' parameter .* got '{name}'; available: \['cpu:0'.*JAX's default"):
+        resolve_device(name)
+
+
+def test_a_negative_index_is_no_device():
+    with pytest.raises(ValueError, match="available"):
+        resolve_device("cpu:-1")
+
+
+def test_an_unknown_device_leaves_no_trace():
+    with pytest.raises(ValueError, match="available"), jax_scope("float64", "abacus"):
+        pass  # pragma: no cover
+    assert default_float() == "float32"
+
+
+def test_a_forked_process_is_refused_with_the_remedy(monkeypatch):
+    monkeypatch.setattr(runtime, "_jax_pid", os.getpid() + 1)
+    with pytest.raises(RuntimeError, match=r"forked after its parent had used JAX.*loky.*'spawn' or 'forkserver'"):
+        with jax_scope():
+            pass  # pragma: no cover
+
+
+def test_the_process_that_first_used_jax_goes_on(monkeypatch):
+    monkeypatch.setattr(runtime, "_jax_pid", None)
+    for _ in range(2):
+        with jax_scope():
+            pass
+    assert runtime._jax_pid == os.getpid()
