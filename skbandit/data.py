@@ -42,9 +42,9 @@ class Data(NamedTuple):
             integral = np.issubdtype(array.dtype, np.integer)
             out = np.zeros((size, *array.shape[1:]), dtype=array.dtype if integral else dtype)
             out[:n] = array
-            return jnp.asarray(out)
+            return jax.device_put(out)
 
-        return cls(padded(X), padded(y), padded(weight), jnp.asarray(n, jnp.int32))
+        return cls(padded(X), padded(y), padded(weight), jax.device_put(np.int32(n)))
 
 
 class Batches(NamedTuple):
@@ -60,7 +60,7 @@ class Batches(NamedTuple):
         """Shuffle ``n`` rows and cut them into as few batches of at most ``width`` rows as possible."""
         order = np.zeros(size + width, np.int32)
         order[:n] = rng.permutation(n)
-        return cls(jnp.asarray(order), jnp.asarray(-(-n // width), jnp.int32))
+        return cls(jax.device_put(order), jax.device_put(np.int32(-(-n // width))))
 
     def take(self, data: Data, i: jax.Array, width: int) -> tuple[jax.Array, jax.Array, jax.Array]:
         """Return X, y and weight of batch ``i`` (cyclic), ``width`` rows, weight 0 beyond the batch's end.
