@@ -122,12 +122,12 @@ def choose_units(value: np.ndarray, active: np.ndarray, layer: np.ndarray, n_rem
     left = np.bincount(layer[active], minlength=n_layers)
     room = left - 1
     if scope == "layer":
-        # The same share of every layer; what rounding leaves goes to the largest remainders.
+        # The same share of every layer; what rounding leaves goes where most is missing and a unit can be spared.
         exact = n_remove * left / left.sum()
-        quota = np.floor(exact).astype(int)
-        short = n_remove - quota.sum()
-        quota[np.argsort(quota - exact, kind="stable")[:short]] += 1
-        room = np.minimum(quota, room)
+        quota = np.minimum(np.floor(exact).astype(int), room)
+        while quota.sum() < min(n_remove, room.sum()):
+            quota[np.argmax(np.where(quota < room, exact - quota, -np.inf))] += 1
+        room = quota
     order = np.argsort(np.where(np.isnan(value), np.inf, -value), kind="stable")
     order = order[active[order]]
     # Rank of each unit within its layer, in the order of removal: it may leave while its layer has room.

@@ -168,9 +168,7 @@ def test_dead_and_collinear_units_give_finite_weights():
     b1[1] = b1[2]
     for dtype in ("float32", "float64"):
         params = tuple((W.astype(dtype), b.astype(dtype)) for W, b in ((W1, b1), last))
-        repaired = repair(
-            params, X.astype(dtype), weight.astype(dtype), np.arange(5) == 4, np.ones(5, bool), network
-        )
+        repaired = repair(params, X.astype(dtype), weight.astype(dtype), np.arange(5) == 4, np.ones(5, bool), network)
         assert repaired[1][0].dtype == repaired[1][1].dtype == dtype
         assert np.isfinite(repaired[1][0]).all()
     # Only dead units are left: their weights explain nothing, and the bias takes the mean.

@@ -18,8 +18,8 @@ def coefs_and_intercepts():
     return [W for W, _ in params], [b for _, b in params]
 
 
-@pytest.fixture
-def X():
+@pytest.fixture(name="X")
+def some_rows():
     return np.random.default_rng(1).normal(size=(11, 3))
 
 

@@ -232,7 +232,8 @@ def test_initial_weights_are_those_of_scikit_learn(activation, seed):
         (MLPClassifier, np.arange(20) % 3, 3),
     ]:
         # A step of 1e-300 leaves the weights as they were drawn.
-        model = cls(hidden_layer_sizes=(5, 4), activation=activation, solver="sgd", learning_rate_init=1e-300, random_state=seed)
+        model = cls(hidden_layer_sizes=(5, 4), activation=activation, solver="sgd", random_state=seed)
+        model.set_params(learning_rate_init=1e-300)
         kwargs = {"classes": np.unique(y)} if cls is MLPClassifier else {}
         model.partial_fit(X, y, **kwargs)
         params = init_params((3, 5, 4, n_outputs), activation, np.random.RandomState(seed), "float64")

@@ -69,7 +69,7 @@ def rankings(draw):
     return value, active, layer, draw(st.integers(0, int(active.sum())))
 
 
-MANY = settings(max_examples=300, deadline=None, derandomize=True)
+MANY = settings(max_examples=100, deadline=None, derandomize=True)
 
 
 @pytest.mark.parametrize("scope", ["global", "layer"])
@@ -133,7 +133,7 @@ def test_choice_by_hand():
 # --- one phase ------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("criterion", [LeaveOneOut(), Bandit(), Magnitude(of="out")], ids=["exact", "ucb1", "magnitude"])
+@pytest.mark.parametrize("criterion", [LeaveOneOut(), Bandit(), Magnitude(of="out")], ids=["exact", "ucb1", "norm"])
 def test_units_that_feed_nothing_leave_first(criterion):
     params, engine = pruner(criterion=criterion, budget=2.0, n_rounds=2)
     result = engine.run(params, 6 / 14)
@@ -374,9 +374,9 @@ def test_what_masked_units_emit_is_folded_and_measured_as_such():
 # --- interruption and callbacks -------------------------------------------------------------------------------------
 
 
-def after_rounds(n, **options):
+def after_rounds(n):
     """What the first ``n`` rounds of an undisturbed run leave."""
-    params, engine = pruner(False, n_rounds=4, budget=100.0, on_round=lambda record, _: record.round == n - 1, **options)
+    params, engine = pruner(False, n_rounds=4, budget=100.0, on_round=lambda record, _: record.round == n - 1)
     return engine.run(params, 0.6)
 
 
@@ -495,20 +495,22 @@ def test_a_network_without_an_evaluator_of_its_own_gives_the_same_result():
         assert a.damage_predicted == pytest.approx(b.damage_predicted, abs=1e-6)
 
 
-def embedding_loss(params, gates, tokens, y, weight):
-    """A bag of embeddings, two dense layers; units are embedding channels and hidden units."""
+def embedding_output(xp, params, gates, tokens):
+    """A bag of embeddings and two dense layers; units are embedding channels and hidden units."""
     bag = params["embed"][tokens].mean(axis=1) * gates[0]
-    hidden = jnp.tanh(bag @ params["layers"][0]["w"]) * gates[1]
-    z = hidden @ params["layers"][1]["w"]
-    rows = jax.nn.logsumexp(z, axis=1) - jnp.take_along_axis(z, y[:, None], axis=1)[:, 0]
-    return jnp.sum(weight * rows) / jnp.where(jnp.sum(weight) > 0, jnp.sum(weight), 1)
+    return xp.tanh(bag @ params["layers"][0]["w"]) * gates[1] @ params["layers"][1]["w"]
+
+
+def embedding_loss(params, gates, tokens, y, weight):
+    rows = jnp.sum(jnp.square(embedding_output(jnp, params, gates, tokens) - y), axis=1)
+    return jnp.sum(weight * rows) / jnp.sum(weight)
 
 
 def test_any_pytree_of_parameters_and_integer_rows_can_be_pruned():
     rng = np.random.default_rng(0)
     params = {
         "embed": rng.normal(size=(11, 4)),
-        "layers": [{"w": rng.normal(size=(4, 5))}, {"w": 3 * rng.normal(size=(5, 3))}],
+        "layers": [{"w": rng.normal(size=(4, 5))}, {"w": rng.normal(size=(5, 3))}],
     }
     params["layers"][0]["w"][2] = 0  # the third channel and the units 1 and 3 feed nothing
     params["layers"][1]["w"][[1, 3]] = 0
@@ -519,13 +521,13 @@ def test_any_pytree_of_parameters_and_integer_rows_can_be_pruned():
         )
     )
     tokens = rng.integers(11, size=(40, 6))
-    z = np.tanh(params["embed"][tokens].mean(axis=1) @ params["layers"][0]["w"]) @ params["layers"][1]["w"]
-    held_out = (tokens[30:], z.argmax(axis=1)[30:])
+    y = embedding_output(np, params, (np.ones(4), np.ones(5)), tokens)
+    held_out = (tokens[30:], y[30:] + 1)
     result = prune(
         GatedNetwork(embedding_loss, groups),
         params,
         tokens[:30],
-        z.argmax(axis=1)[:30],
+        y[:30],
         policy="leave_one_out",
         pruning_ratio=1 / 3,
         n_rounds=1,
@@ -536,12 +538,10 @@ def test_any_pytree_of_parameters_and_integer_rows_can_be_pruned():
     np.testing.assert_array_equal(result.kept[1], [0, 2, 4])
     np.testing.assert_array_equal(result.params["embed"], params["embed"][:, [0, 1, 3]].astype("float32"))
     assert result.params["layers"][0]["w"].shape == (3, 3)
-    # The guard is the loss on the held-out rows, which has not changed.
-    ones = (np.ones(4), np.ones(5))
-    expected = float(embedding_loss(jax.tree.map(jnp.asarray, params), ones, *held_out, np.ones(10)))
+    # The guard is the loss on the held-out rows, each of the 3 outputs off by 1, before and after.
     (record,) = result.history
-    assert record.loss_before == pytest.approx(expected, rel=1e-5)
-    assert record.loss_after == pytest.approx(expected, rel=1e-5)
+    assert record.loss_before == pytest.approx(3, rel=1e-5)
+    assert record.loss_after == pytest.approx(3, rel=1e-5)
 
 
 def test_sample_weights_of_zero_take_rows_out():

@@ -67,9 +67,7 @@ def test_smooth_reward_does_not_overflow():
 def test_offset_clip_by_hand():
     damage = np.array([-5.0, -0.8, 0.0, 0.1, 0.2, 3.0], np.float32)
     # 0.2 - d, cut to [0, 1].
-    np.testing.assert_allclose(
-        OffsetClipReward()(damage, 1.0), np.array([1, 1, 0.2, 0.1, 0, 0]), rtol=1e-6, atol=1e-7
-    )
+    np.testing.assert_allclose(OffsetClipReward()(damage, 1.0), np.array([1, 1, 0.2, 0.1, 0, 0]), rtol=1e-6, atol=1e-7)
     assert OffsetClipReward().scale(jnp.asarray(damage), np.ones(6, bool)) == 1
 
 
@@ -78,5 +76,5 @@ def test_rewards_have_parameters_that_meta_estimators_can_set():
     other = reward.set_params(width=2.0)
     assert other.get_params() == {"width": 2.0}
     assert reward.get_params() == {"width": 1.0}  # the original is immutable
-    with pytest.raises(ValueError, match=r"Invalid parameter 'widht' for SmoothReward. Valid parameters are: \['width'"):
+    with pytest.raises(ValueError, match=r"Invalid parameter 'widht' .* Valid parameters are: \['width'"):
         reward.set_params(widht=2.0)

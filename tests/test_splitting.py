@@ -43,9 +43,7 @@ def test_an_integer_weight_is_a_repeated_row(X, seed, fraction, data):
     counts = np.array(data.draw(st.lists(st.integers(0, 3), min_size=len(X), max_size=len(X))))
     repeated = np.repeat(np.arange(len(X)), counts)
     held = held_out_rows(X, counts.astype(float), fraction, seed)
-    np.testing.assert_array_equal(
-        held_out_rows(X[repeated], np.ones(repeated.size), fraction, seed), held[repeated]
-    )
+    np.testing.assert_array_equal(held_out_rows(X[repeated], np.ones(repeated.size), fraction, seed), held[repeated])
 
 
 @FEW

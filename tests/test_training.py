@@ -159,7 +159,9 @@ def test_weights_are_those_of_scikit_learn(name, weighted):
         dtype="float64",
     )
     # 27 steps (9 of L-BFGS) that differ in the order of sums only; L-BFGS amplifies the difference.
-    assert_close(ours.params, tuple(zip(model.coefs_, model.intercepts_, strict=True)), 1e-7 if name == "lbfgs" else 1e-11)
+    assert_close(
+        ours.params, tuple(zip(model.coefs_, model.intercepts_, strict=True)), 1e-7 if name == "lbfgs" else 1e-11
+    )
     if solver != "lbfgs" and not weighted:  # scikit-learn divides a weighted epoch's loss by the number of rows
         np.testing.assert_allclose(ours.loss_curve, model.loss_curve_, rtol=1e-11)
 
@@ -237,7 +239,9 @@ def test_reported_loss_is_the_objective():
     (W1, b1), (W2, b2) = start
     z = np.maximum(on.X @ W1 + b1, 0) @ W2 + b2
     total = on.weight.sum()
-    expected = weighted_mean("squared_error", z, on.y, on.weight) + 0.5 * 2.0 / total * sum((W**2).sum() for W in (W1, W2))
+    expected = weighted_mean("squared_error", z, on.y, on.weight) + 0.5 * 2.0 / total * sum(
+        (W**2).sum() for W in (W1, W2)
+    )
     curve = train(on, start, hyper=Hyper(alpha=2.0), max_iter=1, dtype="float64").loss_curve
     np.testing.assert_allclose(curve, [expected], rtol=1e-14)
     with jax_scope("float64"):
@@ -431,7 +435,9 @@ def test_training_ends_after_epochs_without_improvement():
 
 def test_training_ends_where_scikit_learns_rule_says():
     tol, patience = 2e-3, 4
-    trained = train(rows(), max_iter=200, learning_rate_init=0.05, hyper=Hyper(tol=tol, n_iter_no_change=float(patience)))
+    trained = train(
+        rows(), max_iter=200, learning_rate_init=0.05, hyper=Hyper(tol=tol, n_iter_no_change=float(patience))
+    )
     best, stale, expected = np.inf, 0, None
     for epoch, loss in enumerate(np.float32(trained.loss_curve), start=1):
         stale = stale + 1 if loss > best - np.float32(tol) else 0

@@ -86,7 +86,12 @@ def test_the_tree_of_tasks(make_data, regressor):
 
 @pytest.mark.parametrize(
     "params",
-    [{"pruning_ratio": 0}, {"fine_tune_iter": 0}, {"early_stopping": True}, {"pruning_ratio": "auto", "tolerance": 0.1}],
+    [
+        {"pruning_ratio": 0},
+        {"fine_tune_iter": 0},
+        {"early_stopping": True},
+        {"pruning_ratio": "auto", "tolerance": 0.1},
+    ],
     ids=str,
 )
 def test_every_task_that_begins_ends(params, make_data, regressor):

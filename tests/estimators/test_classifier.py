@@ -59,7 +59,9 @@ def test_log_probabilities_are_finite_where_probabilities_underflow(kind, make_d
     assert log_p.min() < np.log(np.finfo(float).tiny)
 
 
-@pytest.mark.parametrize("names", [NAMES, NAMES.astype(object), np.array([-1.0, 0.0, 7.0])], ids=["str", "object", "float"])
+@pytest.mark.parametrize(
+    "names", [NAMES, NAMES.astype(object), np.array([-1.0, 0.0, 7.0])], ids=["str", "object", "float"]
+)
 def test_classes_may_be_of_any_kind(names, make_data, classifier):
     data = make_data("multi-class")
     model = classifier().fit(data.X, names[data.y])
@@ -100,7 +102,7 @@ def test_frames_with_a_target_of_strings(frame, make_data, classifier):
     names = list("abcd")
     series = pd.Series if frame is pd.DataFrame else pl.Series
     target = series(NAMES[data.y].tolist())
-    table = frame({name: column for name, column in zip(names, data.X.T, strict=True)})
+    table = frame(dict(zip(names, data.X.T, strict=True)))
     model = classifier().fit(table, target)
     assert_same_network(model, classifier().fit(data.X, NAMES[data.y]), rtol=0, atol=0)
     assert model.feature_names_in_.tolist() == names
@@ -171,4 +173,6 @@ def test_score_is_weighted_accuracy(make_data, classifier):
     model = classifier().fit(data.X, data.y)
     weight = np.linspace(0, 1, len(data.y_val))
     right = model.predict(data.X_val) == data.y_val
-    assert model.score(data.X_val, data.y_val, sample_weight=weight) == pytest.approx(weight[right].sum() / weight.sum())
+    assert model.score(data.X_val, data.y_val, sample_weight=weight) == pytest.approx(
+        weight[right].sum() / weight.sum()
+    )

@@ -8,7 +8,7 @@ from sklearn.preprocessing import StandardScaler
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
-KINDS = ("regression", "multi-class", "multi-label")
+KINDS = ("regression", "multi-class")
 #: Fast enough to pass the best network by.
 RESTLESS = {"early_stopping": True, "learning_rate_init": 0.2, "max_iter": 60, "n_iter_no_change": 20}
 

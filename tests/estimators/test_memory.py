@@ -117,9 +117,10 @@ def test_an_interrupted_training_is_not_kept(store, make_data, regressor, monkey
             raise KeyboardInterrupt
         return original(*args, **kwargs)
 
-    with monkeypatch.context() as patch, pytest.warns(UserWarning, match="Training interrupted"):
-        patch.setattr(_fit, "run_chunk", interrupted)
-        assert regressor(memory=store, **params).fit(data.X, data.y).n_iter_ < 100
+    monkeypatch.setattr(_fit, "run_chunk", interrupted)
+    with pytest.warns(UserWarning, match="Training interrupted"):
+        model = regressor(memory=store, **params).fit(data.X, data.y)
+    assert model.n_iter_ < 100
     assert regressor(memory=store, **params).fit(data.X, data.y).n_iter_ == 100
 
 

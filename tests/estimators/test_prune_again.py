@@ -136,7 +136,7 @@ def test_the_path_ends_where_prune_ends(dense, make_data):
 
 def test_estimators_on_the_path_are_complete(dense, make_data):
     data = make_data("regression")
-    path = dense.prune_path(data.X, data.y, pruning_ratio=0.75, n_rounds=3)
+    path = dense.prune_path(data.X, data.y, pruning_ratio=0.75, n_rounds=2)
     for i, model in enumerate(path.estimators):
         assert len(model.pruning_history_) == i
         assert model.n_pulls_ == sum(record["n_pulls"] for record in model.pruning_history_)

@@ -26,7 +26,10 @@ def test_the_unit_of_the_target_does_not_matter(make_data, regressor):
     assert millimetres.hidden_layer_sizes_ == metres.hidden_layer_sizes_
     # Training sees the standardised target in float32: ε = 1.2e-7, grown over 30 epochs.
     np.testing.assert_allclose(
-        millimetres.predict(data.X_val), 1000 * metres.predict(data.X_val) + 5e5, rtol=0, atol=1e-3 * data.y.std() * 1000
+        millimetres.predict(data.X_val),
+        1000 * metres.predict(data.X_val) + 5e5,
+        rtol=0,
+        atol=1e-3 * data.y.std() * 1000,
     )
 
 
@@ -66,7 +69,9 @@ def test_a_target_beyond_the_precision_is_refused(dtype, scale, make_data, regre
 def test_a_target_of_extreme_scale_within_the_precision(scale, make_data, regressor):
     data = make_data("regression")
     model = regressor().fit(data.X, scale * data.y)
-    np.testing.assert_allclose(model.predict(data.X) / scale, regressor().fit(data.X, data.y).predict(data.X), rtol=1e-3)
+    np.testing.assert_allclose(
+        model.predict(data.X) / scale, regressor().fit(data.X, data.y).predict(data.X), rtol=1e-3
+    )
 
 
 def test_an_integer_target_is_a_number(make_data, regressor):

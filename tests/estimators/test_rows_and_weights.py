@@ -74,4 +74,6 @@ def test_many_rows_are_predicted_like_few(make_data, regressor):
     data = make_data("regression")
     model = regressor().fit(data.X, data.y)
     many = np.tile(data.X, (300, 1))  # 18 000 rows: over two chunks of prediction
-    np.testing.assert_allclose(model.predict(many).reshape(300, 60), np.tile(model.predict(data.X), (300, 1)), rtol=1e-10)
+    np.testing.assert_allclose(
+        model.predict(many).reshape(300, 60), np.tile(model.predict(data.X), (300, 1)), rtol=1e-10
+    )

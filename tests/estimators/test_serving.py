@@ -40,11 +40,10 @@ def assert_plain(value, path):
 @pytest.mark.parametrize("kind", KINDS)
 def test_fitted_attributes_are_plain(kind, make_data, make_estimator):
     data = make_data(kind)
-    model = make_estimator(kind, warm_start=True).fit(data.X, data.y)
-    assert_plain(vars(model), kind)
-    model = make_estimator(kind, early_stopping=True).fit(data.X, data.y)
-    assert_plain(vars(model), kind)
-    assert_plain(vars(model.prune(data.X, data.y, pruning_ratio=0.75)), kind)
+    for params in ({}, {"pruning_ratio": "auto"}, {"pruning_ratio": 0, "warm_start": True}):
+        model = make_estimator(kind, **params).fit(data.X, data.y)
+        assert_plain(vars(model), kind)
+    assert_plain(vars(model.prune(data.X, data.y, pruning_ratio=0.5)), kind)
     first = {"classes": np.unique(data.y)} if kind in ("binary", "multi-class") else {}
     assert_plain(vars(make_estimator(kind).partial_fit(data.X, data.y, **first)), kind)
 
