@@ -18,7 +18,6 @@ from typing import Any, NamedTuple, Protocol
 import jax
 import numpy as np
 import scipy.optimize
-from threadpoolctl import ThreadpoolController
 
 from skbandit.compensation import fold_emissions, reweight
 from skbandit.criteria.base import Criterion
@@ -27,6 +26,7 @@ from skbandit.inference import hidden_activations, raw_output
 from skbandit.losses import weighted_mean
 from skbandit.network import MLP
 from skbandit.pruning import Pruner, PruneResult, PruningRound
+from skbandit.runtime import single_threaded_blas
 from skbandit.training import Hyper, Planner, Solver, TrainState, full_loss, init_state, run_chunk
 
 Params = tuple[tuple[np.ndarray, np.ndarray], ...]
@@ -89,6 +89,9 @@ class TrainSettings:
     power_t: float
     batch_size: int
     max_iter: int
+    """Epochs of this call."""
+    horizon: int
+    """Epochs over which a schedule falls."""
     shuffle: bool
     early_stopping: bool
     max_fun: int
@@ -121,7 +124,7 @@ class Trained(NamedTuple):
     best_score: float | None
     n_steps: int
     status: str
-    """"converged", "max_iter", "stopped", "interrupted" or "not finite"."""
+    """"converged", "max_iter", "stopped", "interrupted", "line search failed" or "not finite"."""
 
 
 def to_numpy(tree: Any) -> Any:
@@ -134,7 +137,7 @@ def _params_of(state: TrainState) -> Params:
 
 
 def schedule(settings: TrainSettings, n_rows: int, steps_per_epoch: int) -> Callable[[np.ndarray], np.ndarray]:
-    """Return the learning rate of each step, as a function of the step number (an array)."""
+    """Return the learning rate of each step, as a function of the step number (an array) since training began."""
     name, initial = settings.learning_rate, settings.learning_rate_init
 
     def of_step(steps: np.ndarray) -> np.ndarray:
@@ -147,7 +150,7 @@ def schedule(settings: TrainSettings, n_rows: int, steps_per_epoch: int) -> Call
         if name == "invscaling":
             return initial / (steps // steps_per_epoch * n_rows + 1.0) ** settings.power_t
         if name == "cosine":
-            return 0.5 * initial * (1 + np.cos(np.pi * steps / (settings.max_iter * steps_per_epoch)))
+            return 0.5 * initial * (1 + np.cos(np.pi * np.minimum(steps / (settings.horizon * steps_per_epoch), 1)))
         return np.full(steps.shape, initial)
 
     return of_step
@@ -172,10 +175,10 @@ def train(
     data : Data, optional
         ``rows`` on the device, if they are there already.
     """
-    if settings.solver == "lbfgs":
-        return _train_lbfgs(start, rows, settings, reporter)
     if data is None:
         data = Data.pad(rows.X, rows.y, rows.weight, settings.dtype)
+    if settings.solver == "lbfgs":
+        return _train_lbfgs(start, data, settings, reporter)
     validation = None
     if settings.early_stopping:
         assert held_out is not None
@@ -237,9 +240,8 @@ def train(
     )
 
 
-def _train_lbfgs(start: Params, rows: Rows, settings: TrainSettings, reporter: Reporter) -> Trained:
+def _train_lbfgs(start: Params, data: Data, settings: TrainSettings, reporter: Reporter) -> Trained:
     """Minimise the loss over all rows with SciPy's L-BFGS-B, as scikit-learn's MLP does for this solver."""
-    data = Data.pad(rows.X, rows.y, rows.weight, settings.dtype)
     leaves, treedef = jax.tree.flatten(start)
     edges = np.cumsum([0, *(leaf.size for leaf in leaves)])
 
@@ -279,8 +281,7 @@ def _train_lbfgs(start: Params, rows: Rows, settings: TrainSettings, reporter: R
     except KeyboardInterrupt:
         return Trained(latest, None, curve, None, min(curve, default=np.inf), None, 0, "interrupted")
     curve = curve or [float(result.fun)]
-    # SciPy's status 1: a limit of iterations or evaluations was reached.
-    status = "stopped" if stopped else "max_iter" if result.status == 1 else "converged"
+    status = "stopped" if stopped else {0: "converged", 1: "max_iter"}.get(result.status, "line search failed")
     if not np.isfinite(result.x).all():
         status = "not finite"
     return Trained(unpack(result.x), None, curve, None, float(result.fun), None, 0, status)
@@ -364,7 +365,7 @@ def prune(
     reporter.begin("prune", settings.n_rounds if settings.pruning_ratio != "auto" else None)
     # The result must not depend on how many threads the caller's process has (joblib's workers have fewer), and for
     # matrices of this size threads of BLAS beside those of XLA only get in each other's way.
-    with _blas().limit(limits=1):
+    with single_threaded_blas():
         result = pruner.run(params, settings.pruning_ratio)
     reporter.end("prune")
     return result
@@ -383,8 +384,8 @@ def _fine_tune(
 ) -> Params:
     """Train on with a fresh optimizer and a learning rate that falls to 0 along a cosine; same program as training."""
     solver = training.solver if isinstance(training.solver, str) and training.solver != "lbfgs" else "adam"
-    initial = training.learning_rate_init
     planner = Planner(rng, n_rows, data.X.shape[0], training.batch_size, np.zeros_like, training.shuffle)
+    initial = float(schedule(training, n_rows, planner.steps_per_epoch)(np.zeros(1, int))[0])
     n_steps = n_epochs * planner.steps_per_epoch
     planner.schedule = lambda steps: 0.5 * initial * (1 + np.cos(np.pi * steps / n_steps))
     state = init_state(params, solver)
@@ -411,12 +412,6 @@ def _fine_tune(
         if stop or int(state.stop):
             break
     return to_numpy(state.params if validation is None else state.best_params)
-
-
-@functools.cache
-def _blas() -> ThreadpoolController:
-    """Find the BLAS libraries once: it takes some milliseconds."""
-    return ThreadpoolController().select(user_api="blas")
 
 
 def _ones(settings: TrainSettings) -> tuple[np.ndarray, ...]:

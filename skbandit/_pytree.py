@@ -8,9 +8,11 @@ fields (flags, names, sizes) are *static*, so that another value is another prog
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, TypeVar, dataclass_transform
+from typing import Any, ClassVar, TypeVar, dataclass_transform
 
 import jax
+
+from skbandit._validation import check_values
 
 T = TypeVar("T")
 
@@ -36,6 +38,21 @@ class ParamsMixin:
     With them ``clone`` rebuilds the object and ``GridSearchCV`` reaches its fields (``policy__exploration``).
     The objects are immutable: ``set_params`` returns a new one.
     """
+
+    #: What each field may be.
+    constraints: ClassVar[dict[str, tuple[Any, ...]]] = {}
+
+    def check(self: T) -> T:
+        """Return the object; raise ValueError for a field that is out of bounds, also of a nested object.
+
+        Not done on construction: JAX rebuilds the object with tracers in its fields.
+        """
+        values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}  # type: ignore[arg-type]
+        check_values(type(self).__name__, values, self.constraints)  # type: ignore[attr-defined]
+        for value in values.values():
+            if isinstance(value, ParamsMixin):
+                value.check()
+        return self
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Return the fields by name; with ``deep``, those of nested configuration objects too."""

@@ -26,8 +26,10 @@ def squared_error(xp: Any, z: Array, y: Array) -> Array:
 
 def poisson(xp: Any, z: Array, y: Array) -> Array:
     """Half the Poisson deviance of exp(z), mean over outputs; 0 log 0 = 0."""
-    log_y = xp.log(xp.where(y > 0, y, 1.0))
-    return xp.mean(y * log_y - y * z - y + xp.exp(z), axis=-1)
+    # y (exp u - u - 1) with u = z - log y: the textbook's y log y - y z - y + exp z cancels at large counts.
+    some = y > 0
+    u = z - xp.log(xp.where(some, y, 1.0))
+    return xp.mean(xp.where(some, y * (xp.expm1(u) - u), xp.exp(xp.where(some, 0.0, z))), axis=-1)
 
 
 def log_loss(xp: Any, z: Array, y: Array) -> Array:

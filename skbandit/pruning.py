@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -22,8 +23,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from skbandit._validation import check_values
 from skbandit.criteria.base import Criterion, Problem, Scores
 from skbandit.data import Batches, Data
+from skbandit.runtime import refuse_after_fork
 from skbandit.schedules import affordable_rounds, pulls_per_round
 
 Params = Any
@@ -33,6 +36,9 @@ Vectors = tuple[Any, ...]
 AUTO_SHARE = 0.5
 #: ... until less than this share is proposed.
 AUTO_SMALLEST_SHARE = 1 / 32
+
+#: ... and spends this share of the budget per unit: rounds that halve the network leave half of it for finer ones.
+AUTO_BUDGET_SHARE = 1 / 4
 
 #: Status of a phase that Ctrl-C ended.
 INTERRUPTED = "interrupted by the user"
@@ -75,7 +81,8 @@ class PruneResult(NamedTuple):
 
 @jax.jit
 def _init(criterion: Criterion, seed: Any, problem: Problem) -> Any:
-    return criterion.init(jax.random.key(seed), problem)
+    # Folded, so that it is no key of a round.
+    return criterion.init(jax.random.fold_in(jax.random.key(seed), 1), problem)
 
 
 @jax.jit
@@ -250,28 +257,33 @@ class Pruner:
         now = self._now
         n_start = int(now.active.sum())
         limit = now.loss + self.tolerance * abs(now.loss)
-        rounds = max(1, min(self.n_rounds, int(self.budget)))
-        pulls = int(self.budget * n_start / rounds)
-        status = f"used up its {rounds} rounds"
-        for r in range(rounds):
+        left = int(self.budget * n_start)
+        for r in itertools.count():
             t0 = time.perf_counter()
             n_active = int(now.active.sum())
-            scores = self._scores(now, r, pulls)
-            n_remove = int(n_active * AUTO_SHARE)
+            if n_active == len(self.groups.sizes):
+                why = "one is left in each layer"
+                break
+            if left < n_active:
+                why = "the budget is used up"
+                break
+            scores = self._scores(now, r, min(left, int(n_active * max(1, self.budget * AUTO_BUDGET_SHARE))))
+            left -= scores[2]
+            n_remove = max(1, int(n_active * AUTO_SHARE))
             smallest = max(1, int(n_active * AUTO_SMALLEST_SHARE))
             accepted = False
             while not accepted and n_remove >= smallest:
                 proposal, record = self._attempt(now, r, scores, n_remove, t0)
-                accepted = record.n_removed > 0 and proposal.loss <= limit
+                accepted = proposal.loss <= limit
                 n_remove //= 2
             if not accepted:
-                status = f"stopped in round {r}: removing {smallest} more units costs over the tolerance"
+                why = f"removing {smallest} more costs over the tolerance"
                 break
             now = proposal
             if self._accept(record, now):
-                status = f"stopped by a callback after round {r}"
+                why = "stopped by a callback"
                 break
-        return f"removed {n_start - int(now.active.sum())} of {n_start} units; {status}"
+        return f"removed {n_start - int(now.active.sum())} of {n_start} units in {len(self.history)} rounds; {why}"
 
     def _scores(self, now: _Network, r: int, pulls: int) -> tuple[np.ndarray, np.ndarray, int, Vectors]:
         """One XLA call: value, damage, pulls spent, and the emissions that the round uses."""
@@ -294,7 +306,7 @@ class Pruner:
         criterion = canonical(self.criterion)
         seed = np.uint32((self.seed + 0x9E3779B9 * (r + 1)) % 2**32)  # distinct streams for successive rounds
         if self._state is None:
-            self._state = _init(criterion, seed, problem)
+            self._state = () if type(criterion).init is Criterion.init else _init(criterion, seed, problem)
         self._state, scores = _score(criterion, seed, self._state, problem, now.active)
         spent = int(scores.n_pulls)
         self.n_pulls += spent
@@ -435,6 +447,17 @@ def prune(
     (array([0, 1, 2, 3]), (3, 4))
     """
     from skbandit.criteria import resolve
+
+    refuse_after_fork()
+    given = {
+        "budget": budget,
+        "pruning_ratio": pruning_ratio,
+        "tolerance": tolerance,
+        "scope": scope,
+        "n_rounds": n_rounds,
+        "batch_size": batch_size,
+    }
+    check_values("prune", given)
 
     def rows(X: Any, y: Any, weight: Any = None) -> Data:
         X, y = np.asarray(X), np.asarray(y)

@@ -8,10 +8,13 @@ leave uses the mean damage itself, because a monotone map of a random variable d
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import jax
 import jax.numpy as jnp
 
 from skbandit._pytree import ParamsMixin, pytree_dataclass
+from skbandit._validation import POSITIVE, Number
 
 
 class Reward(ParamsMixin):
@@ -48,13 +51,16 @@ class SmoothReward(Reward):
     [0.73, 0.5, 0.27, 0.0]
     """
 
+    constraints: ClassVar = {"width": (POSITIVE,)}
+
     width: float = 1.0
 
     def scale(self, damage: jax.Array, active: jax.Array) -> jax.Array:
-        """Lower median of the active units' absolute damage; 1 where that is 0 (every reward is then one half)."""
-        ordered = jnp.sort(jnp.where(active, jnp.abs(damage), jnp.inf))
-        median = ordered[(jnp.sum(active) - 1) // 2]
-        return jnp.where(median > 0, self.width * median, 1.0)
+        """Lower median of the active units' absolute damages that are not 0 (dead units'); 1 if all are."""
+        counts = active & (damage != 0)
+        ordered = jnp.sort(jnp.where(counts, jnp.abs(damage), jnp.inf))
+        median = ordered[jnp.maximum(jnp.sum(counts) - 1, 0) // 2]
+        return jnp.where(counts.any(), self.width * median, 1.0)
 
     def __call__(self, damage: jax.Array, scale: jax.Array) -> jax.Array:
         """Logistic of -damage/scale."""
@@ -80,6 +86,8 @@ class OffsetClipReward(Reward):
     >>> OffsetClipReward()(jnp.array([-1.0, 0.0, 0.05, 0.5]), 1.0)
     Array([1.  , 0.2 , 0.15, 0.  ], dtype=float32)
     """
+
+    constraints: ClassVar = {"offset": (Number(0, 1, closed="both"),)}
 
     offset: float = 0.2
 

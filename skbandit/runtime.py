@@ -6,17 +6,24 @@ Nothing here runs at import, and nothing outlives the scope.
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
+import threading
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from threadpoolctl import ThreadpoolController
 
 if TYPE_CHECKING:
     import jax
 
 _jax_pid: int | None = None
+_blas_lock = threading.Lock()
+_blas_users = 0
+_blas_limit: Any = None
 
 
-def _refuse_after_fork() -> None:
+def refuse_after_fork() -> None:
     """Raise where going on would hang: JAX's threads do not survive ``os.fork``."""
     global _jax_pid
     if _jax_pid is None:
@@ -63,7 +70,7 @@ def resolve_device(device: str | None) -> jax.Device | None:
 @contextlib.contextmanager
 def jax_scope(dtype: str = "float32", device: str | None = None) -> Iterator[None]:
     """Compute in ``dtype`` on ``device`` within the scope; float64 is switched on for this thread and scope only."""
-    _refuse_after_fork()
+    refuse_after_fork()
     import jax
 
     with contextlib.ExitStack() as stack:
@@ -72,3 +79,29 @@ def jax_scope(dtype: str = "float32", device: str | None = None) -> Iterator[Non
         if found is not None:
             stack.enter_context(jax.default_device(found))
         yield
+
+
+@functools.cache
+def _blas() -> ThreadpoolController:
+    """Find the BLAS libraries once: it takes some milliseconds."""
+    return ThreadpoolController().select(user_api="blas")
+
+
+@contextlib.contextmanager
+def single_threaded_blas() -> Iterator[None]:
+    """Keep NumPy's linear algebra on one thread within the scope.
+
+    The limit is the process's, not the thread's: the first of several concurrent scopes sets it, the last lifts it.
+    """
+    global _blas_users, _blas_limit
+    with _blas_lock:
+        _blas_users += 1
+        if _blas_users == 1:
+            _blas_limit = _blas().limit(limits=1)
+    try:
+        yield
+    finally:
+        with _blas_lock:
+            _blas_users -= 1
+            if _blas_users == 0:
+                _blas_limit.restore_original_limits()

@@ -3,6 +3,7 @@ r"""Training: mini-batch optimisation with optax, a chunk of epochs per XLA call
 The loss of a batch :math:`B` is scikit-learn's,
 :math:`\frac{1}{s}\sum_{i \in B} w_i \ell_i + \frac{\alpha}{2 s} \sum_l \lVert W_l \rVert^2`, :math:`s = \sum_B w_i`
 (with a decoupled solver, ``adamw``, ``alpha`` is its weight decay instead). An integer weight equals a repeated row.
+For several outputs :math:`\ell` is their mean, and so is the gradient; scikit-learn's gradient is that of their sum.
 
 Everything that a user may search over is traced: hyper-parameters, learning rates (a table, one entry per step),
 number of rows, of epochs, gates. Static are the network, the solver's name, the batch width and the padded shapes.

@@ -51,14 +51,15 @@ MAY_IMPORT = {
     "data": [],
     "plotting": [],
     "stats": [],
-    "_pytree": [],
+    "_pytree": ["_validation"],
+    "_validation": ["activations"],
     "runtime": [],
 }
-#: Every module may import these: they know nothing of the package.
-FOR_ALL = ["_pytree", "runtime"]
+#: Every module may import these: they know next to nothing of the package.
+FOR_ALL = ["_pytree", "_validation", "runtime"]
 
 #: Modules that a model is loaded and served with: no JAX when they are imported.
-WITHOUT_JAX = ["inference", "activations", "losses", "accounting", "groups", "_cli", "__main__", ""]
+WITHOUT_JAX = ["_validation", "inference", "activations", "losses", "accounting", "groups", "_cli", "__main__", ""]
 #: What those may import besides the standard library and this package.
 LIGHT = {"numpy", "scipy", "sklearn", "joblib", "threadpoolctl"}
 

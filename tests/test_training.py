@@ -29,6 +29,7 @@ SETTINGS = TrainSettings(
     power_t=0.5,
     batch_size=16,
     max_iter=7,
+    horizon=7,
     shuffle=True,
     early_stopping=False,
     max_fun=15000,
@@ -537,7 +538,7 @@ def test_learning_rates_by_hand():
     steps = np.arange(6).reshape(3, 2)
 
     def rates(name, **changes):
-        settings = dataclasses.replace(SETTINGS, learning_rate=name, max_iter=3, **changes)
+        settings = dataclasses.replace(SETTINGS, learning_rate=name, horizon=3, **changes)
         return _fit.schedule(settings, n_rows=9, steps_per_epoch=2)(steps)
 
     np.testing.assert_array_equal(rates("constant"), np.full((3, 2), 0.01))

@@ -35,7 +35,7 @@ def resolve(policy: str | Policy | Criterion) -> Criterion:
     if isinstance(policy, str):
         policy = make(policy)
     if isinstance(policy, Policy):
-        return Bandit(policy=policy)
+        policy = Bandit(policy=policy)
     if isinstance(policy, Criterion):
-        return policy
+        return policy.check()
     raise ValueError(f"The 'policy' parameter must be a name, a Policy or a Criterion. Got {policy!r}.")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 
 from skbandit._pytree import pytree_dataclass, static
+from skbandit._validation import OneOf
 from skbandit.criteria.base import Criterion, Problem, Scores
 from skbandit.policies import UCB1, Policy
 from skbandit.rewards import Reward, SmoothReward
@@ -21,10 +22,12 @@ class _Carry(NamedTuple):
     """i32: pulls so far."""
     policy: Any
     scale: jax.Array
-    pulls: jax.Array
-    """f[n]: pulls of each arm."""
+    seen: jax.Array
+    """bool[D, n]: which arm was pulled on which mini-batch."""
+    weight: jax.Array
+    """f[n]: summed weight of the rows that each arm was pulled on."""
     damage: jax.Array
-    """f[n]: summed damage of each arm."""
+    """f[n]: summed damage of each arm, by those weights."""
 
 
 @pytree_dataclass
@@ -33,8 +36,9 @@ class Bandit(Criterion):
 
     The opening sweep pulls every active arm once, on one mini-batch; it also fixes the scale of the reward. Then, until
     the budget is spent, the policy chooses the arms of a step, all of which see the same mini-batch (common random
-    numbers), and learns from their rewards. Mini-batches are cut from the rows without replacement, in an order that
-    all arms share.
+    numbers), and learns from their rewards. Mini-batches are a partition of the rows, taken in turn; an arm is not
+    pulled twice on one of them, where the second pull would return what the first did. So an arm's mean damage is exact
+    once it has seen them all.
 
     Parameters
     ----------
@@ -46,22 +50,26 @@ class Bandit(Criterion):
         The decision uses the mean damage, or the policy's own value.
     """
 
+    constraints: ClassVar = {"rank_by": (OneOf(("damage", "reward")),)}
+
     policy: Policy = UCB1()
     reward: Reward = SmoothReward()
     rank_by: str = static(default="damage")
 
     def step(self, key: jax.Array, state: Any, problem: Problem, active: jax.Array) -> tuple[Any, Scores]:
         """Spend the round's budget."""
-        n = problem.n_units
+        n, n_max = problem.n_units, problem.n_batches_max
         k = n if self.policy.sweeps else min(problem.arms_per_step, n)
         everyone = jnp.where(active, jnp.arange(n, dtype=jnp.int32), n)
         n_active = jnp.sum(active, dtype=jnp.int32)
         dtype = problem.gates[0].dtype
         # With full information a step is a complete sweep or none; other policies use up the last pull.
         needed = n_active if self.policy.full_information else 1
+        # Every n_max steps some arm meets a mini-batch that is new to it, if the policy picks one at all.
+        last_step = problem.budget * n_max + n_max
 
-        def choose(key, carry):
-            arms, probs = self.policy.select(key, carry.policy, active, k)
+        def choose(key, carry, fresh):
+            arms, probs = self.policy.select(key, carry.policy, fresh, k)
             inside = (arms < n) & (jnp.cumsum(arms < n) <= problem.budget - carry.spent)
             pad = n - k
             return (
@@ -71,38 +79,39 @@ class Bandit(Criterion):
 
         def body(carry: _Carry) -> _Carry:
             first = carry.t == 0
+            batch = carry.t % problem.batches.n_batches
             arms, probs = lax.cond(
                 first,
-                lambda key, carry: (everyone, jnp.ones(n, dtype)),
+                lambda key, carry, fresh: (everyone, jnp.ones(n, dtype)),
                 choose,
                 jax.random.fold_in(key, carry.t),
                 carry,
+                active & ~carry.seen[batch],
             )
+            # A policy that draws with replacement may fill several slots with one arm: that is one pull.
             pulled = jnp.zeros(n, bool).at[arms].set(True, mode="drop")
-            damage, _ = problem.pull(carry.t, pulled)
+            damage, weight = problem.pull(batch, pulled)
             scale = lax.cond(
                 first, lambda d, s: self.reward.scale(d, active).astype(dtype), lambda d, s: s, damage, carry.scale
             )
-            per_slot = damage[jnp.minimum(arms, n - 1)]
+            rewards = self.reward(damage[jnp.minimum(arms, n - 1)], scale)
             return _Carry(
                 carry.t + 1,
-                carry.spent + jnp.sum(arms < n, dtype=jnp.int32),
-                self.policy.update(carry.policy, arms, self.reward(per_slot, scale), probs),
+                carry.spent + jnp.sum(pulled, dtype=jnp.int32),
+                self.policy.update(carry.policy, arms, rewards, probs),
                 scale,
-                carry.pulls.at[arms].add(1, mode="drop"),
-                carry.damage.at[arms].add(per_slot, mode="drop"),
+                carry.seen.at[batch].set(carry.seen[batch] | pulled),
+                carry.weight + weight * pulled,
+                carry.damage + weight * jnp.where(pulled, damage, 0),
             )
 
+        def going(carry: _Carry) -> jax.Array:
+            return (carry.t == 0) | ((problem.budget - carry.spent >= needed) & (carry.t < last_step))
+
         zeros = jnp.zeros(n, dtype)
-        start = _Carry(
-            jnp.zeros((), jnp.int32),
-            jnp.zeros((), jnp.int32),
-            self.policy.init(n),
-            jnp.ones((), dtype),
-            zeros,
-            zeros,
-        )
-        end = lax.while_loop(lambda c: (c.t == 0) | (problem.budget - c.spent >= needed), body, start)
-        mean = end.damage / jnp.maximum(end.pulls, 1)
+        zero = jnp.zeros((), jnp.int32)
+        start = _Carry(zero, zero, self.policy.init(n), jnp.ones((), dtype), jnp.zeros((n_max, n), bool), zeros, zeros)
+        end = lax.while_loop(going, body, start)
+        mean = end.damage / jnp.where(end.weight > 0, end.weight, 1)
         value = -mean if self.rank_by == "damage" else self.policy.value(end.policy)
-        return state, Scores(value, end.spent, mean, info={"count": end.pulls, "scale": end.scale})
+        return state, Scores(value, end.spent, mean, info={"pulls": jnp.sum(end.seen, axis=0), "scale": end.scale})

@@ -30,7 +30,7 @@ class Problem:
     data: Data
     batches: Batches
     budget: jax.Array
-    """i32: pulls of this round."""
+    """i32: pulls of this round, at most one for each active unit and mini-batch."""
     network: Any = static()
     """``groups``, ``batch_loss`` and, optionally, ``damages``: the fast evaluator of arms."""
     width: int = static()
@@ -41,6 +41,11 @@ class Problem:
     def n_units(self) -> int:
         """Number of units, removed ones included."""
         return self.network.groups.n_units
+
+    @property
+    def n_batches_max(self) -> int:
+        """Mini-batches at most: as many as the padded rows would make."""
+        return -(-self.data.weight.shape[0] // self.width)
 
     def pull(self, t: jax.Array, arms: jax.Array) -> tuple[jax.Array, jax.Array]:
         """Mask each of the units ``arms: bool[n]`` alone, on mini-batch ``t``, the same for all of them.

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from skbandit._pytree import pytree_dataclass, static
+from skbandit._validation import OneOf, Where
 from skbandit.criteria.base import Criterion, Problem, Scores, scores_without_pulls
 
 
@@ -37,14 +38,13 @@ class Magnitude(Criterion):
 
     name: ClassVar[str] = "magnitude"
 
+    constraints: ClassVar = {
+        "of": (OneOf(("in", "out", "product")),),
+        "order": (Where(lambda order: order in (1, 2), "1 or 2"),),
+    }
+
     of: str = static(default="in")
     order: int = static(default=2)
-
-    def __post_init__(self) -> None:
-        if self.of not in ("in", "out", "product"):
-            raise ValueError(f"The 'of' parameter of Magnitude must be 'in', 'out' or 'product'. Got {self.of!r}.")
-        if self.order not in (1, 2):
-            raise ValueError(f"The 'order' parameter of Magnitude must be 1 or 2. Got {self.order!r}.")
 
     def step(self, key: jax.Array, state: Any, problem: Problem, active: jax.Array) -> tuple[Any, Scores]:
         """Sum powers of the weights over the slices of each unit: a group's last slice is its outgoing one."""

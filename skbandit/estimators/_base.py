@@ -11,21 +11,20 @@ import dataclasses
 import warnings
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
-from numbers import Integral
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-from scipy import sparse
 from sklearn.base import BaseEstimator, is_regressor
 from sklearn.callback import CallbackSupportMixin, with_callbacks
-from sklearn.exceptions import ConvergenceWarning, DataConversionWarning
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import Bunch, check_random_state
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, check_memory, validate_data
+from sklearn.utils.validation import check_is_fitted, check_memory, validate_data
 
+from skbandit._validation import as_sizes, check_values
 from skbandit.accounting import n_macs, n_parameters
 from skbandit.estimators._convert import from_sklearn, to_sklearn
 from skbandit.estimators._progress import FitReporter, PathReporter
-from skbandit.estimators._validation import PRUNING_PARAMETERS, as_numbers, check_params
+from skbandit.estimators._rows import check_rows, split_rows
 from skbandit.inference import OUTPUTS, raw_output
 from skbandit.losses import OUT_ACTIVATIONS
 
@@ -33,16 +32,31 @@ if TYPE_CHECKING:
     from skbandit._fit import PruneSettings, Rows, Trained, TrainSettings
     from skbandit.pruning import PruneResult
 
+#: Parameters that `prune` may be given.
+PRUNING_PARAMETERS = (
+    "policy",
+    "budget",
+    "pruning_ratio",
+    "tolerance",
+    "scope",
+    "n_rounds",
+    "ablation",
+    "compensate",
+    "fine_tune_iter",
+    "random_state",
+)
+
 
 class BaseBanditPrunedMLP(CallbackSupportMixin, BaseEstimator):
     """Base of the estimators: what follows is written once for classification and regression."""
 
     _doc_link_module = "skbandit"
 
-    # Parameters, set by the constructors of the subclasses.
+    # Set by the constructors of the subclasses, and by a fit.
     hidden_layer_sizes: Any
     activation: str
     policy: Any
+    _split_seed: int | None
 
     # ------------------------------------------------------------------ what the subclasses say
 
@@ -138,11 +152,13 @@ class BaseBanditPrunedMLP(CallbackSupportMixin, BaseEstimator):
         ValueError
             If a parameter or the data is invalid, or training diverges.
         """
-        check_params(self)
+        check_values(type(self).__name__, self.get_params(deep=False))
         criterion = _resolve(self.policy)
         warm = self.warm_start and hasattr(self, "coefs_")
+        if warm:
+            self._check_unchanged()
         given = {"X": X, "y": y}  # callbacks see the user's own frame, whose names they need
-        X, y, weight = self._check_rows(X, y, sample_weight, reset=not warm)
+        X, y, weight = check_rows(self, X, y, sample_weight, reset=not warm)
         self._learn_target(y, weight, reset=not warm)
         rng = check_random_state(self.random_state)
         with self._computing():
@@ -150,7 +166,10 @@ class BaseBanditPrunedMLP(CallbackSupportMixin, BaseEstimator):
 
             start = self._network_params() if warm else self._new_network(X.shape[1], rng)
             seeds = rng.randint(np.iinfo(np.int32).max, size=3)
-            rows, held_out = self._split(X, y, weight, X_val, y_val, sample_weight_val, int(seeds[0]))
+            if self._split_seed is None:
+                self._split_seed = int(seeds[0])
+            self._n_steps = 0  # a schedule begins anew with each fit
+            rows, held_out = split_rows(self, X, y, weight, X_val, y_val, sample_weight_val, self._split_seed)
             settings = train_settings(self, layer_sizes(start), rows.X.shape[0])
             context = self._init_callback_context(max_subtasks=2)
             reporter = FitReporter(self, context, **given, attributes=self._network_attributes)
@@ -309,29 +328,6 @@ class BaseBanditPrunedMLP(CallbackSupportMixin, BaseEstimator):
 
     # ------------------------------------------------------------------ steps of a fit
 
-    def _check_rows(
-        self, X: Any, y: Any, sample_weight: Any, *, reset: bool
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        if is_regressor(self):
-            y = as_numbers(y)
-        X, y = validate_data(
-            self, X, y, reset=reset, dtype=(np.float64, np.float32), accept_sparse="csr", multi_output=True
-        )
-        weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
-        if sparse.issparse(X):
-            X = X.toarray()
-        if sparse.issparse(y):  # a multi-label indicator
-            y = y.toarray()
-        if y.ndim == 2 and y.shape[1] == 1:
-            warnings.warn(
-                "A column-vector y was passed when a 1d array was expected. Please change the shape of y to "
-                "(n_samples,), for example using ravel().",
-                DataConversionWarning,
-                stacklevel=3,
-            )
-            y = y.ravel()
-        return X, y, weight
-
     @contextlib.contextmanager
     def _computing(self) -> Iterator[None]:
         from skbandit.runtime import jax_scope
@@ -343,47 +339,17 @@ class BaseBanditPrunedMLP(CallbackSupportMixin, BaseEstimator):
         """Draw a new network and forget what an earlier fit left."""
         from skbandit.network import init_params
 
-        sizes = self.hidden_layer_sizes
-        hidden = (int(sizes),) if isinstance(sizes, Integral) else tuple(int(s) for s in sizes)
+        hidden = as_sizes(self.hidden_layer_sizes)
         self._trained_sizes = hidden
-        self._activation = self.activation
+        self._describe_network()
         self._opt_leaves: list[np.ndarray] | None = None
+        self._split_seed = None
         self._n_steps = self.t_ = 0
-        self.out_activation_ = OUT_ACTIVATIONS[self._loss_name()]
         self.loss_curve_: list[float] = []
+        self.validation_scores_: list[float] | None = None
+        self.best_loss_: float | None = None
         self.kept_units_ = [np.arange(size) for size in hidden]
         return init_params((n_features, *hidden, self.n_outputs_), self.activation, rng, self.dtype)
-
-    def _split(
-        self, X: Any, y: Any, weight: Any, X_val: Any, y_val: Any, sample_weight_val: Any, seed: int
-    ) -> tuple[Rows, Rows | None]:
-        """Cut off the held-out rows, where something needs them."""
-        from skbandit._fit import Rows
-        from skbandit.splitting import held_out_rows
-
-        if (X_val is None) != (y_val is None) or (X_val is None and sample_weight_val is not None):
-            raise ValueError("'X_val' and 'y_val' go together, and 'sample_weight_val' needs both.")
-        encoded = self._encode_target(y)
-        class_weighting = self._class_weighting(y, weight)
-        weight_fit = weight * class_weighting(y)
-        if X_val is not None:
-            X_val, y_val, weight_val = self._check_rows(X_val, y_val, sample_weight_val, reset=False)
-            self._check_target(y_val)
-            held = Rows(X_val, self._encode_target(y_val), weight_val * class_weighting(y_val))
-            return Rows(X, encoded, weight_fit), held
-        if not (self.early_stopping or self.pruning_ratio == "auto"):
-            return Rows(X, encoded, weight_fit), None
-        mask = held_out_rows(X, weight, self.validation_fraction, seed, self._strata(y))
-        if not mask.any() or not (weight[~mask] > 0).any():
-            if self.early_stopping:
-                raise ValueError(
-                    f"The validation set is too small: 'validation_fraction'={self.validation_fraction} of "
-                    f"{X.shape[0]} rows holds out {int(mask.sum())}. Increase it, or give X_val and y_val."
-                )
-            # So few rows that none can be spared: "auto" is then judged on the training rows.
-            return Rows(X, encoded, weight_fit), None
-        train, held = (Rows(X[m], encoded[m], weight_fit[m]) for m in (~mask, mask))
-        return train, held
 
     def _class_weighting(self, y: np.ndarray, weight: np.ndarray) -> Callable[[np.ndarray], np.ndarray | float]:
         """Return the function from targets to the weights that their classes have in the training data."""
@@ -435,6 +401,8 @@ class BaseBanditPrunedMLP(CallbackSupportMixin, BaseEstimator):
                 ConvergenceWarning,
                 stacklevel=4,
             )
+        elif trained.status == "line search failed":
+            warnings.warn("lbfgs ended with a line search that failed.", ConvergenceWarning, stacklevel=4)
 
     def _prune(
         self,
@@ -457,13 +425,17 @@ class BaseBanditPrunedMLP(CallbackSupportMixin, BaseEstimator):
 
     def _partial_fit(self, X: Any, y: Any, sample_weight: Any, classes: Any = None) -> Self:
         """One epoch; the optimizer's state goes on from call to call."""
-        check_params(self)
+        check_values(type(self).__name__, self.get_params(deep=False))
         if self.early_stopping:
             raise ValueError("partial_fit does not support early_stopping=True.")
         if self.solver == "lbfgs":
             raise ValueError("partial_fit needs a mini-batch solver. Got solver='lbfgs'.")
+        if isinstance(self.learning_rate, str) and self.learning_rate == "adaptive":
+            raise ValueError("partial_fit does not support learning_rate='adaptive': it never sees training converge.")
         first = not hasattr(self, "coefs_")
-        X, y, weight = self._check_rows(X, y, sample_weight, reset=first)
+        if not first:
+            self._check_unchanged()
+        X, y, weight = check_rows(self, X, y, sample_weight, reset=first)
         self._learn_target(y, weight, reset=first, incremental=True, classes=classes)
         rng = check_random_state(self.random_state)
         with self._computing():
@@ -495,15 +467,17 @@ class BaseBanditPrunedMLP(CallbackSupportMixin, BaseEstimator):
         if unknown:
             raise ValueError(f"prune() accepts the parameters {list(PRUNING_PARAMETERS)}. Got {unknown}.")
         new = copy.copy(self).set_params(**params)
-        check_params(new)
+        check_values(type(new).__name__, new.get_params(deep=False))
         criterion = _resolve(new.policy)
-        X, y, weight = new._check_rows(X, y, sample_weight, reset=False)
+        X, y, weight = check_rows(new, X, y, sample_weight, reset=False)
         new._learn_target(y, weight, reset=False)
         seeds = check_random_state(new.random_state).randint(np.iinfo(np.int32).max, size=3)
         with new._computing():
             from skbandit.estimators._settings import prune_settings, train_settings
 
-            rows, held_out = new._split(X, y, weight, X_val, y_val, sample_weight_val, int(seeds[0]))
+            # By the seed of the fit: what was held out there is held out here.
+            new._split_seed = int(seeds[0]) if new._split_seed is None else new._split_seed
+            rows, held_out = split_rows(new, X, y, weight, X_val, y_val, sample_weight_val, new._split_seed)
             params_now = new._network_params()
             training = train_settings(new, layer_sizes(params_now), rows.X.shape[0])
             path = PathReporter(new)
@@ -515,6 +489,25 @@ class BaseBanditPrunedMLP(CallbackSupportMixin, BaseEstimator):
 
     # ------------------------------------------------------------------ fitted state
 
+    def _described_network(self) -> dict[str, Any]:
+        """Return the parameters that describe the network, as opposed to how it is trained and pruned."""
+        return {"hidden_layer_sizes": as_sizes(self.hidden_layer_sizes), "activation": self.activation}
+
+    def _describe_network(self) -> None:
+        """Keep what the network is, whatever becomes of the parameters."""
+        self._description = self._described_network()
+        self._activation, self._loss = self.activation, self._loss_name()
+        self.out_activation_ = OUT_ACTIVATIONS[self._loss]
+
+    def _check_unchanged(self) -> None:
+        """Raise if a parameter asks for another network than the one that is there."""
+        for name, value in self._described_network().items():
+            if value != self._description[name]:
+                raise ValueError(
+                    f"The {name!r} parameter was {self._description[name]!r} when the network was made, and a network "
+                    f"that is trained on cannot change it. Got {value!r}: use a new estimator, or warm_start=False."
+                )
+
     def _optimizer_state(self) -> list[np.ndarray] | None:
         """Return the state that the optimizer goes on from; None if the solver or the precision is another now."""
         return self._opt_leaves if self._opt_leaves and self._opt_solver == (self.solver, self.dtype) else None
@@ -522,10 +515,9 @@ class BaseBanditPrunedMLP(CallbackSupportMixin, BaseEstimator):
     def _adopt(self, coefs: list[np.ndarray], intercepts: list[np.ndarray], model: Any) -> None:
         """Become a fitted estimator with this network, as it would be after a fit without pruning."""
         self.n_outputs_ = coefs[-1].shape[1]
-        self.out_activation_ = OUT_ACTIVATIONS[self._loss_name()]
-        self._activation = self.activation
+        self._describe_network()
         self._trained_sizes = tuple(W.shape[1] for W in coefs[:-1])
-        self._opt_leaves, self._n_steps = None, 0
+        self._opt_leaves, self._n_steps, self._split_seed = None, 0, None
         self.kept_units_ = [np.arange(size) for size in self._trained_sizes]
         self.training_status_ = f"taken over from {type(model).__name__}"
         self.coefs_, self.intercepts_ = coefs, intercepts
@@ -559,9 +551,11 @@ class BaseBanditPrunedMLP(CallbackSupportMixin, BaseEstimator):
         goes_on = incremental or self.warm_start
         self.loss_curve_ = [*self.loss_curve_, *trained.loss_curve]
         self.loss_ = trained.loss_curve[-1] if trained.loss_curve else np.inf
-        self.best_loss_ = None if self.early_stopping else trained.best_loss
-        self.validation_scores_ = trained.validation_scores
-        self.best_validation_score_ = trained.best_score
+        if trained.validation_scores is not None:
+            self.validation_scores_ = [*(self.validation_scores_ or []), *trained.validation_scores]
+        else:
+            self.best_loss_ = min(trained.best_loss, np.inf if self.best_loss_ is None else self.best_loss_)
+        self.best_validation_score_ = max(self.validation_scores_) if self.validation_scores_ else None
         self.n_iter_ = len(trained.loss_curve)
         self.t_ += self.n_iter_ * n_rows
         self._n_steps = trained.n_steps

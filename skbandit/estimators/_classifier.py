@@ -7,7 +7,7 @@ from typing import Any, Self
 
 import numpy as np
 from sklearn.base import ClassifierMixin
-from sklearn.utils.class_weight import compute_class_weight, compute_sample_weight
+from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
 
 from skbandit.estimators import _docs
@@ -282,7 +282,7 @@ class BanditPrunedMLPClassifier(ClassifierMixin, BaseBanditPrunedMLP):
         if self.class_weight is None:
             return lambda y: 1.0
         if self._multilabel:
-            return lambda y: compute_sample_weight(self.class_weight, y)
+            return self._label_weighting(y, weight)
         if isinstance(self.class_weight, dict):
             unknown = set(self.class_weight) - set(self.classes_.tolist())
             if unknown:
@@ -300,3 +300,22 @@ class BanditPrunedMLPClassifier(ClassifierMixin, BaseBanditPrunedMLP):
                 f"class_weight must be non-negative, and positive for some class. Got {self.class_weight!r}."
             )
         return lambda y: by_class[np.searchsorted(self.classes_, y)]
+
+    def _label_weighting(self, y: np.ndarray, weight: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+        """Multi-label: each label weighs its two classes, and a row has the product over labels."""
+        n_labels = len(self.classes_)
+        if isinstance(self.class_weight, str):
+            by_label = np.ones((n_labels, 2))
+            for label, column in enumerate(np.asarray(y).T):
+                present = np.unique(column[weight > 0]).astype(int)
+                by_label[label, present] = compute_class_weight(
+                    "balanced", classes=present, y=column.astype(int), sample_weight=weight
+                )
+        elif isinstance(self.class_weight, list) and len(self.class_weight) == n_labels:
+            by_label = np.array([[float(weights.get(c, 1.0)) for c in (0, 1)] for weights in self.class_weight])
+        else:
+            raise ValueError(
+                f"For a multi-label target class_weight must be 'balanced' or a list of {n_labels} dicts. "
+                f"Got {self.class_weight!r}."
+            )
+        return lambda y: np.prod(np.where(np.asarray(y) > 0, by_label[:, 1], by_label[:, 0]), axis=1)

@@ -47,7 +47,9 @@ def to_sklearn(estimator: Any) -> MLPClassifier | MLPRegressor:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         setup = model.get_params()
-        model.set_params(max_iter=1, early_stopping=False, warm_start=False, verbose=False, batch_size="auto")
+        model.set_params(
+            max_iter=1, early_stopping=False, warm_start=False, verbose=False, batch_size="auto", random_state=0
+        )
         model.fit(np.zeros((len(y), n_features), dtype), y)
         model.set_params(**setup)
     model.coefs_ = [W.copy() for W in estimator.coefs_]
@@ -68,13 +70,15 @@ def from_sklearn(cls: type, model: MLPClassifier | MLPRegressor, **params: Any) 
     check_is_fitted(model)
     known = cls().get_params(deep=False)
     carried = {name: value for name, value in model.get_params().items() if name in known}
+    for name in ("hidden_layer_sizes", "activation", "loss"):
+        if name in params and params[name] != carried.get(name):
+            raise ValueError(f"{name!r} describes the network that is taken over: it is {carried.get(name)!r}.")
     estimator = cls(**{**carried, **params})
     estimator.n_features_in_ = model.n_features_in_
     if hasattr(model, "feature_names_in_"):
         estimator.feature_names_in_ = model.feature_names_in_
     estimator.loss_curve_, estimator.t_ = [], 0  # scikit-learn's lbfgs keeps no curve
     for name in _CARRIED:
-        if hasattr(model, name):
-            setattr(estimator, name, getattr(model, name))
+        setattr(estimator, name, getattr(model, name, [] if name == "loss_curve_" else None))
     estimator._adopt([np.array(W) for W in model.coefs_], [np.array(b) for b in model.intercepts_], model)
     return estimator

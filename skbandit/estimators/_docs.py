@@ -56,26 +56,29 @@ PRUNING = """policy : str, Policy or Criterion, default="ucb1"
     Who decides which units leave. Bandit policies: ``"epsilon_greedy"``, ``"softmax"``, ``"ucb1"``, ``"thompson"``,
     ``"gaussian_thompson"``, ``"hedge"``, ``"exp3"``, ``"uniform"``; other criteria: ``"leave_one_out"``,
     ``"magnitude"``, ``"random"``; or an object of `skbandit.policies` or `skbandit.criteria`. ``policy__<field>``
-    reaches its fields in ``set_params`` and in a search.
+    reaches its fields in ``set_params`` and in a search. (A model whose ``policy`` is a name loads without JAX; the
+    classes of those objects need it.)
 budget : float, default=8.0
-    Mean number of pulls per hidden unit in the whole pruning phase, at least 1. Pulls that could teach nothing, because
-    every row was seen, are not made.
+    Mean number of pulls per hidden unit in the whole pruning phase, at least 1. No unit is pulled twice on one
+    mini-batch (256 rows) in a round, so that small data cannot use up a large budget.
 pruning_ratio : float in [0, 1) or "auto", default=0.5
-    Share of all hidden units to remove. ``"auto"`` removes as many as leave the held-out loss within ``tolerance``.
+    Share of all hidden units to remove. ``"auto"`` goes on, half of what is left at a time and fewer where that fails,
+    while the held-out loss stays within ``tolerance``.
 tolerance : float, default=0.01
     Relative rise of the held-out loss that ``"auto"`` accepts.
 scope : {"global", "layer"}, default="global"
     Rank units over all layers, or remove the same share of each. A layer is never emptied.
 n_rounds : int, default=4
-    Rounds of pruning: score, remove, repair, fine-tune. Fewer are made if the budget could not give each unit a pull
-    in every round.
+    Rounds of pruning at a given ratio: score, remove, repair, fine-tune. Fewer are made if the budget could not give
+    each unit a pull in every round.
 ablation : {"mean", "zero"}, default="mean"
     What a masked unit emits during a pull: its mean activation, or 0 as in the paper.
 compensate : bool, default=True
     After each removal, refit what follows by least squares on the training rows.
 fine_tune_iter : int, default=10
-    Epochs of training after each removal, with a learning rate that falls to 0. The result is kept only if it lowers
-    the loss, on the held-out rows where there are any.
+    Epochs of training after each removal, by the same solver with a fresh state (Adam in place of ``"lbfgs"`` and of an
+    optax transformation), along a cosine from the initial learning rate to 0. The result is kept only if it lowers the
+    loss, on the held-out rows where there are any.
 memory : str, joblib.Memory or None, default=None
     Where to keep trained networks, so that a search over pruning parameters trains once per fold.
 dtype : {"float32", "float64"}, default="float32"
@@ -97,7 +100,7 @@ pruning_history_ : list of dict
 pruning_status_ : str
     How pruning ended, in words.
 training_status_ : str
-    ``"converged"``, ``"max_iter"``, ``"stopped"`` (by a callback) or ``"interrupted"``.
+    ``"converged"``, ``"max_iter"``, ``"stopped"`` (by a callback), ``"interrupted"`` or ``"line search failed"``.
 n_pulls_ : int
     Pulls spent.
 n_parameters_, n_macs_ : tuple of int

@@ -183,6 +183,9 @@ class BanditPrunedMLPRegressor(RegressorMixin, BaseBanditPrunedMLP):
     def _loss_name(self) -> str:
         return self.loss
 
+    def _described_network(self) -> dict[str, Any]:
+        return super()._described_network() | {"loss": self.loss}
+
     def _learn_target(
         self, y: np.ndarray, weight: np.ndarray, *, reset: bool, incremental: bool = False, classes: Any = None
     ) -> None:
@@ -203,11 +206,17 @@ class BanditPrunedMLPRegressor(RegressorMixin, BaseBanditPrunedMLP):
             raise ValueError(
                 f"The values of y spread by {spread.max():.3g}, which dtype={self.dtype!r} cannot hold. Rescale y."
             )
-        # A constant target leaves rounding as its spread. Its scale is then float32's resolution, so that what the
-        # network gives out does not show beside the mean.
         size = np.abs(self._y_mean)
-        resolution = np.finfo(np.float32).eps * np.maximum(size, 1.0)
-        self._y_scale = np.where(spread <= 10 * np.finfo(np.float64).eps * size, resolution, spread)
+        # A constant target leaves rounding as its spread.
+        constant = spread <= 10 * np.finfo(np.float64).eps * size
+        if not reset:
+            stand_in = self._y_scale
+        elif incremental:
+            stand_in = np.ones(self.n_outputs_)  # more rows will come, on a scale that is not known
+        else:
+            # float32's resolution, so that what the network gives out does not show beside the mean.
+            stand_in = np.finfo(np.float32).eps * np.maximum(size, 1.0)
+        self._y_scale = np.where(constant, stand_in, spread)
 
     def _check_target(self, y: np.ndarray) -> None:
         n_outputs = 1 if y.ndim == 1 else y.shape[1]

@@ -20,6 +20,11 @@ def train_settings(estimator: Any, layer_sizes: tuple[int, ...], n_rows: int) ->
     solver = estimator.solver
     if isinstance(solver, str) and solver == "sgd" and estimator.nesterovs_momentum and estimator.momentum > 0:
         solver = "sgd_nesterov"
+    if not isinstance(solver, str) and estimator.learning_rate != "constant":
+        raise ValueError(
+            "An optax.GradientTransformation as 'solver' brings its own learning rate, so 'learning_rate' must be "
+            f"'constant' (it has no effect). Got {estimator.learning_rate!r}."
+        )
     batch_size = AUTO_BATCH if estimator.batch_size == "auto" else int(estimator.batch_size)
     if estimator.batch_size != "auto" and batch_size > n_rows:
         warnings.warn(
@@ -28,7 +33,7 @@ def train_settings(estimator: Any, layer_sizes: tuple[int, ...], n_rows: int) ->
             stacklevel=4,
         )
     return TrainSettings(
-        network=MLP(layer_sizes, estimator._activation, estimator._loss_name()),
+        network=MLP(layer_sizes, estimator._activation, estimator._loss),
         solver=solver,
         hyper=Hyper(
             alpha=float(estimator.alpha),
@@ -45,8 +50,9 @@ def train_settings(estimator: Any, layer_sizes: tuple[int, ...], n_rows: int) ->
         power_t=float(estimator.power_t),
         batch_size=batch_size,
         max_iter=int(estimator.max_iter),
+        horizon=int(estimator.max_iter),
         shuffle=bool(estimator.shuffle),
-        early_stopping=bool(estimator.early_stopping),
+        early_stopping=bool(estimator.early_stopping) and solver != "lbfgs",
         max_fun=int(estimator.max_fun),
         dtype=estimator.dtype,
     )

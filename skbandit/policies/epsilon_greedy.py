@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jax.scipy.stats import binom
 
 from skbandit._pytree import pytree_dataclass, static
+from skbandit._validation import BOOL, NON_NEGATIVE
 from skbandit.policies.base import Counts, MeanRewardPolicy, mean_reward, top_k
 
 
@@ -62,6 +63,7 @@ class EpsilonGreedy(MeanRewardPolicy):
     """
 
     name: ClassVar[str] = "epsilon_greedy"
+    constraints: ClassVar = {"epsilon": (NON_NEGATIVE,), "annealed": (BOOL,)}
 
     epsilon: float = 0.1
     annealed: bool = static(default=False)

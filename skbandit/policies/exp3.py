@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from skbandit._pytree import pytree_dataclass, static
+from skbandit._validation import NONE, POSITIVE, OneOf
 from skbandit.policies.base import Counts, Policy, add_pulls, init_counts, mean_reward
 
 
@@ -83,6 +84,7 @@ class EXP3(Policy):
     """
 
     name: ClassVar[str] = "exp3"
+    constraints: ClassVar = {"gamma": (NONE, POSITIVE), "variant": (OneOf(("ix", "classical")),)}
     replacement: ClassVar[bool] = True
 
     gamma: float | None = None

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from skbandit._pytree import pytree_dataclass
+from skbandit._validation import NONE, POSITIVE
 from skbandit.policies.base import Counts, MeanRewardPolicy
 
 
@@ -32,7 +33,8 @@ class Hedge(MeanRewardPolicy):
 
     Notes
     -----
-    With every arm pulled equally often the weights order the arms as their mean rewards do. ``value`` is the mean, as
+    The weights steer no pull, since all arms are pulled, and they order the arms as their mean rewards do; in pruning,
+    ``learning_rate`` therefore changes nothing but `log_weights`. ``value`` is the mean, as
     everywhere: it stays comparable when arms have left, which a sum does not.
 
     References
@@ -56,6 +58,7 @@ class Hedge(MeanRewardPolicy):
     """
 
     name: ClassVar[str] = "hedge"
+    constraints: ClassVar = {"learning_rate": (NONE, POSITIVE)}
     sweeps: ClassVar[bool] = True
     full_information: ClassVar[bool] = True
 

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from skbandit._pytree import pytree_dataclass, static
+from skbandit._validation import BOOL, POSITIVE
 from skbandit.policies.base import Counts, MeanRewardPolicy, mean_reward, top_k
 
 
@@ -60,6 +61,7 @@ class Softmax(MeanRewardPolicy):
     """
 
     name: ClassVar[str] = "softmax"
+    constraints: ClassVar = {"temperature": (POSITIVE,), "annealed": (BOOL,)}
 
     temperature: float = 0.1
     annealed: bool = static(default=False)

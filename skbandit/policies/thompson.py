@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from skbandit._pytree import pytree_dataclass
+from skbandit._validation import POSITIVE, Number
 from skbandit.policies.base import Counts, MeanRewardPolicy, top_k
 
 
@@ -50,6 +51,7 @@ class Thompson(MeanRewardPolicy):
     """
 
     name: ClassVar[str] = "thompson"
+    constraints: ClassVar = {"alpha": (POSITIVE,), "beta": (POSITIVE,)}
 
     alpha: float = 1.0
     beta: float = 1.0
@@ -106,6 +108,7 @@ class GaussianThompson(MeanRewardPolicy):
     """
 
     name: ClassVar[str] = "gaussian_thompson"
+    constraints: ClassVar = {"prior_mean": (Number(closed="neither"),), "scale": (POSITIVE,)}
 
     prior_mean: float = 0.5
     scale: float = 1.0

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from skbandit._pytree import pytree_dataclass
+from skbandit._validation import NON_NEGATIVE
 from skbandit.policies.base import Counts, MeanRewardPolicy, mean_reward, top_k
 
 
@@ -46,6 +47,7 @@ class UCB1(MeanRewardPolicy):
     """
 
     name: ClassVar[str] = "ucb1"
+    constraints: ClassVar = {"exploration": (NON_NEGATIVE,)}
 
     exploration: float = 1.0
 

@@ -16,7 +16,7 @@ EVERY = pytest.mark.parametrize("policy", [cls() for cls in POLICIES.values()], 
 
 
 def pulls(scores):
-    return np.asarray(scores.info["count"]).astype(int)
+    return np.asarray(scores.info["pulls"]).astype(int)
 
 
 @EVERY
@@ -25,12 +25,15 @@ def pulls(scores):
 def test_pulls_stay_within_the_budget_and_use_it_up(policy, bench, score, data):
     budget = data.draw(st.integers(0, 80), "budget")
     active = np.array(data.draw(st.lists(st.booleans(), min_size=N, max_size=N).filter(any), "active"))
+    n_active, n_batches = int(active.sum()), int(bench().problem(1).batches.n_batches)
+    # As the engine has it: at least a sweep, and no more than every active unit on every mini-batch.
+    budget = min(max(budget, n_active), n_active * n_batches)
     scores = score(Bandit(policy=policy), data.draw(st.integers(0, 9), "seed"), bench().problem(budget), active)
-    n_active, n_pulls = int(active.sum()), int(scores.n_pulls)
+    n_pulls = int(scores.n_pulls)
+    # `info` counts the distinct pairs of unit and mini-batch: no pull is a repetition.
     assert n_pulls == pulls(scores).sum()
-    assert n_pulls <= max(budget, n_active)
     # A sweep that cannot be completed is not begun where it must be complete; otherwise nothing is left over.
-    assert max(budget, n_active) - n_pulls < (n_active if policy.full_information else 1)
+    assert 0 <= budget - n_pulls < (n_active if policy.full_information else 1)
     # Every active unit is pulled; the others never are.
     assert (pulls(scores)[active] >= 1).all()
     assert not pulls(scores)[~active].any()

@@ -4,7 +4,7 @@ import jax
 import numpy as np
 import pytest
 
-from skbandit.criteria import Magnitude, Problem, Random
+from skbandit.criteria import Magnitude, Problem, Random, resolve
 from skbandit.network import MLP
 
 NETWORK = MLP((2, 2, 1, 1), "relu", "squared_error")
@@ -63,7 +63,7 @@ def test_the_product_does_not_change_when_a_relu_unit_is_rescaled():
 @pytest.mark.parametrize(("field", "value"), [("of", "both"), ("order", 3)])
 def test_magnitude_refuses_what_it_does_not_know(field, value):
     with pytest.raises(ValueError, match=f"'{field}' parameter of Magnitude must be .* Got {value!r}"):
-        dataclasses.replace(Magnitude(), **{field: value})
+        resolve(dataclasses.replace(Magnitude(), **{field: value}))
 
 
 def test_random_depends_on_the_seed_alone():

@@ -38,13 +38,13 @@ class Number:
 
 @dataclasses.dataclass(frozen=True)
 class OneOf:
-    """One of a few values."""
+    """One of a few strings."""
 
-    values: tuple[Any, ...]
+    values: tuple[str, ...]
 
     def accepts(self, value: Any) -> bool:
         """Whether ``value`` is one of them."""
-        return any(type(value) is type(v) and value == v for v in self.values)
+        return isinstance(value, str) and value in self.values
 
     def __str__(self) -> str:
         return "one of " + ", ".join(repr(v) for v in self.values) if len(self.values) > 1 else repr(self.values[0])
@@ -140,38 +140,30 @@ CONSTRAINTS: dict[str, tuple[Any, ...]] = {
     "device": (NONE, Where(lambda v: isinstance(v, str), "a str")),
 }
 
-#: Parameters that `prune` may be given.
-PRUNING_PARAMETERS = (
-    "policy",
-    "budget",
-    "pruning_ratio",
-    "tolerance",
-    "scope",
-    "n_rounds",
-    "ablation",
-    "compensate",
-    "fine_tune_iter",
-    "random_state",
-)
 
+def check_values(owner: str, values: dict[str, Any], constraints: dict[str, tuple[Any, ...]] | None = None) -> None:
+    """Raise ValueError for the first value that its constraints do not accept.
 
-def check_params(estimator: Any) -> None:
-    """Raise ValueError for the first parameter of ``estimator`` that is out of bounds."""
-    for name, value in estimator.get_params(deep=False).items():
-        allowed = CONSTRAINTS.get(name)
+    Parameters
+    ----------
+    owner : str
+        Whose parameters they are, for the message.
+    values : dict
+        Values by name; a name without constraints may have any.
+    constraints : dict, optional
+        What each may be; `CONSTRAINTS` by default.
+    """
+    for name, value in values.items():
+        allowed = (CONSTRAINTS if constraints is None else constraints).get(name)
         if allowed is not None and not any(constraint.accepts(value) for constraint in allowed):
             raise ValueError(
-                f"The {name!r} parameter of {type(estimator).__name__} must be "
+                f"The {name!r} parameter of {owner} must be "
                 f"{' or '.join(str(constraint) for constraint in allowed)}. Got {value!r} instead."
             )
 
 
-def as_numbers(y: Any) -> Any:
-    """Convert a regression target of objects or strings; an error says what stood in the way."""
-    array = np.asarray(y)
-    if array.dtype.kind not in "OSU" or y is None:
-        return y
-    try:
-        return array.astype(np.float64)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"y must hold numbers for regression, but {error}. It has dtype {array.dtype}.") from None
+def as_sizes(hidden_layer_sizes: Any) -> tuple[int, ...]:
+    """Return the widths of the hidden layers: an int is one layer."""
+    if isinstance(hidden_layer_sizes, Integral):
+        return (int(hidden_layer_sizes),)
+    return tuple(int(size) for size in hidden_layer_sizes)
