@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Any, NamedTuple, Protocol
 
 import jax
@@ -25,7 +25,7 @@ from skbandit.data import Data
 from skbandit.inference import hidden_activations, raw_output
 from skbandit.losses import weighted_mean
 from skbandit.network import MLP
-from skbandit.pruning import Pruner, PruneResult, PruningRound
+from skbandit.pruning import JITTED, Pruner, PruneResult, PruningRound
 from skbandit.runtime import single_threaded_blas
 from skbandit.training import Hyper, Planner, Solver, TrainState, full_loss, init_state, run_chunk
 
@@ -35,6 +35,10 @@ Params = tuple[tuple[np.ndarray, np.ndarray], ...]
 CALIBRATION_ROWS = 2**14
 #: Rows of a mini-batch of a pull.
 PULL_ROWS = 256
+#: Compiled programs that are kept.
+MOST_PROGRAMS = 128
+
+_programs: set[Hashable] = set()
 
 
 class Rows(NamedTuple):
@@ -127,6 +131,19 @@ class Trained(NamedTuple):
     """"converged", "max_iter", "stopped", "interrupted", "line search failed" or "not finite"."""
 
 
+def make_room(program: Hashable) -> None:
+    """Forget all compiled programs when a new one would be one too many.
+
+    Each holds some hundred memory maps, and Linux gives a process 65 530: a search over some hundred network shapes
+    would end in a segmentation fault.
+    """
+    if program not in _programs and len(_programs) >= MOST_PROGRAMS:
+        for function in (run_chunk, full_loss, *JITTED):
+            function.clear_cache()  # type: ignore[attr-defined]
+        _programs.clear()
+    _programs.add(program)
+
+
 def to_numpy(tree: Any) -> Any:
     """Copy a pytree of device arrays to the host."""
     return jax.tree.map(np.asarray, tree)
@@ -177,6 +194,7 @@ def train(
     """
     if data is None:
         data = Data.pad(rows.X, rows.y, rows.weight, settings.dtype)
+    make_room((settings.network, settings.solver, settings.batch_size, data.X.shape, settings.early_stopping))
     if settings.solver == "lbfgs":
         return _train_lbfgs(start, data, settings, reporter)
     validation = None
@@ -362,6 +380,7 @@ def prune(
         guard=functools.partial(loss_on, held_out if held_out is not None else calibration),
         on_round=reporter.round,
     )
+    make_room((network, jax.tree.structure(settings.criterion), measured_on.X.shape))
     reporter.begin("prune", settings.n_rounds if settings.pruning_ratio != "auto" else None)
     # The result must not depend on how many threads the caller's process has (joblib's workers have fewer), and for
     # matrices of this size threads of BLAS beside those of XLA only get in each other's way.

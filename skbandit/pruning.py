@@ -105,6 +105,10 @@ def _mean_loss(params, gates, emissions, data: Data, batches: Batches, *, networ
     return summed / total
 
 
+#: The compiled functions of this module.
+JITTED = (_init, _score, _mean_loss)
+
+
 def canonical(config: Any) -> Any:
     """Make every numeric field a float array, so that ``2`` and ``2.0`` share a program."""
     return jax.tree.map(lambda x: np.asarray(x, float), config)

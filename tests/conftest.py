@@ -21,6 +21,13 @@ def pytest_configure(config):
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
 
+def pytest_runtest_teardown(item, nextitem):
+    """Forget compiled programs now and then: each holds memory maps, and Linux gives a process 65 530 of them."""
+    item.config.n_tests_done = getattr(item.config, "n_tests_done", 0) + 1
+    if item.config.n_tests_done % 100 == 0:
+        jax.clear_caches()
+
+
 @pytest.fixture
 def data_folder():
     if not (DATA / "INDEX.csv").exists():

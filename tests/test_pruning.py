@@ -292,7 +292,7 @@ def test_auto_tries_half_as_many_after_a_failure():
         tried.append(left)
         return 1.0 if left >= 12 else 2.0
 
-    params, engine = pruner(guard=guard)
+    params, engine = pruner(guard=guard, budget=100.0)
     result = engine.run(params, "auto")
     # 14 units at the start; proposals of 7, 3 and 1: with 13 left the loss is within the tolerance. From 13, 6 and 3
     # are too many, 1 is not; from 12, all of 6, 3 and 1 are.

@@ -584,3 +584,13 @@ def test_a_classifier_learns():
     # Which of three coordinates is the smallest: three linear pieces, which four units can hold.
     assert np.mean(probability.argmax(axis=1) == on.y[:, 0]) > 0.95
     assert jnp.asarray(trained.loss_curve[-1]) < 0.5 * trained.loss_curve[0]
+
+
+def test_programs_are_forgotten_before_there_are_too_many(monkeypatch):
+    monkeypatch.setattr(_fit, "MOST_PROGRAMS", 2)
+    monkeypatch.setattr(_fit, "_programs", set())
+    cleared = []
+    monkeypatch.setattr(_fit, "JITTED", [type("Jitted", (), {"clear_cache": lambda self: cleared.append(1)})()])
+    for program, n_cleared in (("a", 0), ("b", 0), ("a", 0), ("c", 1), ("c", 1), ("d", 1), ("e", 2)):
+        _fit.make_room(program)
+        assert len(cleared) == n_cleared
