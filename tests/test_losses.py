@@ -99,6 +99,16 @@ def test_poisson_of_a_zero_count_is_the_predicted_mean():
     np.testing.assert_allclose(LOSSES["poisson"](np, np.log([[2.0]]), np.zeros((1, 1))), [2.0])
 
 
+def test_poisson_loses_no_digits_at_large_counts():
+    # y (e^u - 1 - u) = y u²/2 + y u³/6 + … at u = z - log y; here 10^6·(5·10^-7 + 1.7·10^-10).
+    u = 1e-3
+    z = np.log(1e6) + u
+    np.testing.assert_allclose(LOSSES["poisson"](np, np.array([[z]]), np.array([[1e6]])), [0.5001667], rtol=1e-6)
+    # In float32 z itself is known to 5e-7, so that u² is to 0.1 %; the terms, 10^7 each, would leave no digit at all.
+    single = LOSSES["poisson"](np, np.array([[z]], "float32"), np.array([[1e6]], "float32"))
+    np.testing.assert_allclose(single, [0.5001667], rtol=2e-3)
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_extreme_logits_lose_nothing(dtype):
     z = np.array([[1e4, -1e4, 0], [1e4, -1e4, 0]], dtype)
@@ -154,3 +164,12 @@ def test_rows_of_weight_zero_do_not_count():
 
 def test_every_loss_has_an_output_activation():
     assert LOSSES.keys() == OUT_ACTIVATIONS.keys()
+
+
+def test_poisson_does_not_cancel_at_large_counts():
+    # Half the deviance near its minimum is y u² / 2 with u = z - log y: 1e6 · (1e-3)² / 2 = 0.5, up to u³ / 6.
+    y = np.full((1, 1), 1e6, np.float32)
+    z = np.log(y.astype(np.float64)) + 1e-3
+    exact = 1e6 * (np.expm1(1e-3) - 1e-3)
+    # float32 holds z ≈ 13.8 to 1e-6, and with it u = 1e-3 to 1e-3 of itself, the loss to twice that.
+    np.testing.assert_allclose(LOSSES["poisson"](np, z.astype(np.float32), y)[0], exact, rtol=3e-3)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skbandit import pruning
+from skbandit import pruning, runtime
 from skbandit.compensation import fold_emissions
 from skbandit.criteria import Bandit, LeaveOneOut, Magnitude
 from skbandit.data import Data
@@ -282,6 +282,15 @@ def test_auto_with_all_the_tolerance_there_is_keeps_a_unit_a_layer():
     engine.guard = lambda params, gates: 1.0
     result = engine.run(params, "auto")
     assert [len(kept) for kept in result.kept] == [1, 1]
+    assert "one is left in each layer" in result.status
+
+
+def test_auto_ends_when_its_pulls_are_spent():
+    # 14 pulls of 14 units on one mini-batch each; then 14 of 28 are left for 7 units, and then 7 for 4: 14 + 7 + 4.
+    params, engine = pruner(criterion=Bandit(), budget=2.0, tolerance=1e9, guard=lambda params, gates: 1.0)
+    result = engine.run(params, "auto")
+    assert [record.n_pulls for record in result.history] == [14, 7, 4, 2]
+    assert [sum(record.sizes) for record in result.history] == [7, 4, 2]
 
 
 def test_auto_tries_half_as_many_after_a_failure():
@@ -543,6 +552,23 @@ def test_any_pytree_of_parameters_and_integer_rows_can_be_pruned():
     (record,) = result.history
     assert record.loss_before == pytest.approx(3, rel=1e-5)
     assert record.loss_after == pytest.approx(3, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("budget", 0), ("pruning_ratio", 1.5), ("tolerance", -1), ("scope", "best"), ("n_rounds", 0), ("batch_size", 2.5)],
+)
+def test_prune_refuses_values_out_of_bounds(name, value):
+    params, X, y = trained()
+    with pytest.raises(ValueError, match=f"'{name}' parameter of prune must be .*{value!r}"):
+        prune(GatedNetwork(quadratic_loss, NETWORK.groups), params, X, y, **{name: value})
+
+
+def test_prune_refuses_a_forked_process(monkeypatch):
+    monkeypatch.setattr(runtime, "_jax_pid", -1)
+    params, X, y = trained()
+    with pytest.raises(RuntimeError, match="forked"):
+        prune(GatedNetwork(quadratic_loss, NETWORK.groups), params, X, y)
 
 
 def test_sample_weights_of_zero_take_rows_out():

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from skbandit.criteria import Bandit
 from skbandit.rewards import OffsetClipReward, SmoothReward
 
 FEW = settings(max_examples=40, deadline=None, derandomize=True)
@@ -40,7 +41,7 @@ def test_smooth_reward_does_not_depend_on_the_unit_of_the_loss(damage, unit):
 def test_smooth_reward_by_hand():
     damage = np.array([0.0, 2.0, -4.0, 6.0, -1.0, 3.0, 100.0], np.float32)
     scale = SmoothReward().scale(damage, ALL)
-    assert scale == 3  # |d| in order: 0 1 2 3 4 6 100
+    assert scale == 3  # |d| in order, without 0: 1 2 3 4 6 100
     expected = 1 / (1 + np.exp(damage.astype(float) / 3))
     np.testing.assert_allclose(SmoothReward()(damage, scale), expected, rtol=1e-5, atol=1e-9)
     assert SmoothReward(width=2.0).scale(damage, ALL) == 6
@@ -51,6 +52,13 @@ def test_scale_is_the_lower_median_of_the_active_units():
     active = np.array([True, True, False, True, True, False, False])
     assert SmoothReward().scale(damage, active) == 2  # of 1 2 3 5
     assert SmoothReward().scale(np.where(active, damage, np.nan), active) == 2
+
+
+def test_dead_units_do_not_set_the_scale():
+    # Most units of a network may be dead; the scale is for telling the others apart.
+    damage = np.array([0.0, 0.0, 0.0, 0.0, 0.0, 4.0, -2.0], np.float32)
+    assert SmoothReward().scale(damage, ALL) == 2
+    np.testing.assert_allclose(SmoothReward()(damage, 2.0)[5:], [1 / (1 + np.exp(2)), 1 / (1 + np.exp(-1))], rtol=1e-5)
 
 
 def test_undamaging_units_all_get_one_half():
@@ -78,3 +86,20 @@ def test_rewards_have_parameters_that_meta_estimators_can_set():
     assert reward.get_params() == {"width": 1.0}  # the original is immutable
     with pytest.raises(ValueError, match=r"Invalid parameter 'widht' .* Valid parameters are: \['width'"):
         reward.set_params(widht=2.0)
+
+
+def test_units_without_damage_do_not_set_the_scale():
+    # Four dead units and damages of 0.01, 0.02, 0.04: the median of those three.
+    damage = jnp.array([0, 0, 0, 0, 0.01, 0.02, 0.04])
+    assert float(SmoothReward().scale(damage, ALL)) == pytest.approx(0.02)
+    assert float(SmoothReward().scale(jnp.zeros(7), ALL)) == 1.0
+
+
+@pytest.mark.parametrize(
+    "wrong", [SmoothReward(width=0.0), SmoothReward(width="1"), OffsetClipReward(offset=1.5), OffsetClipReward(-0.1)]
+)
+def test_values_out_of_bounds_are_refused_where_a_reward_is_used(wrong):
+    with pytest.raises(ValueError, match=f"'(width|offset)' parameter of {type(wrong).__name__} must be"):
+        wrong.check()
+    with pytest.raises(ValueError, match=f"parameter of {type(wrong).__name__} must be"):
+        Bandit(reward=wrong).check()

@@ -4,9 +4,10 @@ import threading
 import jax
 import jax.numpy as jnp
 import pytest
+from threadpoolctl import ThreadpoolController
 
 from skbandit import runtime
-from skbandit.runtime import jax_scope, resolve_device
+from skbandit.runtime import jax_scope, resolve_device, single_threaded_blas
 
 
 def default_float():
@@ -85,3 +86,58 @@ def test_the_process_that_first_used_jax_goes_on(monkeypatch):
         with jax_scope():
             pass
     assert runtime._jax_pid == os.getpid()
+
+
+def test_blas_stays_on_one_thread_until_the_last_scope_ends(monkeypatch):
+    limits = []
+
+    class Limit:
+        def restore_original_limits(self):
+            limits.append("restored")
+
+    class Controller:
+        def limit(self, limits):
+            return Limit()
+
+    monkeypatch.setattr(runtime, "_blas", Controller)
+    first, second = runtime.single_threaded_blas(), runtime.single_threaded_blas()
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert limits == []
+    second.__exit__(None, None, None)
+    assert limits == ["restored"]
+
+
+def blas_threads():
+    return [library["num_threads"] for library in ThreadpoolController().select(user_api="blas").info()]
+
+
+@pytest.fixture
+def several_threads():
+    with ThreadpoolController().select(user_api="blas").limit(limits=2):
+        if set(blas_threads()) != {2}:
+            pytest.skip("this BLAS cannot be given two threads")
+        yield
+
+
+@pytest.mark.usefixtures("several_threads")
+def test_blas_has_one_thread_inside_the_scope_only():
+    with single_threaded_blas():
+        assert set(blas_threads()) == {1}
+    assert set(blas_threads()) == {2}
+    with pytest.raises(KeyError), single_threaded_blas():
+        raise KeyError
+    assert set(blas_threads()) == {2}
+
+
+@pytest.mark.usefixtures("several_threads")
+def test_the_last_of_several_scopes_lifts_the_limit():
+    # As with joblib's threading backend: the first scope to begin is not the last to end.
+    first, second = single_threaded_blas(), single_threaded_blas()
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert set(blas_threads()) == {1}
+    second.__exit__(None, None, None)
+    assert set(blas_threads()) == {2}

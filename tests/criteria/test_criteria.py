@@ -61,3 +61,11 @@ def test_one_program_serves_all_budgets_active_sets_seeds_and_hyper_parameters(s
 
 def test_leave_one_out_ignores_the_budget(score, bench):
     assert score(LeaveOneOut(), 0, bench().problem(1), np.arange(6) < 4).n_pulls == 5 * 4
+
+
+@pytest.mark.parametrize(
+    "wrong", [UCB1(exploration=-1.0), UCB1(exploration="big"), Bandit(rank_by="luck"), Bandit(policy=UCB1(np.nan))]
+)
+def test_fields_out_of_bounds_are_refused(wrong):
+    with pytest.raises(ValueError, match=r"'(exploration|rank_by)' parameter of (UCB1|Bandit) must be"):
+        resolve(wrong)

@@ -1,0 +1,130 @@
+"""What a fitted network keeps over later calls, and what it refuses to change."""
+
+import numpy as np
+import pytest
+from sklearn.neural_network import MLPRegressor
+
+from skbandit import BanditPrunedMLPRegressor, policies, prune, splitting
+from skbandit.criteria import Bandit
+from skbandit.groups import Group, Groups, Slice
+from skbandit.network import GatedNetwork
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+
+def test_partial_fit_recovers_from_a_first_call_without_spread(make_data, regressor):
+    data = make_data("regression")
+    model = regressor().partial_fit(data.X[:1], data.y[:1])
+    for _ in range(60):
+        model.partial_fit(data.X, data.y)
+    assert model.score(data.X, data.y) > 0.5
+
+
+@pytest.mark.parametrize("again", ["warm_start", "prune"])
+def test_later_calls_hold_out_the_rows_that_the_fit_held_out(make_data, regressor, monkeypatch, again):
+    seeds = []
+    held_out_rows = splitting.held_out_rows
+
+    def spy(X, weight, fraction, seed, strata):
+        seeds.append(seed)
+        return held_out_rows(X, weight, fraction, seed, strata)
+
+    monkeypatch.setattr(splitting, "held_out_rows", spy)
+    data = make_data("regression")
+    model = regressor(pruning_ratio="auto", warm_start=True).fit(data.X, data.y)
+    if again == "prune":
+        model.prune(data.X, data.y, random_state=7)
+    else:
+        model.fit(data.X, data.y)
+    assert seeds == [seeds[0]] * 2
+
+
+@pytest.mark.parametrize(("name", "value"), [("activation", "tanh"), ("hidden_layer_sizes", (9,)), ("loss", "poisson")])
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_a_network_that_is_trained_on_cannot_become_another(make_data, regressor, name, value, method):
+    data = make_data("counts")
+    model = regressor(warm_start=True).fit(data.X, data.y)
+    with pytest.raises(ValueError, match=f"'{name}' parameter was .* Got"):
+        getattr(model.set_params(**{name: value}), method)(data.X, data.y)
+
+
+def test_prune_keeps_the_loss_of_the_fit(make_data, regressor):
+    data = make_data("counts")
+    model = regressor(pruning_ratio=0).fit(data.X, data.y)
+    model.set_params(loss="poisson", activation="tanh")
+    assert model.prune(data.X, data.y, pruning_ratio=0.5).out_activation_ == "identity"
+
+
+def test_from_sklearn_refuses_to_change_the_function(make_data):
+    data = make_data("regression")
+    mlp = MLPRegressor(hidden_layer_sizes=(8,), max_iter=5).fit(data.X, data.y)
+    with pytest.raises(ValueError, match="'activation' describes the network that is taken over: it is 'relu'"):
+        BanditPrunedMLPRegressor.from_sklearn(mlp, activation="tanh")
+    assert BanditPrunedMLPRegressor.from_sklearn(mlp, activation="relu", budget=2).budget == 2
+
+
+def test_to_sklearn_leaves_a_random_state_alone(make_data, regressor):
+    data = make_data("regression")
+    random_state = np.random.RandomState(0)
+    model = regressor(random_state=random_state).fit(data.X, data.y)
+    before = random_state.get_state()[1].copy()
+    model.to_sklearn()
+    np.testing.assert_array_equal(random_state.get_state()[1], before)
+
+
+def test_curves_and_best_values_go_on_over_warm_starts(make_data, regressor):
+    data = make_data("regression")
+    model = regressor(warm_start=True, early_stopping=True, max_iter=4, pruning_ratio=0)
+    model.fit(data.X, data.y).fit(data.X, data.y)
+    assert len(model.validation_scores_) == len(model.loss_curve_) == 8
+    assert model.best_validation_score_ == max(model.validation_scores_)
+    model = regressor().partial_fit(data.X, data.y).partial_fit(data.X, data.y)
+    assert model.best_loss_ == min(model.loss_curve_)
+
+
+def test_balanced_labels_weigh_as_repeated_rows(make_data, classifier):
+    data = make_data("multi-label")
+    weight = np.arange(60) % 3
+    repeated = np.repeat(np.arange(60), weight)
+    settings = {"class_weight": "balanced", "dtype": "float64", "pruning_ratio": 0}
+    weighted = classifier(**settings).fit(data.X, data.y, sample_weight=weight)
+    by_rows = classifier(**settings).fit(data.X[repeated], data.y[repeated])
+    # float64 rounding, amplified over 30 epochs of Adam.
+    np.testing.assert_allclose(weighted.predict_proba(data.X), by_rows.predict_proba(data.X), atol=1e-8)
+
+
+def test_numpy_strings_are_strings(make_data, regressor):
+    data = make_data("regression")
+    assert regressor(activation=np.array(["tanh"])[0], solver=np.str_("sgd")).fit(data.X, data.y).n_iter_ > 0
+
+
+@pytest.mark.parametrize(
+    ("policy", "message"),
+    [
+        (policies.Softmax(temperature=0), "'temperature' parameter of Softmax"),
+        (policies.EpsilonGreedy(epsilon=-1), "'epsilon' parameter of EpsilonGreedy"),
+        (policies.UCB1(exploration=float("nan")), "'exploration' parameter of UCB1"),
+        (policies.EXP3(gamma=-1.0), "'gamma' parameter of EXP3"),
+        (policies.EXP3(variant="two"), "'variant' parameter of EXP3"),
+        (policies.Thompson(alpha=0), "'alpha' parameter of Thompson"),
+        (Bandit(rank_by="damge"), "'rank_by' parameter of Bandit"),
+        (Bandit(policy=policies.UCB1(exploration=-1)), "'exploration' parameter of UCB1"),
+    ],
+    ids=str,
+)
+def test_fields_of_a_policy_are_checked(make_data, regressor, policy, message):
+    data = make_data("regression")
+    with pytest.raises(ValueError, match=message):
+        regressor(policy=policy).fit(data.X, data.y)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("n_rounds", 0), ("scope", "glob"), ("pruning_ratio", 1.5), ("budget", -3), ("policy", "ucb")]
+)
+def test_prune_of_any_network_checks_its_parameters(name, value):
+    def loss(params, gates, X, y, weight):
+        return (weight * ((X * gates[0]) @ params - y) ** 2).sum() / weight.sum()
+
+    network = GatedNetwork(loss, Groups((Group(3, (Slice((), 0),)),)))
+    with pytest.raises(ValueError, match=f"'{name}' parameter"):
+        prune(network, np.ones(3), np.ones((4, 3)), np.ones(4), **{name: value})
