@@ -41,7 +41,8 @@ class Data(NamedTuple):
         def padded(array: np.ndarray) -> jax.Array:
             integral = np.issubdtype(array.dtype, np.integer)
             out = np.zeros((size, *array.shape[1:]), dtype=array.dtype if integral else dtype)
-            out[:n] = array
+            with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and training says so
+                out[:n] = array
             return jax.device_put(out)
 
         return cls(padded(X), padded(y), padded(weight), jax.device_put(np.int32(n)))

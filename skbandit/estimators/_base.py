@@ -25,6 +25,7 @@ from skbandit.accounting import n_macs, n_parameters
 from skbandit.estimators._convert import from_sklearn, to_sklearn
 from skbandit.estimators._progress import FitReporter, PathReporter
 from skbandit.estimators._rows import check_rows, split_rows
+from skbandit.estimators._state import unchanged_on_error
 from skbandit.inference import OUTPUTS, raw_output
 from skbandit.losses import OUT_ACTIVATIONS
 
@@ -117,6 +118,7 @@ class BaseBanditPrunedMLP(CallbackSupportMixin, BaseEstimator):
         return self
 
     @with_callbacks
+    @unchanged_on_error
     def fit(
         self,
         X: Any,
@@ -423,6 +425,7 @@ class BaseBanditPrunedMLP(CallbackSupportMixin, BaseEstimator):
             warnings.warn(f"Pruning interrupted by user after {len(result.history)} rounds.", UserWarning, stacklevel=4)
         return result
 
+    @unchanged_on_error
     def _partial_fit(self, X: Any, y: Any, sample_weight: Any, classes: Any = None) -> Self:
         """One epoch; the optimizer's state goes on from call to call."""
         check_values(type(self).__name__, self.get_params(deep=False))

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from sklearn.exceptions import NotFittedError
 from sklearn.neural_network import MLPRegressor
 
 from skbandit import BanditPrunedMLPRegressor, policies, prune, splitting
@@ -128,3 +129,19 @@ def test_prune_of_any_network_checks_its_parameters(name, value):
     network = GatedNetwork(loss, Groups((Group(3, (Slice((), 0),)),)))
     with pytest.raises(ValueError, match=f"'{name}' parameter"):
         prune(network, np.ones(3), np.ones((4, 3)), np.ones(4), **{name: value})
+
+
+def test_a_fit_that_fails_leaves_the_fitted_network_as_it_was(make_data, regressor):
+    data = make_data("regression")
+    model = regressor().fit(data.X, data.y)
+    before, predicted = set(vars(model)), model.predict(data.X)
+    model.set_params(solver="sgd", learning_rate_init=1e10, hidden_layer_sizes=(6,))
+    with pytest.raises(ValueError, match="non-finite"):
+        model.fit(data.X[:, :3], data.y)
+    assert set(vars(model)) == before
+    np.testing.assert_array_equal(model.predict(data.X), predicted)
+    unfitted = regressor(solver="sgd", learning_rate_init=1e10)
+    with pytest.raises(ValueError, match="non-finite"):
+        unfitted.fit(data.X, data.y)
+    with pytest.raises(NotFittedError):
+        unfitted.predict(data.X)
