@@ -54,13 +54,6 @@ def test_scale_is_the_lower_median_of_the_active_units():
     assert SmoothReward().scale(np.where(active, damage, np.nan), active) == 2
 
 
-def test_dead_units_do_not_set_the_scale():
-    # Most units of a network may be dead; the scale is for telling the others apart.
-    damage = np.array([0.0, 0.0, 0.0, 0.0, 0.0, 4.0, -2.0], np.float32)
-    assert SmoothReward().scale(damage, ALL) == 2
-    np.testing.assert_allclose(SmoothReward()(damage, 2.0)[5:], [1 / (1 + np.exp(2)), 1 / (1 + np.exp(-1))], rtol=1e-5)
-
-
 def test_undamaging_units_all_get_one_half():
     damage = np.zeros(7, np.float32)
     scale = SmoothReward().scale(damage, ALL)

@@ -129,15 +129,3 @@ def test_blas_has_one_thread_inside_the_scope_only():
     with pytest.raises(KeyError), single_threaded_blas():
         raise KeyError
     assert set(blas_threads()) == {2}
-
-
-@pytest.mark.usefixtures("several_threads")
-def test_the_last_of_several_scopes_lifts_the_limit():
-    # As with joblib's threading backend: the first scope to begin is not the last to end.
-    first, second = single_threaded_blas(), single_threaded_blas()
-    first.__enter__()
-    second.__enter__()
-    first.__exit__(None, None, None)
-    assert set(blas_threads()) == {1}
-    second.__exit__(None, None, None)
-    assert set(blas_threads()) == {2}

@@ -14,6 +14,8 @@ from skbandit.criteria.base import Criterion, Problem, Scores
 from skbandit.policies import UCB1, Policy
 from skbandit.rewards import Reward, SmoothReward
 
+_INT32_MAX = 2**31 - 1
+
 
 class _Carry(NamedTuple):
     t: jax.Array
@@ -65,12 +67,13 @@ class Bandit(Criterion):
         dtype = problem.gates[0].dtype
         # With full information a step is a complete sweep or none; other policies use up the last pull.
         needed = n_active if self.policy.full_information else 1
+        budget = jnp.minimum(problem.budget, n_active * problem.batches.n_batches)  # all the pulls that there are
         # Every n_max steps some arm meets a mini-batch that is new to it, if the policy picks one at all.
-        last_step = problem.budget * n_max + n_max
+        last_step = jnp.minimum(budget, _INT32_MAX // n_max - 1) * n_max + n_max
 
         def choose(key, carry, fresh):
             arms, probs = self.policy.select(key, carry.policy, fresh, k)
-            inside = (arms < n) & (jnp.cumsum(arms < n) <= problem.budget - carry.spent)
+            inside = (arms < n) & (jnp.cumsum(arms < n) <= budget - carry.spent)
             pad = n - k
             return (
                 jnp.pad(jnp.where(inside, arms, n).astype(jnp.int32), (0, pad), constant_values=n),
@@ -106,7 +109,7 @@ class Bandit(Criterion):
             )
 
         def going(carry: _Carry) -> jax.Array:
-            return (carry.t == 0) | ((problem.budget - carry.spent >= needed) & (carry.t < last_step))
+            return (carry.t == 0) | ((budget - carry.spent >= needed) & (carry.t < last_step))
 
         zeros = jnp.zeros(n, dtype)
         zero = jnp.zeros((), jnp.int32)
