@@ -340,8 +340,9 @@ def prune(
         coefs = [W for W, _ in params]
         # A gate of 0 is a row of zeros in the next layer's weights.
         coefs[1:] = [W * gate[:, None] for W, gate in zip(coefs[1:], gates, strict=True)]
-        z = raw_output(on.X, coefs, [b for _, b in params], network.activation)
-        return weighted_mean(network.loss, z, on.y, on.weight)
+        with np.errstate(over="ignore", invalid="ignore"):  # a loss that is not finite is an answer, too
+            z = raw_output(on.X, coefs, [b for _, b in params], network.activation)
+            return weighted_mean(network.loss, z, on.y, on.weight)
 
     def mean_activations(params: Params, gates: Any) -> Any:
         layers = hidden_activations(
@@ -353,7 +354,11 @@ def prune(
     def repair(params: Params, active: np.ndarray, removed: np.ndarray, emissions: Any) -> Params:
         if not settings.compensate:
             return fold_emissions(params, groups, removed, emissions)
-        return reweight(params, calibration.X, calibration.weight, network.activation, groups, active, removed)
+        with np.errstate(over="ignore", invalid="ignore"):
+            repaired = reweight(params, calibration.X, calibration.weight, network.activation, groups, active, removed)
+        if all(np.isfinite(a).all() for layer in repaired for a in layer):
+            return repaired
+        return fold_emissions(params, groups, removed, emissions)  # activations too large for a Gram matrix
 
     def fine_tune(params: Params, gates: Any, round_: int) -> Params:
         reporter.begin_fine_tuning(round_, settings.fine_tune_iter)

@@ -128,7 +128,7 @@ CONSTRAINTS: dict[str, tuple[Any, ...]] = {
         OneOf(("balanced",)),
         Where(lambda v: isinstance(v, (dict, list)), "a dict or list of dicts"),
     ),
-    "budget": (Number(1),),
+    "budget": (Number(1, 1e9, closed="both"),),
     "pruning_ratio": (UNIT, OneOf(("auto",))),
     "tolerance": (NON_NEGATIVE,),
     "scope": (OneOf(("global", "layer")),),

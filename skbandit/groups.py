@@ -63,6 +63,24 @@ class Groups:
         """Return the group index of every unit, i[n_units]."""
         return np.repeat(np.arange(len(self.groups)), self.sizes)
 
+    def check(self, params: Params) -> None:
+        """Raise ValueError if a slice names no parameter of ``params``, or one of another size."""
+        if not self.groups:
+            raise ValueError("There are no groups: nothing can be removed.")
+        for group in self.groups:
+            for s in group.slices:
+                leaf = params
+                try:
+                    for key in s.path:
+                        leaf = leaf[key]
+                    size = np.shape(leaf)[s.axis]
+                except (KeyError, IndexError, TypeError):
+                    raise ValueError(f"The parameters have no axis {s.axis} at {s.path}.") from None
+                if size != group.size:
+                    raise ValueError(
+                        f"A group of {group.size} units has a slice of size {size}: axis {s.axis} of {s.path}."
+                    )
+
     def compact(self, params: Params, kept: Sequence[np.ndarray]) -> Params:
         """Keep only the units ``kept[g]`` of each group: NumPy arrays, physically smaller."""
         return self._edit(params, lambda a, axis, g: np.take(a, kept[g], axis=axis))

@@ -36,10 +36,14 @@ def hidden_activations(
 
 
 def raw_output(X: Any, coefs: Sequence[np.ndarray], intercepts: Sequence[np.ndarray], activation: str) -> np.ndarray:
-    """Return the output layer's pre-activation f[n, n_outputs] for dense or CSR rows, in the dtype of ``X``."""
+    """Return the output layer's pre-activation f[n, n_outputs] for dense or CSR rows.
+
+    Computed in the dtype of ``X``, but for the last intercept, which is added in its own where that is wider.
+    """
     act = ACTIVATIONS[activation]
     coefs = [W.astype(X.dtype, copy=False) for W in coefs]
-    intercepts = [b.astype(X.dtype, copy=False) for b in intercepts]
+    # The last one keeps its precision: a target's mean may lie far from 0, beside its spread.
+    intercepts = [*(b.astype(X.dtype, copy=False) for b in intercepts[:-1]), intercepts[-1]]
 
     def forward(h: Any) -> np.ndarray:
         for W, b in zip(coefs[:-1], intercepts[:-1], strict=True):
@@ -51,7 +55,7 @@ def raw_output(X: Any, coefs: Sequence[np.ndarray], intercepts: Sequence[np.ndar
     n = X.shape[0]
     if n <= CHUNK_ROWS:
         return forward(X)
-    out = np.empty((n, coefs[-1].shape[1]), dtype=X.dtype)
+    out = np.empty((n, coefs[-1].shape[1]), dtype=np.result_type(X.dtype, intercepts[-1].dtype))
     for start in range(0, n, CHUNK_ROWS):
         out[start : start + CHUNK_ROWS] = forward(X[start : start + CHUNK_ROWS])
     return out

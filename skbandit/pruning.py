@@ -14,6 +14,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import itertools
+import numbers
 import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -22,6 +23,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from sklearn.utils import check_random_state
 
 from skbandit._validation import check_values
 from skbandit.criteria.base import Criterion, Problem, Scores
@@ -77,6 +79,8 @@ class PruneResult(NamedTuple):
     history: list[PruningRound]
     n_pulls: int
     status: str
+    loss: float = np.nan
+    """Guard loss of the network."""
 
 
 @jax.jit
@@ -227,6 +231,11 @@ class Pruner:
             active = np.ones(self.groups.n_units, bool)
         start = _Network(params, active, np.nan)
         start.loss = self._guard(params, active)
+        if not np.isfinite(start.loss):
+            raise ValueError(
+                f"The loss of the network to prune is {start.loss} on the rows to judge it by (held-out ones, or else "
+                "those that damages are measured on): X, y or the parameters hold values that are too large, or NaN."
+            )
         self._now = start
         try:
             status = self._auto() if pruning_ratio == "auto" else self._fixed(float(pruning_ratio))
@@ -237,7 +246,8 @@ class Pruner:
 
     def _result(self, status: str) -> PruneResult:
         kept = tuple(np.flatnonzero(a) for a in self.groups.split(self._now.active))
-        return PruneResult(self.groups.compact(self._now.params, kept), kept, list(self.history), self.n_pulls, status)
+        params = self.groups.compact(self._now.params, kept)
+        return PruneResult(params, kept, list(self.history), self.n_pulls, status, self._now.loss)
 
     def _fixed(self, ratio: float) -> str:
         now = self._now
@@ -396,7 +406,7 @@ def prune(
     fine_tune: Callable[[Params, Vectors, int], Params] | None = None,
     on_round: Callable[[PruningRound, Callable[[], PruneResult]], bool] | None = None,
     batch_size: int = 256,
-    random_state: int = 0,
+    random_state: Any = 0,
 ) -> PruneResult:
     """Prune the units of any JAX network.
 
@@ -424,7 +434,7 @@ def prune(
         Called after each round; True ends pruning.
     batch_size : int, default=256
         Rows of a pull's mini-batch.
-    random_state : int, default=0
+    random_state : int, RandomState instance or None, default=0
         Seeds the mini-batches and the policy.
 
     Returns
@@ -463,14 +473,18 @@ def prune(
     }
     check_values("prune", given)
 
-    def rows(X: Any, y: Any, weight: Any = None) -> Data:
-        X, y = np.asarray(X), np.asarray(y)
-        weight = np.ones(X.shape[0]) if weight is None else np.asarray(weight, float)
-        return Data.pad(X, y, weight, "float32")
+    def to_host(leaf: Any) -> np.ndarray:
+        leaf = np.asarray(leaf)
+        return leaf.astype("float32") if np.issubdtype(leaf.dtype, np.floating) else leaf
+
+    params = jax.tree.map(to_host, params)
+    network.groups.check(params)
+    if not isinstance(random_state, numbers.Integral):
+        random_state = check_random_state(random_state).randint(2**31 - 1)
 
     guard = None
     if held_out is not None:
-        guard_rows = rows(*held_out)
+        guard_rows = _checked_rows(*held_out)
         size = guard_rows.weight.shape[0]
         width = min(batch_size, size)
         in_order = Batches.partition(np.random.default_rng(0), int(guard_rows.n), size, width)
@@ -481,23 +495,31 @@ def prune(
 
     pruner = Pruner(
         network=network,
-        data=rows(X, y, sample_weight),
+        data=_checked_rows(X, y, sample_weight),
         criterion=resolve(policy),
         budget=budget,
         scope=scope,
         n_rounds=n_rounds,
         tolerance=tolerance,
         width=batch_size,
-        seed=random_state,
+        seed=int(random_state),
         repair=repair,
         fine_tune=fine_tune,
         guard=guard,
         on_round=on_round,
     )
-    params = jax.tree.map(
-        lambda a: np.asarray(a, "float32" if np.issubdtype(a.dtype, np.floating) else a.dtype), params
-    )
     return pruner.run(params, pruning_ratio)
+
+
+def _checked_rows(X: Any, y: Any, weight: Any = None) -> Data:
+    X, y = np.asarray(X.toarray() if hasattr(X, "toarray") else X), np.asarray(y)
+    weight = np.ones(len(X)) if weight is None else np.asarray(weight, float)
+    if not len(X) == len(y) == len(weight) > 0:
+        raise ValueError(f"X, y and sample_weight must have one row each: got {len(X)}, {len(y)}, {len(weight)}.")
+    if not (weight >= 0).all() or not 0 < weight.sum() < np.inf:
+        raise ValueError("sample_weight must be non-negative and finite, and positive for some row.")
+    there = weight > 0
+    return Data.pad(X[there], y[there], weight[there], "float32")
 
 
 def arms_per_step(n_units: int) -> int:

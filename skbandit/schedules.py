@@ -17,6 +17,7 @@ def geometric(n_units: int, n_remove: int, n_rounds: int) -> list[int]:
     """
     if n_remove <= 0:
         return []
+    n_rounds = min(n_rounds, n_remove)
     keep = (n_units - n_remove) / n_units
     left = np.round(n_units * keep ** (np.arange(n_rounds + 1) / n_rounds)).astype(int)
     left[-1] = n_units - n_remove
@@ -48,7 +49,7 @@ def affordable_rounds(n_units: int, n_remove: int, n_rounds: int, budget: float)
     >>> affordable_rounds(100, 50, 4, budget=2)
     [29, 21]
     """
-    for rounds in range(n_rounds, 0, -1):
+    for rounds in range(min(n_rounds, max(n_remove, 1)), 0, -1):
         removals = geometric(n_units, n_remove, rounds)
         active = n_units - np.cumsum([0, *removals[:-1]])
         pulls = pulls_per_round([int(a) for a in active], budget, n_units)

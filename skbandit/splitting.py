@@ -10,12 +10,12 @@ from __future__ import annotations
 import numpy as np
 
 
-def row_ranks(X: np.ndarray, seed: int) -> np.ndarray:
-    """Hash each row of ``X`` to u64[n] (a multiply-and-mix over the columns; not cryptographic)."""
+def row_ranks(X: np.ndarray, seed: int, dtype: str = "float64") -> np.ndarray:
+    """Hash each row of ``X``, as ``dtype`` holds it, to u64[n] (multiply and mix by column; not cryptographic)."""
     state = np.full(X.shape[0], (seed * 0x9E3779B97F4A7C15 + 0x632BE59BD9B4E019) % 2**64, np.uint64)
     with np.errstate(over="ignore"):
         for column in X.T:
-            bits = (column.astype(np.float64) + 0.0).view(np.uint64)  # + 0.0 makes -0.0 equal to 0.0
+            bits = (column.astype(dtype).astype(np.float64) + 0.0).view(np.uint64)  # + 0.0 makes -0.0 equal to 0.0
             state = (state ^ bits) * np.uint64(0xBF58476D1CE4E5B9)
             state ^= state >> np.uint64(29)
         state *= np.uint64(0x94D049BB133111EB)
@@ -23,7 +23,12 @@ def row_ranks(X: np.ndarray, seed: int) -> np.ndarray:
 
 
 def held_out_rows(
-    X: np.ndarray, weight: np.ndarray, fraction: float, seed: int, strata: np.ndarray | None = None
+    X: np.ndarray,
+    weight: np.ndarray,
+    fraction: float,
+    seed: int,
+    strata: np.ndarray | None = None,
+    dtype: str = "float64",
 ) -> np.ndarray:
     """Choose the rows to hold out, bool[n].
 
@@ -37,8 +42,10 @@ def held_out_rows(
     seed : int
     strata : i[n], optional
         Class of each row; every class keeps its share, and at least one distinct row for training.
+    dtype : {"float64", "float32"}
+        The precision in which rows are compared: that of the network, whatever that of ``X``.
     """
-    ranks = row_ranks(X, seed)
+    ranks = row_ranks(X, seed, dtype)
     held = np.zeros(X.shape[0], bool)
     groups = [np.arange(X.shape[0])] if strata is None else [np.flatnonzero(strata == s) for s in np.unique(strata)]
     for rows in groups:

@@ -219,7 +219,7 @@ def run_chunk(
         lower_rate = tired & (hyper.adaptive > 0) & (plan.lr[e, 0] * state.lr_scale > 1e-6)
         lr_scale = jnp.where(lower_rate, state.lr_scale / 5, state.lr_scale)
         stop = jnp.where(tired & ~lower_rate, 1, 0)
-        stop = jnp.where(jnp.isfinite(loss), stop, 2).astype(jnp.int32)
+        stop = jnp.where(jnp.isfinite(loss) & jnp.isfinite(monitored), stop, 2).astype(jnp.int32)
         state = TrainState(
             params,
             opt_state,

@@ -57,9 +57,13 @@ def test_sparse_rows_give_what_dense_ones_give(coefs_and_intercepts, X, chunk, m
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_result_has_the_dtype_of_the_rows(coefs_and_intercepts, X, dtype, chunk, monkeypatch):
     monkeypatch.setattr(inference, "CHUNK_ROWS", chunk)
+    coefs, intercepts = coefs_and_intercepts
+    narrow = [*intercepts[:-1], intercepts[-1].astype("float32")]
     for rows in (X.astype(dtype), scipy.sparse.csr_array(X.astype(dtype))):
         for activation in ACTIVATIONS:
-            assert raw_output(rows, *coefs_and_intercepts, activation).dtype == dtype
+            assert raw_output(rows, coefs, narrow, activation).dtype == dtype
+            # A wider last intercept, which carries a target's mean, is not cut down.
+            assert raw_output(rows, coefs, intercepts, activation).dtype == "float64"
 
 
 def test_nothing_is_written_to_the_inputs(coefs_and_intercepts, X):

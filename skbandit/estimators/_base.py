@@ -25,7 +25,7 @@ from skbandit.accounting import n_macs, n_parameters
 from skbandit.estimators._convert import from_sklearn, to_sklearn
 from skbandit.estimators._progress import FitReporter, PathReporter
 from skbandit.estimators._rows import check_rows, split_rows
-from skbandit.estimators._state import unchanged_on_error
+from skbandit.estimators._state import check_finite, raise_not_finite, unchanged_on_error
 from skbandit.inference import OUTPUTS, raw_output
 from skbandit.losses import OUT_ACTIVATIONS
 
@@ -113,6 +113,7 @@ class BaseBanditPrunedMLP(CallbackSupportMixin, BaseEstimator):
             from skbandit.criteria import make
 
             policy = make(self.policy) if isinstance(self.policy, str) else self.policy
+            _resolve(policy)  # raises for what is no policy
             # Policies are immutable: their set_params returns a new one.
             self.policy = policy.set_params(**fields)
         return self
@@ -265,13 +266,13 @@ class BaseBanditPrunedMLP(CallbackSupportMixin, BaseEstimator):
         pruned, snapshots = self._prune_again(X, y, sample_weight, X_val, y_val, sample_weight_val, params)
         history = pruned.pruning_history_
         units = np.array([sum(e.hidden_layer_sizes_) for e in snapshots])
-        losses = [history[0]["loss_before"], *(record["loss_after"] for record in history)] if history else [np.nan]
+        losses = [record["loss_before"] for record in history[:1]] + [record["loss_after"] for record in history]
         return Bunch(
             estimators=snapshots,
             pruning_ratios=1 - units / sum(self._trained_sizes),
             n_units=units,
             hidden_layer_sizes=[e.hidden_layer_sizes_ for e in snapshots],
-            losses=np.array(losses),
+            losses=np.array(losses or [pruned._guard_loss]),
         )
 
     @classmethod
@@ -388,23 +389,21 @@ class BaseBanditPrunedMLP(CallbackSupportMixin, BaseEstimator):
 
     def _check_trained(self, trained: Trained, warn: bool = True) -> None:
         """Raise if training diverged; warn if it did not end by itself."""
-        finite = all(np.isfinite(a).all() for layer in trained.params for a in layer)
-        if trained.status == "not finite" or not finite:
-            raise ValueError(
-                "Solver produced non-finite parameter weights. The input data may contain large values and need to be "
-                f"preprocessed, or 'learning_rate_init'={self.learning_rate_init} is too large."
-            )
+        if trained.status == "not finite":
+            raise_not_finite(self)
+        check_finite(self, trained.params)
+        # Levels: this method, _train, fit, its two decorators, the caller.
         if trained.status == "interrupted":
-            warnings.warn("Training interrupted by user.", UserWarning, stacklevel=4)
+            warnings.warn("Training interrupted by user.", UserWarning, stacklevel=6)
         elif trained.status == "max_iter" and warn:
             warnings.warn(
                 f"Stochastic Optimizer: Maximum iterations ({self.max_iter}) reached and the optimization hasn't "
                 "converged yet.",
                 ConvergenceWarning,
-                stacklevel=4,
+                stacklevel=6,
             )
         elif trained.status == "line search failed":
-            warnings.warn("lbfgs ended with a line search that failed.", ConvergenceWarning, stacklevel=4)
+            warnings.warn("lbfgs ended with a line search that failed.", ConvergenceWarning, stacklevel=6)
 
     def _prune(
         self,
@@ -422,7 +421,7 @@ class BaseBanditPrunedMLP(CallbackSupportMixin, BaseEstimator):
 
         result = _fit.prune(params, rows, held_out, training, settings, seed, reporter=reporter, data=data)
         if result.status == INTERRUPTED:
-            warnings.warn(f"Pruning interrupted by user after {len(result.history)} rounds.", UserWarning, stacklevel=4)
+            warnings.warn(f"Pruning interrupted by user after {len(result.history)} rounds.", UserWarning, stacklevel=5)
         return result
 
     @unchanged_on_error
@@ -572,6 +571,8 @@ class BaseBanditPrunedMLP(CallbackSupportMixin, BaseEstimator):
             setattr(self, name, value)
 
     def _record_pruning(self, result: PruneResult) -> None:
+        check_finite(self, result.params)
+        self._guard_loss = result.loss
         self._record_network(result.params)
         if result.history:
             self._opt_leaves = None  # of the shapes before

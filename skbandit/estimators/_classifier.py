@@ -259,7 +259,9 @@ class BanditPrunedMLPClassifier(ClassifierMixin, BaseBanditPrunedMLP):
         if multilabel != self._multilabel:
             words = {True: "a multi-label indicator", False: "one class per row"}
             raise ValueError(f"y is {words[multilabel]}, but the earlier fit had {words[self._multilabel]}.")
-        classes = np.arange(y.shape[1]) if multilabel else unique_labels(y)
+        if multilabel and y.shape[1] != len(self.classes_):
+            raise ValueError(f"y has {y.shape[1]} labels, but the earlier fit had {len(self.classes_)}.")
+        classes = self.classes_ if multilabel else unique_labels(y)
         unknown = np.setdiff1d(classes, self.classes_)
         if unknown.size:
             raise ValueError(f"y has classes that the earlier fit did not see: {unknown}. They were {self.classes_}.")
@@ -288,6 +290,10 @@ class BanditPrunedMLPClassifier(ClassifierMixin, BaseBanditPrunedMLP):
             if unknown:
                 raise ValueError(f"class_weight has classes that y has not: {sorted(unknown, key=str)}.")
             by_class = np.array([float(self.class_weight.get(c, 1.0)) for c in self.classes_.tolist()])
+        elif isinstance(self.class_weight, list):
+            raise ValueError(
+                f"class_weight as a list of dicts is for multi-label targets. Got {self.class_weight!r}: give one dict."
+            )
         else:
             by_class = np.ones(len(self.classes_))
             counts = weight > 0
@@ -295,11 +301,14 @@ class BanditPrunedMLPClassifier(ClassifierMixin, BaseBanditPrunedMLP):
             by_class[np.searchsorted(self.classes_, present)] = compute_class_weight(
                 self.class_weight, classes=present, y=y[counts], sample_weight=weight[counts]
             )
-        if not (by_class >= 0).all() or not by_class.any():
+        self._check_class_weights(by_class)
+        return lambda y: by_class[np.searchsorted(self.classes_, y)]
+
+    def _check_class_weights(self, weights: np.ndarray) -> None:
+        if not (weights >= 0).all() or not np.isfinite(weights).all() or not weights.any():
             raise ValueError(
                 f"class_weight must be non-negative, and positive for some class. Got {self.class_weight!r}."
             )
-        return lambda y: by_class[np.searchsorted(self.classes_, y)]
 
     def _label_weighting(self, y: np.ndarray, weight: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
         """Multi-label: each label weighs its two classes, and a row has the product over labels."""
@@ -308,14 +317,17 @@ class BanditPrunedMLPClassifier(ClassifierMixin, BaseBanditPrunedMLP):
             by_label = np.ones((n_labels, 2))
             for label, column in enumerate(np.asarray(y).T):
                 present = np.unique(column[weight > 0]).astype(int)
+                counts = weight > 0
                 by_label[label, present] = compute_class_weight(
-                    "balanced", classes=present, y=column.astype(int), sample_weight=weight
+                    "balanced", classes=present, y=column[counts].astype(int), sample_weight=weight[counts]
                 )
-        elif isinstance(self.class_weight, list) and len(self.class_weight) == n_labels:
-            by_label = np.array([[float(weights.get(c, 1.0)) for c in (0, 1)] for weights in self.class_weight])
         else:
-            raise ValueError(
-                f"For a multi-label target class_weight must be 'balanced' or a list of {n_labels} dicts. "
-                f"Got {self.class_weight!r}."
-            )
+            given = self.class_weight if isinstance(self.class_weight, list) else []
+            if len(given) != n_labels or not all(isinstance(w, dict) and set(w) <= {0, 1} for w in given):
+                raise ValueError(
+                    f"For a multi-label target class_weight must be 'balanced' or a list of {n_labels} dicts with the "
+                    f"keys 0 and 1. Got {self.class_weight!r}."
+                )
+            by_label = np.array([[float(weights.get(c, 1.0)) for c in (0, 1)] for weights in given])
+        self._check_class_weights(by_label)
         return lambda y: np.prod(np.where(np.asarray(y) > 0, by_label[:, 1], by_label[:, 0]), axis=1)

@@ -28,6 +28,8 @@ def to_sklearn(estimator: Any) -> MLPClassifier | MLPRegressor:
     params = {name: value for name, value in estimator.get_params(deep=False).items() if name in known}
     params["hidden_layer_sizes"] = tuple(estimator.hidden_layer_sizes_)
     params["activation"] = estimator._activation
+    if "loss" in known:
+        params["loss"] = estimator._loss
     # Parameters of the training that scikit-learn does not have are of no use to a network that is trained.
     if params["solver"] not in ("adam", "sgd", "lbfgs"):
         params["solver"] = "adam"
@@ -68,6 +70,10 @@ def from_sklearn(cls: type, model: MLPClassifier | MLPRegressor, **params: Any) 
     if not isinstance(model, wanted):
         raise ValueError(f"{cls.__name__}.from_sklearn takes a fitted {wanted.__name__}. Got {model!r}.")
     check_is_fitted(model)
+    if len(model.coefs_) < 2:
+        raise ValueError("The MLP has no hidden layer: there is nothing to prune.")
+    if is_classifier(model) and len(model.classes_) < 2:
+        raise ValueError(f"The MLP was fitted to one class only: {model.classes_}.")
     known = cls().get_params(deep=False)
     carried = {name: value for name, value in model.get_params().items() if name in known}
     for name in ("hidden_layer_sizes", "activation", "loss"):

@@ -190,9 +190,10 @@ class BanditPrunedMLPRegressor(RegressorMixin, BaseBanditPrunedMLP):
         self, y: np.ndarray, weight: np.ndarray, *, reset: bool, incremental: bool = False, classes: Any = None
     ) -> None:
         if reset:
+            self._loss = self.loss
             self.n_outputs_ = 1 if y.ndim == 1 else y.shape[1]
         self._check_target(y)
-        if self.loss == "poisson":
+        if self._loss == "poisson":
             self._y_mean, self._y_scale = np.zeros(self.n_outputs_), np.ones(self.n_outputs_)
             return
         if incremental and not reset:
@@ -202,13 +203,15 @@ class BanditPrunedMLPRegressor(RegressorMixin, BaseBanditPrunedMLP):
         with np.errstate(over="ignore"):
             spread = np.sqrt(np.average(np.square(columns - self._y_mean), axis=0, weights=weight))
         # The last layer carries the scale: its weights, up to some thousands of it, must be numbers of the dtype.
-        if not (spread < 1e-4 * np.finfo(self.dtype).max).all():
-            raise ValueError(
-                f"The values of y spread by {spread.max():.3g}, which dtype={self.dtype!r} cannot hold. Rescale y."
-            )
         size = np.abs(self._y_mean)
         # A constant target leaves rounding as its spread.
         constant = spread <= 10 * np.finfo(np.float64).eps * size
+        limits = np.finfo(self.dtype)
+        held = (spread < 1e-4 * limits.max) & (constant | (spread > 1e4 * limits.tiny))
+        if not held.all():
+            raise ValueError(
+                f"The values of y spread by {spread[~held][0]:.3g}, which dtype={self.dtype!r} cannot hold. Rescale y."
+            )
         if not reset:
             stand_in = self._y_scale
         elif incremental:
@@ -222,7 +225,7 @@ class BanditPrunedMLPRegressor(RegressorMixin, BaseBanditPrunedMLP):
         n_outputs = 1 if y.ndim == 1 else y.shape[1]
         if n_outputs != self.n_outputs_:
             raise ValueError(f"y has {n_outputs} outputs, but the network was fitted to {self.n_outputs_}.")
-        if self.loss == "poisson" and (y < 0).any():
+        if self._loss == "poisson" and (y < 0).any():
             raise ValueError("Some values of y are negative, which loss='poisson' does not allow.")
 
     def _encode_target(self, y: np.ndarray) -> np.ndarray:

@@ -34,7 +34,7 @@ def check_rows(
             "A column-vector y was passed when a 1d array was expected. Please change the shape of y to "
             "(n_samples,), for example using ravel().",
             DataConversionWarning,
-            stacklevel=3,
+            stacklevel=5,
         )
         y = y.ravel()
     return X, y, weight
@@ -55,15 +55,17 @@ def split_rows(
         # A row of weight 0 is a row that is not there.
         X, y, encoded, weight = (a[weight > 0] for a in (X, y, encoded, weight))
     weight_fit = weight * class_weighting(y)
+    _check_total(weight_fit, estimator.dtype, "training")
     if X_val is not None:
         X_val, y_val, weight_val = check_rows(estimator, X_val, y_val, sample_weight_val, reset=False)
         estimator._check_target(y_val)
         held = Rows(X_val, estimator._encode_target(y_val), weight_val * class_weighting(y_val))
+        _check_total(held.weight, estimator.dtype, "held-out")
         return Rows(X, encoded, weight_fit), held
     needed = (estimator.early_stopping and estimator.solver != "lbfgs") or estimator.pruning_ratio == "auto"
     if not needed:
         return Rows(X, encoded, weight_fit), None
-    mask = held_out_rows(X, weight, estimator.validation_fraction, seed, estimator._strata(y))
+    mask = held_out_rows(X, weight, estimator.validation_fraction, seed, estimator._strata(y), estimator.dtype)
     if not mask.any() or not (weight[~mask] > 0).any():
         if estimator.early_stopping:
             raise ValueError(
@@ -76,10 +78,23 @@ def split_rows(
     return train, held
 
 
+def _check_total(weight: np.ndarray, dtype: str, rows: str) -> None:
+    """Raise where the weights of sample_weight and class_weight together cannot weigh anything."""
+    with np.errstate(over="ignore", under="ignore"):
+        total = weight.astype(dtype).sum()
+    if not 0 < total < np.inf:
+        raise ValueError(
+            f"The weights of the {rows} rows (sample_weight times class_weight) sum up to {total} in {dtype}: "
+            "some must be positive, and all of a size that it can hold."
+        )
+
+
 def as_numbers(y: Any) -> Any:
     """Convert a regression target of objects or strings; an error says what stood in the way."""
     array = np.asarray(y)
-    if array.dtype.kind not in "OSU" or y is None:
+    if array.dtype.kind in "mM":
+        raise ValueError(f"y must hold numbers for regression. It has dtype {array.dtype}: convert it first.")
+    if array.dtype.kind not in "OSU" or y is None or sparse.issparse(y):
         return y
     try:
         return array.astype(np.float64)

@@ -30,7 +30,7 @@ def train_settings(estimator: Any, layer_sizes: tuple[int, ...], n_rows: int) ->
         warnings.warn(
             f"'batch_size'={batch_size} is larger than the {n_rows} training rows; one batch holds them all.",
             UserWarning,
-            stacklevel=4,
+            stacklevel=5,
         )
     return TrainSettings(
         network=MLP(layer_sizes, estimator._activation, estimator._loss),

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_array, issparse
 from sklearn.exceptions import NotFittedError
 from sklearn.neural_network import MLPRegressor
 
@@ -26,9 +27,9 @@ def test_later_calls_hold_out_the_rows_that_the_fit_held_out(make_data, regresso
     seeds = []
     held_out_rows = splitting.held_out_rows
 
-    def spy(X, weight, fraction, seed, strata):
+    def spy(X, weight, fraction, seed, strata, dtype):
         seeds.append(seed)
-        return held_out_rows(X, weight, fraction, seed, strata)
+        return held_out_rows(X, weight, fraction, seed, strata, dtype)
 
     monkeypatch.setattr(splitting, "held_out_rows", spy)
     data = make_data("regression")
@@ -145,3 +146,105 @@ def test_a_fit_that_fails_leaves_the_fitted_network_as_it_was(make_data, regress
         unfitted.fit(data.X, data.y)
     with pytest.raises(NotFittedError):
         unfitted.predict(data.X)
+
+
+HUGE = -3.4028235e38  # what rasters write for "no data" in float32
+
+
+def test_no_network_with_weights_that_are_not_finite_comes_back(make_data, classifier, regressor):
+    data = make_data("binary")
+    X = data.X.copy()
+    X[3, 2] = HUGE
+    # One such row in 60: training can live with it, and what comes back is finite.
+    assert np.isfinite(classifier().fit(X, data.y).predict_proba(data.X)).all()
+    data = make_data("regression")
+    with pytest.raises(ValueError, match=r"loss of the network to prune is (inf|nan)"):
+        regressor(pruning_ratio=0).fit(data.X, data.y).prune(data.X * 1e30, data.y, pruning_ratio=0.5)
+
+
+@pytest.mark.parametrize("params", [{"early_stopping": True}, {"pruning_ratio": "auto"}], ids=str)
+def test_held_out_rows_that_cannot_be_judged_are_refused(make_data, regressor, params):
+    data = make_data("regression")
+    X_val = data.X_val.copy()
+    X_val[0, 2] = HUGE
+    with pytest.raises(ValueError, match=r"finite|loss of the network to prune is"):
+        regressor(**params).fit(data.X, data.y, X_val=X_val, y_val=data.y_val)
+
+
+def test_float32_rows_keep_the_digits_of_a_target_far_from_zero(make_data, regressor):
+    data = make_data("regression")
+    X = data.X.astype(np.float32)
+    near, far = (regressor().fit(X, data.y + offset).score(X, data.y + offset) for offset in (0, 1.7e9))
+    assert far == pytest.approx(near, abs=1e-3)
+
+
+def test_the_held_out_split_does_not_depend_on_how_x_is_stored(make_data, regressor):
+    data = make_data("regression")
+    y, fits = data.y, []
+    for X in (data.X, data.X.astype(np.float32), csr_array(data.X)):
+        fits.append(regressor(pruning_ratio="auto").fit(X, y).t_)
+        ranks = splitting.row_ranks(np.asarray(X.todense() if issparse(X) else X), 0, "float32")
+        np.testing.assert_array_equal(ranks, splitting.row_ranks(data.X, 0, "float32"))
+    assert len(set(fits)) == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "class_weight"),
+    [
+        ("multi-label", [{0: -1, 1: 2}] * 3),
+        ("multi-label", [{"0": 5}] * 3),
+        ("multi-label", [1, 2, 3]),
+        ("multi-label", [{0: float("nan")}] * 3),
+        ("binary", [{0: 1}]),
+        ("binary", {0: -1.0}),
+    ],
+    ids=str,
+)
+def test_class_weights_are_checked(make_data, classifier, kind, class_weight):
+    data = make_data(kind)
+    with pytest.raises(ValueError, match="class_weight"):
+        classifier(class_weight=class_weight).fit(data.X, data.y)
+
+
+def test_labels_cannot_change_in_number(make_data, classifier):
+    data = make_data("multi-label")
+    model = classifier().fit(data.X, data.y)
+    for labels in (data.y[:, :2], np.hstack([data.y, data.y])):
+        with pytest.raises(ValueError, match=rf"y has {labels.shape[1]} labels, but the earlier fit had 3"):
+            model.partial_fit(data.X, labels)
+
+
+def test_weights_that_weigh_nothing_are_refused(make_data, classifier):
+    data = make_data("binary")
+    with pytest.raises(ValueError, match="weights of the held-out rows"):
+        classifier().fit(data.X, data.y, X_val=data.X_val, y_val=data.y_val, sample_weight_val=np.full(40, 1e-300))
+    with pytest.raises(ValueError, match="weights of the training rows"):
+        classifier(class_weight={0: 1, 1: 0}).fit(data.X, data.y, sample_weight=data.y)
+
+
+def test_a_path_of_one_network_has_its_loss(make_data, regressor):
+    data = make_data("regression")
+    path = regressor(pruning_ratio=0).fit(data.X, data.y).prune_path(data.X, data.y, pruning_ratio=0)
+    assert path.n_units.tolist() == [8]
+    assert np.isfinite(path.losses).all()
+
+
+@pytest.mark.parametrize(
+    ("X", "y", "weight", "message"),
+    [
+        (np.ones((4, 3)), np.ones(5), None, "one row each"),
+        (np.ones((0, 3)), np.ones(0), None, "one row each"),
+        (np.ones((4, 3)), np.ones(4), -np.ones(4), "non-negative"),
+        (np.ones((4, 3)), np.ones(4), np.zeros(4), "non-negative"),
+        (np.full((4, 3), np.nan), np.ones(4), None, "loss of the network to prune is nan"),
+        (np.ones((4, 3)), np.ones(4), "size", "A group of 3 units has a slice of size 4"),
+    ],
+)
+def test_prune_of_any_network_checks_its_rows(X, y, weight, message):
+    def loss(params, gates, X, y, weight):
+        return (weight * ((X * gates[0]) @ params - y) ** 2).sum() / weight.sum()
+
+    network = GatedNetwork(loss, Groups((Group(3, (Slice((), 0),)),)))
+    params = np.ones(4 if isinstance(weight, str) else 3)
+    with pytest.raises(ValueError, match=message):
+        prune(network, params, X, y, None if isinstance(weight, str) else weight)
