@@ -112,3 +112,23 @@ def test_groups_of_a_dense_network_are_column_bias_and_next_row():
     first, second = MLP((3, 4, 5, 2), "relu", "log_loss").groups.groups
     assert first == Group(4, (Slice((0, 0), 1), Slice((0, 1), 0), Slice((1, 0), 0)))
     assert second == Group(5, (Slice((1, 0), 1), Slice((1, 1), 0), Slice((2, 0), 0)))
+
+
+@pytest.mark.parametrize(
+    ("group", "message"),
+    [
+        (Group(3, (Slice(("conv", "weights"), 3),)), "no axis 3 at"),
+        (Group(3, (Slice(("conv", "bias"), 1),)), "no axis 1 at"),
+        (Group(3, (Slice(("scale", 0), 0),)), "no axis 0 at"),
+        (Group(4, (Slice(("conv", "bias"), 0),)), "group of 4 units has a slice of size 3"),
+    ],
+)
+def test_slices_that_do_not_fit_the_parameters_are_refused(params, group, message):
+    GROUPS.check(params)
+    with pytest.raises(ValueError, match=message):
+        Groups((GROUPS.groups[0], group)).check(params)
+
+
+def test_no_groups_are_refused(params):
+    with pytest.raises(ValueError, match="no groups"):
+        Groups(()).check(params)

@@ -66,6 +66,14 @@ def test_result_has_the_dtype_of_the_rows(coefs_and_intercepts, X, dtype, chunk,
             assert raw_output(rows, coefs, intercepts, activation).dtype == "float64"
 
 
+def test_a_large_last_intercept_costs_no_digits(coefs_and_intercepts, X):
+    # A target of 10^8 ± 1: in float32 the neighbours of 10^8 are 8 apart.
+    coefs, intercepts = coefs_and_intercepts
+    far = [*intercepts[:-1], intercepts[-1] + 1e8]
+    z = raw_output(X.astype("float32"), coefs, far, "tanh") - 1e8
+    np.testing.assert_allclose(z, raw_output(X, coefs, intercepts, "tanh"), rtol=0, atol=2e-6)
+
+
 def test_nothing_is_written_to_the_inputs(coefs_and_intercepts, X):
     coefs, intercepts = coefs_and_intercepts
     before = [a.copy() for a in (X, *coefs, *intercepts)]

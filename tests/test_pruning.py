@@ -183,7 +183,7 @@ def test_history_adds_up():
         assert record.damage_measured == pytest.approx(record.loss_repaired - record.loss_before, rel=1e-4)
     _, X, y = trained(False)
     expected = weighted_mean("squared_error", output(result.params, X), y, np.ones(50))
-    assert result.history[-1].loss_after == pytest.approx(expected, rel=1e-5)
+    assert result.history[-1].loss_after == result.loss == pytest.approx(expected, rel=1e-5)
 
 
 def test_predicted_damage_is_the_sum_over_the_units_removed():
@@ -563,6 +563,46 @@ def test_prune_refuses_values_out_of_bounds(name, value):
     params, X, y = trained()
     with pytest.raises(ValueError, match=f"'{name}' parameter of prune must be .*{value!r}"):
         prune(GatedNetwork(quadratic_loss, NETWORK.groups), params, X, y, **{name: value})
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ({"y": np.zeros((49, 1))}, "one row each: got 50, 49, 50"),
+        ({"sample_weight": np.ones(51)}, "one row each: got 50, 50, 51"),
+        ({"sample_weight": np.r_[-1.0, np.ones(49)]}, "non-negative and finite"),
+        ({"sample_weight": np.r_[np.inf, np.ones(49)]}, "non-negative and finite"),
+        ({"sample_weight": np.r_[np.nan, np.ones(49)]}, "non-negative and finite"),
+        ({"sample_weight": np.zeros(50)}, "positive for some row"),
+        ({"y": np.full((50, 1), np.nan)}, "loss of the network to prune is nan"),
+    ],
+)
+def test_prune_refuses_rows_that_it_cannot_judge_by(rows, message):
+    params, X, y = trained()
+    with pytest.raises(ValueError, match=message):
+        prune(GatedNetwork(quadratic_loss, NETWORK.groups), params, **{"X": X, "y": y, **rows})
+
+
+def test_prune_refuses_groups_that_do_not_fit():
+    params, X, y = trained()
+    with pytest.raises(ValueError, match="group of 8 units has a slice of size 6"):
+        prune(GatedNetwork(quadratic_loss, NETWORK.groups), (params[1], params[0], params[2]), X, y)
+
+
+def test_prune_takes_any_random_state():
+    params, X, y = trained(False)
+    options = {"policy": "random", "n_rounds": 1, "batch_size": 16}
+    network = GatedNetwork(quadratic_loss, NETWORK.groups)
+
+    def kept(random_state):
+        return prune(network, params, X, y, random_state=random_state, **options).kept
+
+    assert_equal(kept(np.random.RandomState(3)), kept(np.random.RandomState(3)))
+    assert_equal(kept(np.int64(3)), kept(3))
+    generator = np.random.RandomState(3)
+    draws = {tuple(np.concatenate(kept(generator))) for _ in range(4)}
+    # A generator moves on: four sets of 7 of 14 units, of which there are 3432 (two are equal with probability 2e-3).
+    assert len(draws) == 4
 
 
 def test_prune_refuses_a_forked_process(monkeypatch):

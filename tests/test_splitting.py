@@ -133,3 +133,15 @@ def test_held_out_rows_look_like_the_others(fraction):
     held = held_out_rows(X, np.ones(2000), fraction, 0)
     n_held = fraction * 2000
     assert abs(X[held].mean() - X[~held].mean()) < 5 * np.sqrt(1 / n_held + 1 / (2000 - n_held))
+
+
+def test_rows_that_are_equal_in_the_networks_precision_are_on_one_side():
+    # 0.1 as a float64, and what is left of it in float32: two rows for the one, one row for the other.
+    X = np.random.default_rng(0).normal(size=(40, 2))
+    both = np.concatenate([X, X.astype(np.float32).astype(np.float64)])
+    assert np.unique(row_ranks(both, 0)).size == 80
+    assert np.unique(row_ranks(both, 0, "float32")).size == 40
+    held = held_out_rows(both, np.ones(80), 0.5, 0, dtype="float32")
+    np.testing.assert_array_equal(held[:40], held[40:])
+    # So it does not matter in which precision the rows came.
+    np.testing.assert_array_equal(held_out_rows(X.astype(np.float32), np.ones(40), 0.5, 0), held[:40])

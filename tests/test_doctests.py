@@ -1,0 +1,24 @@
+"""The examples in the docstrings run, in the package that is installed."""
+
+import doctest
+import importlib
+import pkgutil
+
+import pytest
+
+import skbandit
+
+MODULES = sorted(m.name for m in pkgutil.walk_packages(skbandit.__path__, "skbandit.") if "__main__" not in m.name)
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_examples_in_docstrings(name):
+    module = importlib.import_module(name)
+    result = doctest.testmod(module)
+    assert result.failed == 0
+
+
+def test_some_examples_are_found():
+    finder = doctest.DocTestFinder(exclude_empty=True)
+    examples = [e for name in MODULES for t in finder.find(importlib.import_module(name)) for e in t.examples]
+    assert len(examples) > 60
