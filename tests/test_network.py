@@ -1,4 +1,5 @@
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -108,22 +109,30 @@ def test_compiled_fast_and_masking_evaluators_agree_in_float32(widths, activatio
     np.testing.assert_allclose(slow, expected, rtol=0, atol=scale)
 
 
-@pytest.mark.parametrize("units_per_tile", [1, 3, 4, 1000])
-@pytest.mark.parametrize("n_arms", [0, 2, 6, 7])
-def test_tiles_do_not_show(units_per_tile, n_arms, monkeypatch):
+@functools.partial(jax.jit, static_argnames="tile")
+def squares(chosen, tile):
+    return network_module._map_chosen(lambda units: units.astype(jnp.float32) ** 2, chosen, tile)
+
+
+@pytest.mark.parametrize("tile", [1, 3, 4, 7])
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(chosen=st.lists(st.booleans(), min_size=7, max_size=7).map(np.array))
+def test_every_unit_chosen_is_evaluated_and_no_other(tile, chosen):
+    np.testing.assert_array_equal(squares(chosen, tile), np.where(chosen, np.arange(7) ** 2, 0))
+
+
+@pytest.mark.parametrize("units_per_tile", [1, 3, 4])
+def test_tiles_do_not_show(units_per_tile, monkeypatch):
     network, args = case((7, 4), "tanh", "log_loss")
     gates = tuple(np.ones_like(g) for g in args[1])
-    arms = np.zeros(11, bool)
-    arms[np.random.default_rng(n_arms).permutation(7)[:n_arms]] = True  # of the first layer
+    arms = np.isin(np.arange(11), [0, 1, 2, 4, 5, 6, 8])  # six of seven in the first layer: two tiles of 4 are not full
     args = (args[0], gates, *args[2:-1], arms)
     expected, _ = damages_in_numpy(network, *args)
     monkeypatch.setattr(network_module, "_tile_size", lambda floats, n_arms: min(units_per_tile, n_arms))
-    fast = evaluate(network.damages, args)
-    np.testing.assert_allclose(fast, expected, rtol=1e-9, atol=1e-13)
-    assert not fast[~arms].any()
-    slow = evaluate(lambda *a: damages_by_masking(network, *a, tile=units_per_tile), args)
-    np.testing.assert_allclose(slow, expected, rtol=1e-9, atol=1e-13)
-    assert not slow[~arms].any()
+    for method in (network.damages, lambda *a: damages_by_masking(network, *a, tile=units_per_tile)):
+        damages = evaluate(method, args)
+        np.testing.assert_allclose(damages, expected, rtol=1e-9, atol=1e-13)
+        assert not damages[~arms].any()
 
 
 @pytest.mark.parametrize(("n_arms", "n_tiles"), [(0, 0), (1, 1), (2, 1), (3, 2), (7, 4)])

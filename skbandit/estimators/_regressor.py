@@ -149,7 +149,7 @@ class BanditPrunedMLPRegressor(RegressorMixin, BaseBanditPrunedMLP):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows; computed in their dtype.
+            Rows; computed in their dtype but for the last intercept, which carries the target's mean in float64.
 
         Returns
         -------

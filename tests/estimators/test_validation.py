@@ -50,12 +50,12 @@ KINDS = ("regression", "multi-class")
         ("epsilon", 0, r"a float in the range \(0, inf\)"),
         ("n_iter_no_change", 0, r"an int in the range \[1, inf\) or inf"),
         ("max_fun", 0, r"an int in the range \[1, inf\)"),
-        ("budget", -1, r"a float in the range \[1, inf\)"),
-        ("budget", 0.5, r"a float in the range \[1, inf\)"),
-        ("budget", np.inf, r"a float in the range \[1, inf\)"),
-        ("budget", np.nan, r"a float in the range \[1, inf\)"),
-        ("budget", "8", r"a float in the range \[1, inf\)"),
-        ("budget", True, r"a float in the range \[1, inf\)"),
+        ("budget", -1, r"a float in the range \[1, 1e\+09\]"),
+        ("budget", 0.5, r"a float in the range \[1, 1e\+09\]"),
+        ("budget", np.inf, r"a float in the range \[1, 1e\+09\]"),
+        ("budget", np.nan, r"a float in the range \[1, 1e\+09\]"),
+        ("budget", "8", r"a float in the range \[1, 1e\+09\]"),
+        ("budget", True, r"a float in the range \[1, 1e\+09\]"),
         ("pruning_ratio", 1.0, r"a float in the range \[0, 1\) or 'auto'"),
         ("pruning_ratio", -0.1, r"a float in the range \[0, 1\) or 'auto'"),
         ("pruning_ratio", "al", r"a float in the range \[0, 1\) or 'auto'"),
@@ -265,7 +265,9 @@ def test_a_diverging_training_is_an_error_that_says_why(make_data, regressor):
 @pytest.mark.parametrize("kind", KINDS)
 def test_rows_beyond_the_precision_are_an_error(kind, make_data, make_estimator):
     data = make_data(kind)
-    with pytest.raises(ValueError, match=r"non-finite parameter weights\. The input data may contain large values"):
+    with pytest.raises(
+        ValueError, match=r"non-finite parameter weights or .* The input data .* may contain large values"
+    ):
         make_estimator(kind).fit(1e39 * data.X, data.y)
 
 
