@@ -119,7 +119,8 @@ def test_imports_point_downwards(module):
 def test_imports_have_no_cycle():
     # skbandit/__init__.py is left out: it imports the public names when they are first used.
     graph = {module: imported_modules(path) - {""} for module, path in MODULES.items() if module}
-    list(TopologicalSorter(graph).static_order())  # raises CycleError, which names the modules
+    # A cycle raises CycleError, which names the modules.
+    assert set(TopologicalSorter(graph).static_order()) == {module for module in MODULES if module}
 
 
 @pytest.mark.parametrize("module", [module for module in WITHOUT_JAX if module in MODULES])
@@ -154,7 +155,7 @@ def text_files() -> list[Path]:
 
 
 def test_no_file_names_a_folder_of_one_machine():
-    pattern = re.compile(r"(?<![\w.])(/home/\w|/Users/\w|/root/|/work/|/opt/venvs|/tmp/\w|[A-Z]:\\\\?Users)")
+    pattern = re.compile(r"(?<![\w.])(/home/\w|/Users/\w|/root/|[A-Z]:\\\\?Users)")
     found = [
         f"{path.relative_to(ROOT)}, line {i}"
         for path in text_files()
