@@ -21,7 +21,7 @@ import scipy.optimize
 
 from skbandit.compensation import fold_emissions, reweight
 from skbandit.criteria.base import Criterion
-from skbandit.data import Data
+from skbandit.data import Batches, Data
 from skbandit.inference import hidden_activations, raw_output
 from skbandit.losses import weighted_mean
 from skbandit.network import MLP
@@ -327,7 +327,7 @@ def prune(
         calibration = Rows(rows.X[chosen], rows.y[chosen], rows.weight[chosen])
     # Converted once: repair and measurement below run in NumPy, in the network's precision.
     calibration = Rows(*(np.asarray(a, training.dtype) for a in calibration))
-    measured_on = data if calibration.X.shape[0] == rows.X.shape[0] else Data.pad(*calibration, training.dtype)
+    batches = Batches.partition(rng, *calibration, training.dtype, PULL_ROWS)
     validation = None
     if held_out is not None:
         held_out = Rows(*(np.asarray(a, training.dtype) for a in held_out))
@@ -370,13 +370,12 @@ def prune(
 
     pruner = Pruner(
         network=network,
-        data=measured_on,
+        batches=batches,
         criterion=settings.criterion,
         budget=settings.budget,
         scope=settings.scope,
         n_rounds=settings.n_rounds,
         tolerance=settings.tolerance,
-        width=PULL_ROWS,
         seed=int(rng.integers(2**31)),
         emissions=mean_activations if settings.ablation == "mean" else None,
         repair=repair,
@@ -385,7 +384,7 @@ def prune(
         guard=functools.partial(loss_on, held_out if held_out is not None else calibration),
         on_round=reporter.round,
     )
-    make_room((network, jax.tree.structure(settings.criterion), measured_on.X.shape))
+    make_room((network, jax.tree.structure(settings.criterion), batches.X.shape))
     reporter.begin("prune", settings.n_rounds if settings.pruning_ratio != "auto" else None)
     # The result must not depend on how many threads the caller's process has (joblib's workers have fewer), and for
     # matrices of this size threads of BLAS beside those of XLA only get in each other's way.

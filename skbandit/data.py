@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
@@ -49,29 +48,53 @@ class Data(NamedTuple):
 
 
 class Batches(NamedTuple):
-    """A partition of the real rows into ``n_batches`` batches of nearly equal size, in a shared random order."""
+    """A partition of rows, at random, into batches of nearly equal size: each lies in one piece.
 
-    order: jax.Array
-    """i32[N + width]: a permutation of the real rows, then zeros."""
+    A batch has ``width`` rows, of which the last may be padding; so may whole batches be. Rows are put into their
+    places on the host, once: no index is computed, and nothing gathered, when a batch is taken.
+    """
+
+    X: jax.Array
+    """[D, width, ...]"""
+    y: jax.Array
+    """[D, width, ...]"""
+    weight: jax.Array
+    """f[D, width]: summing to 1 in each batch; 0 on the padding."""
+    total: jax.Array
+    """f[D]: the summed weight of each batch's rows, before it was scaled to 1."""
     n_batches: jax.Array
-    """i32: number of batches."""
+    """i32: number of batches that are not padding."""
 
     @classmethod
-    def partition(cls, rng: np.random.Generator, n: int, size: int, width: int) -> Batches:
-        """Shuffle ``n`` rows and cut them into as few batches of at most ``width`` rows as possible."""
-        order = np.zeros(size + width, np.int32)
-        order[:n] = rng.permutation(n)
-        return cls(jax.device_put(order), jax.device_put(np.int32(-(-n // width))))
+    def partition(
+        cls, rng: np.random.Generator, X: np.ndarray, y: np.ndarray, weight: np.ndarray, dtype: str, width: int
+    ) -> Batches:
+        """Shuffle the rows and cut them into as few batches of at most ``width`` rows as possible.
 
-    def take(self, data: Data, i: jax.Array, width: int) -> tuple[jax.Array, jax.Array, jax.Array]:
-        """Return X, y and weight of batch ``i`` (cyclic), ``width`` rows, weight 0 beyond the batch's end.
-
-        With ``n = q·D + r``, the first ``r`` of the ``D`` batches hold ``q + 1`` rows of the order, the others ``q``.
+        Floats become ``dtype``, integers stay. No batch depends on how many of them are padding.
         """
-        i = i % self.n_batches
-        # No product exceeds n: ⌊i·n/D⌋ would overflow int32 at 10^6 rows.
-        q, r = data.n // self.n_batches, data.n % self.n_batches
-        start = q * i + jnp.minimum(i, r)
-        rows = lax.dynamic_slice(self.order, (start,), (width,))
-        inside = jnp.arange(width) < q + (i < r)
-        return data.X[rows], data.y[rows], jnp.where(inside, data.weight[rows], 0)
+        n = X.shape[0]
+        size = bucket(n)
+        width = min(width, size)
+        n_batches = -(-n // width)
+        # With n = q·D + r, the first r of the D batches hold q + 1 rows, the others q.
+        q, r = divmod(n, n_batches)
+        batch = np.arange(n_batches)
+        place = np.arange(n) + np.repeat(batch * width - (batch * q + np.minimum(batch, r)), q + (batch < r))
+        order = rng.permutation(n)
+
+        def blocks(array: np.ndarray) -> np.ndarray:
+            integral = np.issubdtype(array.dtype, np.integer)
+            out = np.zeros((-(-size // width) * width, *array.shape[1:]), array.dtype if integral else dtype)
+            with np.errstate(over="ignore"):
+                out[place] = array[order]
+            return out.reshape(-1, width, *array.shape[1:])
+
+        weight = blocks(weight)
+        total = weight.sum(axis=1)
+        scaled = np.divide(weight, total[:, None], out=np.zeros_like(weight), where=total[:, None] > 0)
+        return cls(*jax.device_put((blocks(X), blocks(y), scaled, total, np.int32(n_batches))))
+
+    def take(self, i: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
+        """Return X, y, weight and total of batch ``i``, i32 and below ``n_batches``."""
+        return tuple(lax.dynamic_index_in_dim(a, i, keepdims=False) for a in self[:4])  # type: ignore[return-value]

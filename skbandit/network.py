@@ -79,6 +79,8 @@ class MLP:
 
         Parameters
         ----------
+        weight : f[n]
+            Weights of the rows, summing to 1.
         arms : bool[n_units]
             The units to evaluate; they must be on. Cost is in proportion to their number.
 
@@ -88,7 +90,6 @@ class MLP:
             Loss of the batch with the unit masked minus loss without, 0 where not chosen.
         """
         z_out, hidden, pre = self._forward(params, X, gates, emissions)
-        weight = weight / _positive(jnp.sum(weight))
         base = LOSSES[self.loss](jnp, z_out, y)
         n_hidden = len(self.layer_sizes) - 2
 

@@ -25,9 +25,10 @@ import numpy as np
 from jax import lax
 from sklearn.utils import check_random_state
 
+from skbandit._random import COUNTER_HASH
 from skbandit._validation import check_values
 from skbandit.criteria.base import Criterion, Problem, Scores
-from skbandit.data import Batches, Data
+from skbandit.data import Batches
 from skbandit.runtime import refuse_after_fork
 from skbandit.schedules import affordable_rounds, pulls_per_round
 
@@ -86,25 +87,24 @@ class PruneResult(NamedTuple):
 @jax.jit
 def _init(criterion: Criterion, seed: Any, problem: Problem) -> Any:
     # Folded, so that it is no key of a round.
-    return criterion.init(jax.random.fold_in(jax.random.key(seed), 1), problem)
+    return criterion.init(jax.random.fold_in(jax.random.key(seed, impl=COUNTER_HASH), 1), problem)
 
 
 @jax.jit
 def _score(criterion: Criterion, seed: Any, state: Any, problem: Problem, active: Any) -> tuple[Any, Scores]:
-    return criterion.step(jax.random.key(seed), state, problem, active)
+    return criterion.step(jax.random.key(seed, impl=COUNTER_HASH), state, problem, active)
 
 
-@functools.partial(jax.jit, static_argnames=("network", "width"))
-def _mean_loss(params, gates, emissions, data: Data, batches: Batches, *, network, width: int):
+@functools.partial(jax.jit, static_argnames=("network",))
+def _mean_loss(params, gates, emissions, batches: Batches, *, network):
     """Loss over all rows, batch by batch."""
 
     def body(t, carry):
         summed, total = carry
-        X, y, weight = batches.take(data, t, width)
-        batch_weight = jnp.sum(weight)
-        return summed + batch_weight * network.batch_loss(params, gates, emissions, X, y, weight), total + batch_weight
+        X, y, weight, batch_total = batches.take(t)
+        return summed + batch_total * network.batch_loss(params, gates, emissions, X, y, weight), total + batch_total
 
-    zero = jnp.zeros((), data.weight.dtype)
+    zero = jnp.zeros((), batches.weight.dtype)
     summed, total = lax.fori_loop(0, batches.n_batches, body, (zero, zero))
     return summed / total
 
@@ -173,15 +173,13 @@ class Pruner:
     ----------
     network
         Hashable, with ``groups`` and ``batch_loss(params, gates, emissions, X, y, weight)``; optionally ``damages``.
-    data : Data
+    batches : Batches
         Calibration rows.
     criterion : Criterion
     budget : float
         Mean pulls per unit in the whole phase.
     scope, n_rounds, tolerance
         As in the estimators.
-    width : int
-        Rows of a mini-batch.
     seed : int
     emissions : callable (params, gates) → tuple of f[n_g], optional
         What a masked unit gives out; zeros by default.
@@ -197,13 +195,12 @@ class Pruner:
     """
 
     network: Any
-    data: Data
+    batches: Batches
     criterion: Criterion
     budget: float = 8.0
     scope: str = "global"
     n_rounds: int = 4
     tolerance: float = 0.01
-    width: int = 256
     seed: int = 0
     emissions: Callable[[Params, Vectors], Vectors] | None = None
     repair: Callable[[Params, np.ndarray, np.ndarray, Vectors], Params] | None = None
@@ -215,11 +212,8 @@ class Pruner:
     def __post_init__(self) -> None:
         self.groups = self.network.groups
         self.layer = self.groups.layer_of()
-        self.dtype = np.dtype(self.data.weight.dtype)
-        rows = self.data.X.shape[0]
-        self.width = min(self.width, rows)
-        rng = np.random.default_rng(self.seed)
-        self.batches = Batches.partition(rng, int(self.data.n), rows, self.width)
+        self.dtype = np.dtype(self.batches.weight.dtype)
+        self.n_batches = int(self.batches.n_batches)
         self.history: list[PruningRound] = []
         self.n_pulls = 0
         self._state: Any = None
@@ -305,16 +299,14 @@ class Pruner:
         emissions = self.emissions(now.params, gates) if self.emissions else tuple(np.zeros_like(g) for g in gates)
         n_active = int(now.active.sum())
         # With every row seen once, an arm's damage is exact: more pulls than mini-batches would be wasted.
-        pulls = min(pulls, n_active * int(self.batches.n_batches))
+        pulls = min(pulls, n_active * self.n_batches)
         problem = Problem(
             params=now.params,
             gates=gates,
             emissions=emissions,
-            data=self.data,
             batches=self.batches,
             budget=np.int32(max(pulls, n_active)),  # type: ignore[arg-type]
             network=self.network,
-            width=self.width,
             arms_per_step=arms_per_step(self.groups.n_units),
         )
         criterion = canonical(self.criterion)
@@ -380,8 +372,7 @@ class Pruner:
             emissions = tuple(np.zeros_like(g) for g in gates)
         if self.measure is not None:
             return self.measure(params, gates, emissions)
-        loss = _mean_loss(params, gates, emissions, self.data, self.batches, network=self.network, width=self.width)
-        return float(loss)
+        return float(_mean_loss(params, gates, emissions, self.batches, network=self.network))
 
     def _guard(self, params: Params, active: np.ndarray) -> float:
         gates = self._gates(active)
@@ -484,24 +475,20 @@ def prune(
 
     guard = None
     if held_out is not None:
-        guard_rows = _checked_rows(*held_out)
-        size = guard_rows.weight.shape[0]
-        width = min(batch_size, size)
-        in_order = Batches.partition(np.random.default_rng(0), int(guard_rows.n), size, width)
+        guard_rows = _checked_rows(0, batch_size, *held_out)
 
         def guard(params: Params, gates: Vectors) -> float:
             nothing = tuple(np.zeros_like(g) for g in gates)
-            return float(_mean_loss(params, gates, nothing, guard_rows, in_order, network=network, width=width))
+            return float(_mean_loss(params, gates, nothing, guard_rows, network=network))
 
     pruner = Pruner(
         network=network,
-        data=_checked_rows(X, y, sample_weight),
+        batches=_checked_rows(int(random_state), batch_size, X, y, sample_weight),
         criterion=resolve(policy),
         budget=budget,
         scope=scope,
         n_rounds=n_rounds,
         tolerance=tolerance,
-        width=batch_size,
         seed=int(random_state),
         repair=repair,
         fine_tune=fine_tune,
@@ -511,7 +498,7 @@ def prune(
     return pruner.run(params, pruning_ratio)
 
 
-def _checked_rows(X: Any, y: Any, weight: Any = None) -> Data:
+def _checked_rows(seed: int, width: int, X: Any, y: Any, weight: Any = None) -> Batches:
     X, y = np.asarray(X.toarray() if hasattr(X, "toarray") else X), np.asarray(y)
     weight = np.ones(len(X)) if weight is None else np.asarray(weight, float)
     if not len(X) == len(y) == len(weight) > 0:
@@ -519,7 +506,7 @@ def _checked_rows(X: Any, y: Any, weight: Any = None) -> Data:
     if not (weight >= 0).all() or not 0 < weight.sum() < np.inf:
         raise ValueError("sample_weight must be non-negative and finite, and positive for some row.")
     there = weight > 0
-    return Data.pad(X[there], y[there], weight[there], "float32")
+    return Batches.partition(np.random.default_rng(seed), X[there], y[there], weight[there], "float32", width)
 
 
 def arms_per_step(n_units: int) -> int:

@@ -59,8 +59,9 @@ class SmoothReward(Reward):
         """Lower median of the active units' absolute damages that are not 0 (dead units'); 1 if all are."""
         counts = active & (damage != 0)
         ordered = jnp.sort(jnp.where(counts, jnp.abs(damage), jnp.inf))
-        median = ordered[jnp.maximum(jnp.sum(counts) - 1, 0) // 2]
-        return jnp.where(counts.any(), self.width * median, 1.0)
+        n = jnp.sum(counts)
+        median = ordered[jnp.maximum(n - 1, 0) // 2]
+        return jnp.where(n > 0, self.width * median, 1.0)
 
     def __call__(self, damage: jax.Array, scale: jax.Array) -> jax.Array:
         """Logistic of -damage/scale."""

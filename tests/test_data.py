@@ -1,7 +1,4 @@
-import functools
-
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,7 +7,6 @@ from hypothesis import strategies as st
 from skbandit.data import SMALLEST_BUCKET, Batches, Data, bucket
 
 FEW = settings(max_examples=50, deadline=None, derandomize=True)
-ROWS = 96
 
 
 @FEW
@@ -54,79 +50,68 @@ def test_pad_leaves_integers_alone():
     assert data.X[0, 0] == 2**24 + 1
 
 
-def rows_with_their_index(n, size):
-    weight = np.zeros(size, np.float32)
-    weight[:n] = np.arange(1, n + 1)
-    index = jnp.arange(size)[:, None]
-    return Data(index, index, jnp.asarray(weight), jnp.asarray(n, jnp.int32))
+def partition(n, width, seed=0):
+    """Batches of rows that hold their own index, and weigh one more than that."""
+    index = np.arange(n)[:, None]
+    return Batches.partition(np.random.default_rng(seed), index, index, np.arange(1.0, n + 1), "float32", width)
 
 
-@functools.partial(jax.jit, static_argnames="width")
-def take_some(data, batches, i, width):
-    return jax.vmap(lambda i: batches.take(data, i, width))(i)
+def rows_of(batches):
+    """The real rows of each batch that is not padding."""
+    weight, X = np.asarray(batches.weight), np.asarray(batches.X)
+    return [X[i, weight[i] > 0, 0] for i in range(int(batches.n_batches))]
 
 
-def sweep(n, width, seed=0, size=ROWS, count=2 * ROWS):
-    """The real rows of each batch of one sweep, and all that ``take`` returned for it."""
-    batches = Batches.partition(np.random.default_rng(seed), n, size, width)
-    n_batches = int(batches.n_batches)
-    X, y, weight = (np.asarray(a) for a in take_some(rows_with_their_index(n, size), batches, np.arange(count), width))
-    return [X[i, weight[i] > 0, 0] for i in range(n_batches)], X, y, weight
-
-
-@pytest.mark.parametrize("width", [1, 7, ROWS])
+@pytest.mark.parametrize("width", [1, 7, 64, 500])
 @FEW
-@given(n=st.integers(1, ROWS), seed=st.integers(0, 3))
+@given(n=st.integers(1, 200), seed=st.integers(0, 3))
 def test_a_sweep_takes_every_real_row_once(width, n, seed):
-    parts, X, y, weight = sweep(n, width, seed)
+    batches = partition(n, width, seed)
+    parts = rows_of(batches)
     assert len(parts) == -(-n // width)
     assert sorted(np.concatenate(parts)) == list(range(n))
     sizes = [part.size for part in parts]
     assert max(sizes) <= width
     assert max(sizes) - min(sizes) <= 1
-    # X, y and weight belong together; what lies beyond a batch's end has weight 0.
-    np.testing.assert_array_equal(X, y)
-    np.testing.assert_array_equal(weight, np.where(weight > 0, X[..., 0] + 1, 0))
+    # X, y and weight belong together; weights sum to 1 in each batch, and `total` keeps what they were.
+    np.testing.assert_array_equal(batches.X, batches.y)
+    expected = np.where(np.asarray(batches.weight) > 0, np.asarray(batches.X)[..., 0] + 1.0, 0)
+    np.testing.assert_array_equal(batches.total, expected.sum(axis=1))
+    np.testing.assert_allclose(np.asarray(batches.weight) * np.asarray(batches.total)[:, None], expected, rtol=1e-6)
+    # What the bucket adds is empty.
+    assert not np.asarray(batches.total)[len(parts) :].any()
 
 
 @FEW
-@given(n=st.integers(1, ROWS))
-def test_batches_repeat_after_a_sweep(n):
-    parts, X, _, weight = sweep(n, 7)
-    for i in range(len(parts), 2 * ROWS):
-        np.testing.assert_array_equal(X[i], X[i % len(parts)])
-        np.testing.assert_array_equal(weight[i], weight[i % len(parts)])
+@given(n=st.integers(1, 300))
+def test_batches_share_a_shape_within_a_bucket(n):
+    batches = partition(n, 50)
+    width = min(50, bucket(n))
+    assert batches.X.shape == (-(-bucket(n) // width), width, 1)
 
 
 def test_the_order_is_shuffled_by_the_generator_alone():
-    first, second, other = (np.concatenate(sweep(50, 7, seed)[0]) for seed in (0, 0, 1))
+    first, second, other = (np.concatenate(rows_of(partition(50, 7, seed))) for seed in (0, 0, 1))
     np.testing.assert_array_equal(first, second)
     assert (first != other).any()
     assert (first != np.arange(50)).any()
 
 
-def test_the_order_does_not_depend_on_the_padding():
-    rng = np.random.default_rng
-    small, large = Batches.partition(rng(0), 50, 64, 7), Batches.partition(rng(0), 50, 96, 7)
-    np.testing.assert_array_equal(small.order[:50], large.order[:50])
+def test_take_returns_one_batch():
+    batches = partition(20, 7)
+    X, y, weight, total = jax.jit(lambda i: batches.take(i))(1)
+    for got, whole in zip((X, y, weight, total), batches[:4], strict=True):
+        np.testing.assert_array_equal(got, whole[1])
 
 
-def test_many_rows_overflow_no_index():
-    # n·D = 1.4·10^11, and even (n mod D)·D = 46 829·46 876 = 2.2·10^9 is more than int32 holds.
-    n, width = 3_000_017, 64
-    n_batches = -(-n // width)
-    index = jnp.arange(n)[:, None]
-    data = Data(index, jnp.zeros((1, 1)), jnp.ones(1), jnp.asarray(n, jnp.int32))
-    order = jnp.concatenate([jnp.arange(n, dtype=jnp.int32), jnp.zeros(width, jnp.int32)])
-    batches = Batches(order, jnp.asarray(n_batches, jnp.int32))
-    shown = np.array([*range(0, n_batches, 997), n_batches - 2, n_batches - 1])
+def test_batches_leave_integers_alone():
+    tokens = np.full((3, 2), 2**24 + 1, np.int32)
+    batches = Batches.partition(np.random.default_rng(0), tokens, np.zeros((3, 1)), np.ones(3), "float32", 3)
+    assert batches.X.dtype == "int32"
+    assert (np.asarray(batches.X)[0, :3] == 2**24 + 1).all()
 
-    def starts_and_sizes(i):
-        X, _, weight = take_some(data, batches, i, width)
-        return np.asarray(X[:, 0, 0], int), np.asarray(weight.sum(axis=1), int)
 
-    starts, sizes = starts_and_sizes(shown)
-    next_starts, _ = starts_and_sizes(shown + 1)
-    np.testing.assert_array_equal(next_starts, np.where(shown + 1 == n_batches, 0, starts + sizes))
-    assert set(sizes) == {63, 64}
-    assert starts[-1] + sizes[-1] == n
+def test_a_batch_of_no_weight_weighs_nothing():
+    batches = Batches.partition(np.random.default_rng(0), np.ones((4, 1)), np.ones((4, 1)), np.zeros(4), "float32", 2)
+    assert not np.asarray(batches.weight).any()
+    assert not np.asarray(batches.total).any()

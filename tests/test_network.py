@@ -38,6 +38,7 @@ def case(widths, activation, loss, seed=0, dtype="float64", emissions=True):
     }[loss]
     weight = rng.exponential(size=N_ROWS)
     weight[:3] = 0
+    weight /= weight.sum()
     arms = active & (rng.random(active.size) < 0.75)
     emitted = rng.normal(size=active.size) * emissions
     split = network.groups.split
@@ -180,7 +181,7 @@ def test_damage_by_hand():
     # f = 2·relu(x) + 3·relu(-x) + 1, rows x = 1, -2; y = 3, 6: residuals 3 - 3 = 0 and 7 - 6 = 1.
     network = MLP((1, 2, 1), "relu", "squared_error")
     params = ((np.array([[1.0, -1.0]]), np.zeros(2)), (np.array([[2.0], [3.0]]), np.ones(1)))
-    X, y, weight = np.array([[1.0], [-2.0]]), np.array([[3.0], [6.0]]), np.array([1.0, 3.0])
+    X, y, weight = np.array([[1.0], [-2.0]]), np.array([[3.0], [6.0]]), np.array([0.25, 0.75])
     args = (params, (np.ones(2),), (np.zeros(2),), X, y, weight, np.ones(2, bool))
     # Loss: (1·0 + 3·½·1)/4 = 0.375. Without the first unit: residuals 1 - 3 = -2 and 1, (½·4 + 3·½)/4 = 0.875.
     # Without the second: 0 and 1 - 6 = -5, (0 + 3·12.5)/4 = 9.375.

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from skbandit import pruning, runtime
 from skbandit.compensation import fold_emissions
 from skbandit.criteria import Bandit, LeaveOneOut, Magnitude
-from skbandit.data import Data
+from skbandit.data import Batches
 from skbandit.groups import Group, Groups, Slice
 from skbandit.inference import hidden_activations, raw_output
 from skbandit.losses import weighted_mean
 from skbandit.network import MLP, GatedNetwork, init_params
-from skbandit.policies import UCB1
+from skbandit.policies import EXP3, UCB1
 from skbandit.pruning import INTERRUPTED, Pruner, arms_per_step, canonical, choose_units, prune
 
 NETWORK = MLP((3, 8, 6, 1), "tanh", "squared_error")
@@ -41,8 +41,11 @@ def output(params, X):
 def pruner(planted=True, criterion=None, weight=None, **options):
     params, X, y = trained(planted)
     weight = np.ones(50) if weight is None else weight
-    data = Data.pad(X, y, weight, "float32")
-    return params, Pruner(options.pop("network", NETWORK), data, criterion or LeaveOneOut(), width=16, **options)
+    return params, Pruner(options.pop("network", NETWORK), batches(X, y, weight), criterion or LeaveOneOut(), **options)
+
+
+def batches(X, y, weight):
+    return Batches.partition(np.random.default_rng(0), X, y, weight, "float32", 16)
 
 
 def removed_by(result):
@@ -229,7 +232,7 @@ def test_units_that_are_gone_already_count_towards_the_ratio():
 def test_same_seed_same_result():
     runs = []
     for seed in (0, 0, 1):
-        params, engine = pruner(False, Bandit(), seed=seed, budget=2.0)
+        params, engine = pruner(False, Bandit(policy=EXP3()), seed=seed, budget=2.0)
         runs.append(engine.run(params, 0.5))
     assert_equal(runs[0].params, runs[1].params)
     assert [r._replace(seconds=0) for r in runs[0].history] == [r._replace(seconds=0) for r in runs[1].history]
@@ -249,7 +252,7 @@ def test_zero_weight_rows_decide_nothing():
     params, engine = pruner(False, weight=weight, n_rounds=1)
     with_idle = engine.run(params, 0.5)
     _, X, y = trained(False)
-    alone = Pruner(NETWORK, Data.pad(X[:25], y[:25], np.ones(25), "float32"), LeaveOneOut(), width=16, n_rounds=1)
+    alone = Pruner(NETWORK, batches(X[:25], y[:25], np.ones(25)), LeaveOneOut(), n_rounds=1)
     assert_equal(with_idle.kept, alone.run(params, 0.5).kept)
 
 
@@ -260,7 +263,7 @@ def test_zero_weight_rows_decide_nothing():
 def test_auto_stays_within_the_tolerance(tolerance):
     params, X, y = trained(False)
     y = y + np.random.default_rng(1).normal(size=y.shape).astype("float32")  # a loss to be relative to
-    engine = Pruner(NETWORK, Data.pad(X, y, np.ones(50), "float32"), LeaveOneOut(), width=16, tolerance=tolerance)
+    engine = Pruner(NETWORK, batches(X, y, np.ones(50)), LeaveOneOut(), tolerance=tolerance)
     result = engine.run(params, "auto")
     before, after = (weighted_mean("squared_error", output(p, X), y, np.ones(50)) for p in (params, result.params))
     assert after <= before * (1 + tolerance) * (1 + 1e-6)
@@ -633,6 +636,6 @@ def quadratic_loss(params, gates, X, y, weight):
 def test_mean_loss_is_over_all_rows():
     params, engine = pruner(False)
     gates = NETWORK.groups.split(np.ones(14, "float32"))
-    data = engine.data._replace(y=engine.data.y + 1)
-    loss = pruning._mean_loss(params, gates, gates, data, engine.batches, network=NETWORK, width=16)
+    shifted = engine.batches._replace(y=engine.batches.y + 1)
+    loss = pruning._mean_loss(params, gates, gates, shifted, network=NETWORK)
     assert float(loss) == pytest.approx(0.5, rel=1e-5)  # ½·1²

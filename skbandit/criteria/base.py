@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from skbandit._pytree import ParamsMixin, pytree_dataclass, static
-from skbandit.data import Batches, Data
+from skbandit.data import Batches
 from skbandit.network import damages_by_masking
 
 
@@ -27,14 +27,12 @@ class Problem:
     """f[n_g] per group: 1 = on, 0 = removed."""
     emissions: tuple[jax.Array, ...]
     """f[n_g] per group: what a unit gives out when masked."""
-    data: Data
     batches: Batches
+    """Calibration rows."""
     budget: jax.Array
     """i32: pulls of this round, at most one for each active unit and mini-batch."""
     network: Any = static()
     """``groups``, ``batch_loss`` and, optionally, ``damages``: the fast evaluator of arms."""
-    width: int = static()
-    """Rows of a mini-batch at most."""
     arms_per_step: int = static()
 
     @property
@@ -44,11 +42,11 @@ class Problem:
 
     @property
     def n_batches_max(self) -> int:
-        """Mini-batches at most: as many as the padded rows would make."""
-        return -(-self.data.weight.shape[0] // self.width)
+        """Mini-batches at most: as many as the padded rows make."""
+        return self.batches.total.shape[0]
 
     def pull(self, t: jax.Array, arms: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """Mask each of the units ``arms: bool[n]`` alone, on mini-batch ``t``, the same for all of them.
+        """Mask each of the units ``arms: bool[n]`` alone, on mini-batch ``t < n_batches``, the same for all of them.
 
         Returns
         -------
@@ -57,13 +55,13 @@ class Problem:
         weight : f[]
             Summed weight of the mini-batch's rows.
         """
-        X, y, weight = self.batches.take(self.data, t, self.width)
+        X, y, weight, total = self.batches.take(t)
         args = (self.params, self.gates, self.emissions, X, y, weight, arms)
         if hasattr(self.network, "damages"):
             damage = self.network.damages(*args)
         else:
             damage = damages_by_masking(self.network, *args)
-        return damage, jnp.sum(weight)
+        return damage, total
 
 
 class Scores(NamedTuple):

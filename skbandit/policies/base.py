@@ -54,6 +54,7 @@ class Policy(ParamsMixin):
         -------
         arms : i32[k]
             Indices of active arms; ``n`` in an empty slot (fewer than ``k`` active arms, drawn without replacement).
+            Empty slots come last, but for policies of full information.
         probs : f[k]
             The probability of each draw; 1 in an empty slot.
         """
@@ -116,7 +117,10 @@ class MeanRewardPolicy(Policy):
 def top_k(key: jax.Array, index: jax.Array, active: jax.Array, k: int) -> jax.Array:
     """Return the ``k`` active arms of highest ``index``, ties broken at random; ``n`` where fewer are active."""
     n = index.shape[0]
-    arms = jnp.where(active, jnp.arange(n, dtype=jnp.int32), n)
-    # An active arm of index -inf must still come before an inactive one: inactivity is the first sort key.
-    _, _, _, ordered = lax.sort((~active, -index, jax.random.uniform(key, (n,)), arms), num_keys=3)
-    return jnp.pad(ordered[:k], (0, max(0, k - n)), constant_values=n)
+    # Shuffled first, with the inactive arms behind the others: `lax.top_k` keeps that order where the index ties, be it
+    # at -inf. It is a call to a library on every platform, which a sort with a comparator is not: that is compiled.
+    _, shuffled = lax.top_k(jnp.where(active, jax.random.uniform(key, (n,)), -1), n)
+    on = active[shuffled]
+    _, place = lax.top_k(jnp.where(on & ~jnp.isnan(index[shuffled]), index[shuffled], -jnp.inf), min(k, n))
+    arms = jnp.where(on, shuffled, n)[place]
+    return jnp.pad(arms, (0, max(0, k - n)), constant_values=n)

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from skbandit._pytree import pytree_dataclass
+from skbandit._random import beta
 from skbandit._validation import POSITIVE, Number
 from skbandit.policies.base import Counts, MeanRewardPolicy, top_k
 
@@ -65,7 +66,7 @@ class Thompson(MeanRewardPolicy):
     def select(self, key: jax.Array, state: Counts, active: jax.Array, k: int) -> tuple[jax.Array, jax.Array]:
         """Choose the ``k`` active arms that are best in one sample of the posterior."""
         sample_key, tie_key = jax.random.split(key)
-        return top_k(tie_key, jax.random.beta(sample_key, *self.posterior(state)), active, k), jnp.ones(k)
+        return top_k(tie_key, beta(sample_key, *self.posterior(state)), active, k), jnp.ones(k)
 
     def value(self, state: Counts) -> jax.Array:
         """Return the posterior mean of each arm; ``-inf`` where it was never pulled."""

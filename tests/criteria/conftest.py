@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from skbandit.criteria import Problem
-from skbandit.data import Batches, Data
+from skbandit.data import Batches
 from skbandit.groups import Group, Groups, Slice
 
 #: Units; real rows, in batches of 8: five to a sweep.
@@ -24,7 +24,7 @@ class Table:
         return Groups((Group(N, (Slice(("damage",), 0),)),))
 
     def damages(self, params, gates, emissions, X, y, weight, arms):
-        return jnp.where(arms, params["damage"] + weight @ X / jnp.sum(weight), 0)
+        return jnp.where(arms, params["damage"] + weight @ X, 0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,25 +38,26 @@ class Bench:
     seed: int = 0
 
     def problem(self, budget):
-        batches = Batches.partition(np.random.default_rng(self.seed), self.n, N_ROWS, WIDTH)
-        data = Data(*map(jnp.asarray, (self.X, self.X[:, :1], self.weight)), jnp.asarray(self.n, jnp.int32))
+        rng, n = np.random.default_rng(self.seed), self.n
+        batches = Batches.partition(rng, self.X[:n], self.X[:n, :1], self.weight[:n], "float32", WIDTH)
         return Problem(
             params={"damage": jnp.asarray(self.damage)},
             gates=(np.ones(N, np.float32),),
             emissions=(np.zeros(N, np.float32),),
-            data=data,
             batches=batches,
             budget=np.int32(budget),
             network=Table(),
-            width=WIDTH,
             arms_per_step=2,
         )
 
     def batch_damages(self):
-        """f[batches, units]: the rows of a batch are consecutive in the shared order."""
-        order = np.asarray(self.problem(0).batches.order)[: self.n]
-        parts = np.array_split(order, -(-self.n // WIDTH))
-        return np.array([self.damage + np.average(self.X[p], axis=0, weights=self.weight[p]) for p in parts])
+        """f[batches, units]"""
+        return np.array([self.damage + np.average(self.X[p], axis=0, weights=self.weight[p]) for p in self.parts()])
+
+    def parts(self):
+        """Indices of the rows of each batch: those of a random order, cut into nearly equal pieces."""
+        order = np.random.default_rng(self.seed).permutation(self.n)
+        return np.array_split(order, -(-self.n // WIDTH))
 
 
 @pytest.fixture(scope="session")

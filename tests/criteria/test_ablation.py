@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from skbandit.criteria import LeaveOneOut, Problem
-from skbandit.data import Batches, Data
+from skbandit.data import Batches
 from skbandit.inference import raw_output
 from skbandit.losses import weighted_mean
 from skbandit.network import MLP, init_params
@@ -29,16 +29,13 @@ def test_leave_one_out_is_a_loop_over_the_units_on_all_rows(fast):
         expected[unit] = loss(active & (np.arange(9) != unit)) - loss(active)
 
     with jax.enable_x64(True):
-        data = Data.pad(X, y, weight, "float64")
         problem = Problem(
             params=params,
             gates=network.groups.split(active.astype(float)),
             emissions=network.groups.split(np.zeros(9)),
-            data=data,
-            batches=Batches.partition(rng, 43, data.X.shape[0], 16),  # three batches: 15, 14 and 14 rows
+            batches=Batches.partition(rng, X, y, weight, "float64", 16),  # three batches: 15, 14 and 14 rows
             budget=np.int32(0),
             network=network if fast else WithoutEvaluator(network),
-            width=16,
             arms_per_step=1,
         )
         _, scores = jax.jit(lambda problem: LeaveOneOut().step(jax.random.key(0), (), problem, jnp.asarray(active)))(

@@ -171,8 +171,7 @@ def test_the_last_step_takes_what_is_left_of_the_budget(bench, score):
 def test_ranking_by_reward_and_by_damage_may_differ(bench, score):
     # Unit 0 always costs 1. Unit 1 costs nothing on four batches of five and 10 on the fifth: 2 on average.
     table = bench(damage=[1, 0, 1, 1, 1, 1], noise=0.0)
-    rare = np.asarray(table.problem(0).batches.order)[8:16]
-    table.X[rare, 1] = 10
+    table.X[table.parts()[1], 1] = 10
     problem = table.problem(N * N_BATCHES)
     by_damage = score(Bandit(policy=Uniform()), 0, problem, ALL).value
     np.testing.assert_allclose(by_damage[:2], [-1, -2], rtol=1e-6)
