@@ -13,16 +13,26 @@ __version__ = "0.1.0"
 _EXPORTS = {
     "BanditPrunedMLPClassifier": "skbandit.estimators",
     "BanditPrunedMLPRegressor": "skbandit.estimators",
+    "enable_compilation_cache": "skbandit.runtime",
     "prune": "skbandit.pruning",
 }
 _SUBMODULES = ("criteria", "policies", "rewards")
 
-__all__ = ["BanditPrunedMLPClassifier", "BanditPrunedMLPRegressor", "criteria", "policies", "prune", "rewards"]
+__all__ = [
+    "BanditPrunedMLPClassifier",
+    "BanditPrunedMLPRegressor",
+    "criteria",
+    "enable_compilation_cache",
+    "policies",
+    "prune",
+    "rewards",
+]
 
 if TYPE_CHECKING:
     from skbandit import criteria, policies, rewards
     from skbandit.estimators import BanditPrunedMLPClassifier, BanditPrunedMLPRegressor
     from skbandit.pruning import prune
+    from skbandit.runtime import enable_compilation_cache
 
 
 def __getattr__(name: str) -> Any:

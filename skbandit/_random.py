@@ -42,7 +42,7 @@ def _split(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
     return jnp.stack([_word(key, _counters(shape), stream) for stream in (2, 3)], axis=-1)
 
 
-def _fold_in(key: jax.Array, data: jax.Array) -> jax.Array:
+def _fold_in(key: jax.Array, data: jax.Array | int) -> jax.Array:
     data = jnp.asarray(data).astype(jnp.uint32)
     return jnp.stack([_word(key, data, stream) for stream in (4, 5)])
 

@@ -12,6 +12,8 @@ import jax
 import numpy as np
 from jax import lax
 
+from skbandit.runtime import to_device
+
 SMALLEST_BUCKET = 64
 
 
@@ -42,9 +44,9 @@ class Data(NamedTuple):
             out = np.zeros((size, *array.shape[1:]), dtype=array.dtype if integral else dtype)
             with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and training says so
                 out[:n] = array
-            return jax.device_put(out)
+            return to_device(out)
 
-        return cls(padded(X), padded(y), padded(weight), jax.device_put(np.int32(n)))
+        return cls(padded(X), padded(y), padded(weight), to_device(np.int32(n)))
 
 
 class Batches(NamedTuple):
@@ -93,8 +95,8 @@ class Batches(NamedTuple):
         weight = blocks(weight)
         total = weight.sum(axis=1)
         scaled = np.divide(weight, total[:, None], out=np.zeros_like(weight), where=total[:, None] > 0)
-        return cls(*jax.device_put((blocks(X), blocks(y), scaled, total, np.int32(n_batches))))
+        return cls(*to_device((blocks(X), blocks(y), scaled, total, np.int32(n_batches))))
 
     def take(self, i: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
         """Return X, y, weight and total of batch ``i``, i32 and below ``n_batches``."""
-        return tuple(lax.dynamic_index_in_dim(a, i, keepdims=False) for a in self[:4])  # type: ignore[return-value]
+        return tuple(lax.dynamic_index_in_dim(a, i, keepdims=False) for a in self[:4])

@@ -31,6 +31,7 @@ from jax import lax
 from skbandit.activations import ACTIVATIONS
 from skbandit.groups import Group, Groups, Slice
 from skbandit.losses import LOSSES
+from skbandit.runtime import n_devices, spread
 
 Params = tuple[tuple[jax.Array, jax.Array], ...]
 Vectors = tuple[jax.Array, ...]
@@ -213,13 +214,14 @@ def _tile_size(floats_per_arm: int, n_arms: int) -> int:
 def _map_chosen(evaluate, chosen: jax.Array, tile: int) -> jax.Array:
     """Call ``evaluate(units i32[tile]) → f[tile]`` on the chosen units only, tile by tile; 0 elsewhere."""
     n = chosen.shape[0]
+    tile = -(-tile // n_devices()) * n_devices()
     # Chosen units to the front: unit i goes to place (number of chosen ones before it), the others out of bounds.
     place = jnp.where(chosen, jnp.cumsum(chosen) - 1, n + tile)
     units = jnp.full(n + tile, n, jnp.int32).at[place].set(jnp.arange(n, dtype=jnp.int32), mode="drop")
     n_tiles = (jnp.sum(chosen) + tile - 1) // tile
 
     def body(i, out):
-        window = lax.dynamic_slice(units, (i * tile,), (tile,))
+        (window,) = spread(lax.dynamic_slice(units, (i * tile,), (tile,)))
         # Empty places of the last tile hold n: the gather clips, the scatter drops.
         values = evaluate(jnp.minimum(window, n - 1))
         return out.at[window].set(values, mode="drop")

@@ -1,13 +1,17 @@
-"""Where and in which precision JAX computes: the one place that touches its process-wide settings, within a scope.
+"""Where and in which precision JAX computes: the one place that touches its process-wide settings.
 
-Nothing here runs at import, and nothing outlives the scope.
+Nothing here runs at import, and nothing outlives its scope but what `enable_compilation_cache`, called by the user,
+sets for the process.
 """
 
 from __future__ import annotations
 
 import contextlib
 import functools
+import hashlib
 import os
+import platform
+import sys
 import threading
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -16,6 +20,9 @@ from threadpoolctl import ThreadpoolController
 
 if TYPE_CHECKING:
     import jax
+
+#: Name of the one axis of a mesh of devices.
+_AXIS = "devices"
 
 _jax_pid: int | None = None
 _blas_lock = threading.Lock()
@@ -36,13 +43,14 @@ def refuse_after_fork() -> None:
         )
 
 
-def resolve_device(device: str | None) -> jax.Device | None:
-    """Find a JAX device by name.
+def resolve_devices(device: str | None) -> list[jax.Device]:
+    """Find JAX devices by name; an empty list is JAX's default device.
 
     Parameters
     ----------
     device : str or None
-        ``None`` (JAX's default), a platform (``"cpu"``, ``"gpu"``), or a platform and an index (``"gpu:1"``).
+        ``None`` (JAX's default), a platform (``"cpu"``, ``"gpu"``), a platform and an index (``"gpu:1"``), or all
+        devices of a platform (``"gpu:*"``).
 
     Raises
     ------
@@ -50,17 +58,18 @@ def resolve_device(device: str | None) -> jax.Device | None:
         If there is no such device; the message lists those that there are.
     """
     if device is None:
-        return None
+        return []
     import jax
 
-    platform, _, index = device.partition(":")
+    kind, _, index = device.partition(":")
     try:
-        return dict(enumerate(jax.devices(platform)))[int(index or 0)]
+        devices = jax.local_devices(backend=kind)
+        return devices if index == "*" else [dict(enumerate(devices))[int(index or 0)]]
     except (RuntimeError, KeyError, ValueError):
         found = []
         for name in ("cpu", "gpu", "tpu"):
             with contextlib.suppress(RuntimeError):
-                found += [f"{name}:{i}" for i in range(len(jax.devices(name)))]
+                found += [f"{name}:{i}" for i in range(len(jax.local_devices(backend=name)))]
         raise ValueError(
             f"The 'device' parameter names a device that JAX does not see: got {device!r}; available: {found} "
             "(or None for JAX's default)."
@@ -75,10 +84,119 @@ def jax_scope(dtype: str = "float32", device: str | None = None) -> Iterator[Non
 
     with contextlib.ExitStack() as stack:
         stack.enter_context(jax.enable_x64(dtype == "float64"))
-        found = resolve_device(device)
-        if found is not None:
-            stack.enter_context(jax.default_device(found))
+        found = resolve_devices(device)
+        if found:
+            stack.enter_context(jax.default_device(found[0]))
+        if len(found) > 1:
+            automatic = (jax.sharding.AxisType.Auto,)
+            stack.enter_context(jax.set_mesh(jax.make_mesh((len(found),), (_AXIS,), automatic, devices=found)))
         yield
+
+
+def n_devices() -> int:
+    """Return the number of devices that the scope spreads its work over."""
+    import jax
+
+    return jax.sharding.get_abstract_mesh().shape.get(_AXIS, 1)
+
+
+def spread(*arrays: jax.Array) -> tuple[jax.Array, ...]:
+    """Spread the first axis of each array over the devices of the scope, inside a compiled function."""
+    import jax
+
+    if n_devices() == 1:
+        return arrays
+    along = jax.sharding.PartitionSpec(_AXIS)
+    return tuple(jax.lax.with_sharding_constraint(a, along) for a in arrays)
+
+
+def to_device(tree: Any) -> Any:
+    """Put host arrays on the device of the scope; on every one of several."""
+    import jax
+
+    if n_devices() == 1:
+        return jax.device_put(tree)
+    return jax.device_put(tree, jax.sharding.NamedSharding(jax.sharding.get_mesh(), jax.sharding.PartitionSpec()))
+
+
+def enable_compilation_cache(path: str | os.PathLike[str] | None = None) -> str:
+    """Keep compiled programs on disk, so that later processes load them instead of compiling.
+
+    It turns on JAX's persistent compilation cache, for every program of this process and of the processes that it
+    starts from now on (joblib's workers among them). Nothing is cached unless this is called.
+
+    Parameters
+    ----------
+    path : path-like, optional
+        Folder of the cache; it is made if needed, for this user only. By default the one that JAX is already configured
+        to use (``JAX_COMPILATION_CACHE_DIR``), or else a folder of the user's cache directory that belongs to this
+        version of JAX and this kind of processor.
+
+    Returns
+    -------
+    path : str
+        The folder in use.
+
+    Raises
+    ------
+    PermissionError
+        If the folder belongs to another user, or others may write to it: what lies there is executed.
+
+    Notes
+    -----
+    The cache grows without bounds; deleting the folder is safe at any time. To do without this call, set the
+    environment variables ``JAX_COMPILATION_CACHE_DIR``, ``JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS=0`` and
+    ``JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES=-1``.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import skbandit
+    >>> folder = skbandit.enable_compilation_cache(tempfile.mkdtemp())
+    """
+    import jax
+
+    if path is None:
+        path = getattr(jax.config, "jax_compilation_cache_dir", None) or _cache_folder(jax.__version__)
+    folder = os.path.abspath(os.path.expanduser(os.fspath(path)))
+    os.makedirs(folder, mode=0o700, exist_ok=True)
+    if hasattr(os, "getuid"):
+        owner = os.stat(folder)
+        if owner.st_uid != os.getuid() or owner.st_mode & 0o022:
+            raise PermissionError(
+                f"The compilation cache {folder!r} must belong to this user, and no one else may write to it: programs "
+                "that lie there are executed. Give another 'path', or change its owner and mode."
+            )
+    settings = {
+        "jax_compilation_cache_dir": folder,
+        # JAX leaves out what compiles in less than a second, which is every program here.
+        "jax_persistent_cache_min_compile_time_secs": 0.0,
+        "jax_persistent_cache_min_entry_size_bytes": -1,
+    }
+    moved = getattr(jax.config, "jax_compilation_cache_dir", None) != folder
+    for name, value in settings.items():
+        jax.config.update(name, value)
+        os.environ[name.upper()] = str(value)
+    if moved:
+        # JAX looks once whether there is a cache, at its first compilation.
+        from jax.experimental.compilation_cache import compilation_cache
+
+        compilation_cache.reset_cache()
+    return folder
+
+
+def _cache_folder(version: str) -> str:
+    """Return the default folder: machine code is of use to one kind of processor, and a home may be shared by many."""
+    home = os.path.expanduser("~")
+    base = {
+        "win32": os.environ.get("LOCALAPPDATA") or os.path.join(home, "AppData", "Local"),
+        "darwin": os.path.join(home, "Library", "Caches"),
+    }.get(sys.platform) or os.environ.get("XDG_CACHE_HOME", os.path.join(home, ".cache"))
+    processor = f"{platform.machine()} {platform.processor()}"
+    with contextlib.suppress(OSError), open("/proc/cpuinfo", encoding="utf-8") as cpuinfo:
+        processor += next((line for line in cpuinfo if line.startswith(("flags", "Features"))), "")
+    kind = hashlib.sha256(processor.encode()).hexdigest()[:8]
+    return os.path.join(base, "skbandit", f"jax-{version}-{platform.machine()}-{kind}")
 
 
 @functools.cache

@@ -26,6 +26,7 @@ from jax import lax
 from skbandit.data import Data, bucket
 from skbandit.losses import LOSSES, score
 from skbandit.network import MLP, Params, Vectors
+from skbandit.runtime import spread
 
 #: Entries of the row order that one call takes (4 MB of int32), and epochs at most: a chunk stays interruptible.
 _CHUNK_ROWS = 2**20
@@ -137,7 +138,7 @@ def init_state(params: Any, solver: Solver, opt_leaves: list[np.ndarray] | None 
         opt_state = solver.init(jax.tree.map(jnp.asarray, params))
     else:
         # Every named solver starts from zeros; made by NumPy, they cost no compilation.
-        opt_state = _zero_opt_state(solver, tuple(W.shape for W, _ in params), dtype)  # type: ignore[arg-type]
+        opt_state = _zero_opt_state(solver, tuple(W.shape for W, _ in params), dtype)
         if opt_leaves is not None:
             opt_state = jax.tree.unflatten(jax.tree.structure(opt_state), opt_leaves)
     zero = np.int32(0)
@@ -203,10 +204,11 @@ def run_chunk(
         packed, opt_state, summed = carry
         rows = lax.dynamic_slice(plan.order, (epoch, b * width), (1, width))[0]
         weight = jnp.where(b * width + jnp.arange(width) < data.n, data.weight[rows], 0)
+        X, y, weight = spread(data.X[rows], data.y[rows], weight)
         total = weight @ jnp.ones_like(weight)
         some = total > 0
         share = 1 / jnp.where(some, total, 1)
-        loss, grads = jax.value_and_grad(loss_fn)(unpack(packed), data.X[rows], data.y[rows], weight * share)
+        loss, grads = jax.value_and_grad(loss_fn)(unpack(packed), X, y, weight * share)
         grads = pack(grads)
         if not decoupled:
             penalty = hyper.alpha * share

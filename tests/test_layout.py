@@ -18,7 +18,7 @@ PACKAGE = ROOT / "skbandit"
 MAY_IMPORT = {
     "__main__": ["_cli"],
     "_cli": [""],  # "" is skbandit/__init__.py: the command line uses public names only
-    "": ["estimators", "pruning", "criteria", "policies", "rewards"],  # public names, imported on first use
+    "": ["estimators", "pruning", "criteria", "policies", "rewards", "runtime"],  # public names, imported on first use
     "estimators": ["estimators.*"],
     "estimators.*": [
         *("estimators.*", "_fit", "pruning", "training", "splitting", "criteria", "policies"),
@@ -53,10 +53,11 @@ MAY_IMPORT = {
     "stats": [],
     "_pytree": ["_validation"],
     "_validation": ["activations"],
+    "_random": [],
     "runtime": [],
 }
 #: Every module may import these: they know next to nothing of the package.
-FOR_ALL = ["_pytree", "_validation", "runtime"]
+FOR_ALL = ["_pytree", "_random", "_validation", "runtime"]
 
 #: Modules that a model is loaded and served with: no JAX when they are imported.
 WITHOUT_JAX = ["_validation", "inference", "activations", "losses", "accounting", "groups", "_cli", "__main__", ""]

@@ -1,4 +1,7 @@
 import os
+import stat
+import subprocess
+import sys
 import threading
 
 import jax
@@ -7,7 +10,7 @@ import pytest
 from threadpoolctl import ThreadpoolController
 
 from skbandit import runtime
-from skbandit.runtime import jax_scope, resolve_device, single_threaded_blas
+from skbandit.runtime import enable_compilation_cache, jax_scope, resolve_devices, single_threaded_blas
 
 
 def default_float():
@@ -49,22 +52,26 @@ def test_the_device_holds_inside_the_scope():
 
 @pytest.mark.parametrize("name", ["cpu", "cpu:0"])
 def test_a_device_is_found_by_platform_and_index(name):
-    assert resolve_device(name) == jax.devices("cpu")[0]
+    assert resolve_devices(name) == [jax.devices("cpu")[0]]
+
+
+def test_a_star_is_all_devices_of_the_platform():
+    assert resolve_devices("cpu:*") == jax.local_devices(backend="cpu")
 
 
 def test_no_name_is_the_default_device():
-    assert resolve_device(None) is None
+    assert resolve_devices(None) == []
 
 
 @pytest.mark.parametrize("name", ["cpu:1000", "cpu:first", "abacus", "abacus:3"])
 def test_an_unknown_device_is_refused_with_the_ones_that_exist(name):
     with pytest.raises(ValueError, match=rf"'device' parameter .* got '{name}'; available: \['cpu:0'.*JAX's default"):
-        resolve_device(name)
+        resolve_devices(name)
 
 
 def test_a_negative_index_is_no_device():
     with pytest.raises(ValueError, match="available"):
-        resolve_device("cpu:-1")
+        resolve_devices("cpu:-1")
 
 
 def test_an_unknown_device_leaves_no_trace():
@@ -129,3 +136,95 @@ def test_blas_has_one_thread_inside_the_scope_only():
     with pytest.raises(KeyError), single_threaded_blas():
         raise KeyError
     assert set(blas_threads()) == {2}
+
+
+# --- the compilation cache ------------------------------------------------------------------------------------------
+
+FIT = """
+import os, sys, warnings
+import numpy as np
+import skbandit
+warnings.simplefilter("ignore")
+if sys.argv[1] == "late":  # after something was compiled
+    import jax
+    jax.jit(lambda x: x + 1)(1.0)
+if sys.argv[1] != "environment":
+    assert skbandit.enable_compilation_cache(sys.argv[2]) == sys.argv[2]
+import jax
+hits = []
+jax.monitoring.register_event_listener(lambda event, **_: hits.append(event))
+X = np.linspace(0, 1, 30)[:, None]
+skbandit.BanditPrunedMLPRegressor((3,), max_iter=2, random_state=0).fit(X, X.ravel())
+print(hits.count("/jax/compilation_cache/cache_hits"), hits.count("/jax/compilation_cache/cache_misses"))
+print(os.environ["JAX_COMPILATION_CACHE_DIR"])
+"""
+
+
+def fit_in_a_new_process(how, folder, **environment):
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(("JAX_COMPILATION", "JAX_PERSISTENT"))}
+    result = subprocess.run(
+        [sys.executable, "-c", FIT, how, str(folder)],
+        env=clean | environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    counts, seen = result.stdout.splitlines()
+    assert seen == str(folder)
+    return tuple(map(int, counts.split()))
+
+
+def test_a_second_process_loads_what_the_first_compiled(tmp_path):
+    folder = tmp_path / "new"
+    hits, misses = fit_in_a_new_process("early", folder)
+    assert hits == 0
+    assert misses >= 2
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    # A child process inherits the settings through the environment, as joblib's workers do.
+    inherited = {
+        "JAX_COMPILATION_CACHE_DIR": str(folder),
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.0",
+        "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+    }
+    assert fit_in_a_new_process("late", folder) == (misses, 0)
+    assert fit_in_a_new_process("environment", folder, **inherited) == (misses, 0)
+
+
+@pytest.fixture
+def cache_settings(monkeypatch):
+    """Restore JAX's settings and the environment."""
+    names = [
+        "jax_compilation_cache_dir",
+        "jax_persistent_cache_min_compile_time_secs",
+        "jax_persistent_cache_min_entry_size_bytes",
+    ]
+    before = {name: getattr(jax.config, name) for name in names}
+    for name in names:
+        monkeypatch.setenv(name.upper(), "")
+    yield
+    for name, value in before.items():
+        jax.config.update(name, value)
+
+
+def test_a_cache_that_is_configured_stays(cache_settings, tmp_path):
+    jax.config.update("jax_compilation_cache_dir", str(tmp_path))
+    tmp_path.chmod(0o700)
+    assert enable_compilation_cache() == str(tmp_path)
+
+
+def test_the_default_folder_is_the_users(cache_settings, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(sys, "platform", "linux")
+    jax.config.update("jax_compilation_cache_dir", None)
+    folder = enable_compilation_cache()
+    assert folder.startswith(str(tmp_path / "skbandit" / f"jax-{jax.__version__}"))
+    assert enable_compilation_cache() == folder == jax.config.jax_compilation_cache_dir
+    assert os.environ["JAX_COMPILATION_CACHE_DIR"] == folder
+
+
+def test_a_folder_that_others_may_write_to_is_refused(cache_settings, tmp_path):
+    tmp_path.chmod(0o777)
+    before = jax.config.jax_compilation_cache_dir
+    with pytest.raises(PermissionError, match=r"must belong to this user.*Give another 'path'"):
+        enable_compilation_cache(tmp_path)
+    assert jax.config.jax_compilation_cache_dir == before

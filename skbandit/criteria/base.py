@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from skbandit._pytree import ParamsMixin, pytree_dataclass, static
 from skbandit.data import Batches
 from skbandit.network import damages_by_masking
+from skbandit.runtime import spread
 
 
 @pytree_dataclass
@@ -55,7 +56,8 @@ class Problem:
         weight : f[]
             Summed weight of the mini-batch's rows.
         """
-        X, y, weight, total = self.batches.take(t)
+        *rows, total = self.batches.take(t)
+        X, y, weight = spread(*rows)
         args = (self.params, self.gates, self.emissions, X, y, weight, arms)
         if hasattr(self.network, "damages"):
             damage = self.network.damages(*args)

@@ -84,7 +84,8 @@ memory : str, joblib.Memory or None, default=None
 dtype : {"float32", "float64"}, default="float32"
     Precision of training and of the weights. float64 is on for the duration of the call only.
 device : str or None, default=None
-    JAX device: ``"cpu"``, ``"gpu"``, ``"gpu:1"``, ...; None for JAX's default."""
+    JAX device: ``"cpu"``, ``"gpu"``, ``"gpu:1"``, ...; None for JAX's default. ``"gpu:*"`` is all of them: the arms of
+    a step and the rows of a mini-batch are spread over them."""
 
 FITTED = """coefs_ : list of ndarray of shape (fan_in, fan_out)
     Weights of each layer of the compact network.

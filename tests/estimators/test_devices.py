@@ -1,0 +1,50 @@
+"""Several devices: the same network as on one. In another process, because JAX counts its devices when it starts."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+FIT = """
+import json, sys, warnings
+import jax
+import numpy as np
+import skbandit
+
+warnings.simplefilter("ignore")
+name, sizes, dtype = sys.argv[1], tuple(map(int, sys.argv[2].split(","))), sys.argv[3]
+rng = np.random.default_rng(0)
+X = rng.normal(size=(333, 5))
+y = np.sin(2 * X[:, 0]) + X[:, 1] * X[:, 2]
+y = np.digitize(y, [-0.5, 0.5]) if "Classifier" in name else y
+Xs = []
+for device in (None, "cpu:*"):
+    model = getattr(skbandit, name)(sizes, max_iter=15, random_state=0, dtype=dtype, device=device).fit(X, y)
+    Xs.append(model)
+one, eight = Xs
+assert len(jax.devices()) == 8
+print(json.dumps({
+    "kept": [[k.tolist() for k in m.kept_units_] for m in Xs],
+    "coefs": max(float(np.abs(a - b).max()) for a, b in zip(one.coefs_, eight.coefs_)),
+    "damage": [[r["damage_predicted"] for r in m.pruning_history_] for m in Xs],
+    "pulls": [m.n_pulls_ for m in Xs],
+}))
+"""
+
+
+@pytest.mark.parametrize("name", ["BanditPrunedMLPRegressor", "BanditPrunedMLPClassifier"])
+# 13 units are no multiple of 8: the last arms of a tile are padding.
+@pytest.mark.parametrize(("sizes", "dtype"), [("13", "float64"), ("24,13", "float64"), ("24,13", "float32")])
+def test_eight_devices_find_the_same_network(name, sizes, dtype):
+    flags = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=8"
+    command = [sys.executable, "-c", FIT, name, sizes, dtype]
+    result = subprocess.run(command, env=os.environ | {"XLA_FLAGS": flags}, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    found = json.loads(result.stdout)
+    assert found["kept"][0] == found["kept"][1]
+    assert found["pulls"][0] == found["pulls"][1]
+    # Sums over rows in another order, for some hundred steps.
+    assert found["coefs"] < (1e-10 if dtype == "float64" else 1e-3)
+    assert found["damage"][1] == pytest.approx(found["damage"][0], rel=1e-5, abs=1e-5)
