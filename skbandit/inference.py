@@ -40,25 +40,24 @@ def raw_output(X: Any, coefs: Sequence[np.ndarray], intercepts: Sequence[np.ndar
 
     Computed in the dtype of ``X``, but for the last intercept, which is added in its own where that is wider.
     """
-    act = ACTIVATIONS[activation]
-    coefs = [W.astype(X.dtype, copy=False) for W in coefs]
-    # The last one keeps its precision: a target's mean may lie far from 0, beside its spread.
-    intercepts = [*(b.astype(X.dtype, copy=False) for b in intercepts[:-1]), intercepts[-1]]
-
-    def forward(h: Any) -> np.ndarray:
-        for W, b in zip(coefs[:-1], intercepts[:-1], strict=True):
-            z = h @ W
-            z += b
-            h = np.maximum(z, 0, out=z) if activation == "relu" else act(np, z)
-        return h @ coefs[-1] + intercepts[-1]
-
+    coefs = [W if W.dtype == X.dtype else W.astype(X.dtype) for W in coefs]
     n = X.shape[0]
     if n <= CHUNK_ROWS:
-        return forward(X)
+        return _forward(X, coefs, intercepts, activation)
     out = np.empty((n, coefs[-1].shape[1]), dtype=np.result_type(X.dtype, intercepts[-1].dtype))
     for start in range(0, n, CHUNK_ROWS):
-        out[start : start + CHUNK_ROWS] = forward(X[start : start + CHUNK_ROWS])
+        out[start : start + CHUNK_ROWS] = _forward(X[start : start + CHUNK_ROWS], coefs, intercepts, activation)
     return out
+
+
+def _forward(h: Any, coefs: Sequence[np.ndarray], intercepts: Sequence[np.ndarray], activation: str) -> np.ndarray:
+    # In place where that is possible, and so in the dtype of the rows; but the last intercept keeps its precision: a
+    # target's mean may lie far from 0, beside its spread.
+    for layer in range(len(coefs) - 1):
+        z = h @ coefs[layer]
+        z += intercepts[layer]
+        h = np.maximum(z, 0, out=z) if activation == "relu" else ACTIVATIONS[activation](np, z)
+    return h @ coefs[-1] + intercepts[-1]
 
 
 OUTPUTS: dict[str, Callable[[np.ndarray], np.ndarray]] = {

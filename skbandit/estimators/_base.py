@@ -321,7 +321,7 @@ class BaseBanditPrunedMLP(CallbackSupportMixin, BaseEstimator):
     # ------------------------------------------------------------------ prediction
 
     def _raw_predict(self, X: Any) -> np.ndarray:
-        check_is_fitted(self)
+        check_is_fitted(self, "coefs_")
         X = validate_data(self, X, reset=False, dtype=(np.float64, np.float32), accept_sparse="csr")
         return raw_output(X, self.coefs_, self.intercepts_, self._activation)
 
