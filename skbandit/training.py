@@ -60,17 +60,23 @@ def _sgd_nesterov(h: Hyper) -> optax.GradientTransformation:
 #: Directions by name, before the learning rate; the hyper-parameters are traced.
 SOLVERS: dict[str, Callable[[Hyper], optax.GradientTransformation]] = {
     "adam": lambda h: optax.scale_by_adam(b1=h.beta_1, b2=h.beta_2, eps=h.epsilon),
-    "adamw": lambda h: optax.scale_by_adam(b1=h.beta_1, b2=h.beta_2, eps=h.epsilon),
+    "adamw": lambda h: optax.chain(
+        optax.scale_by_adam(b1=h.beta_1, b2=h.beta_2, eps=h.epsilon),
+        optax.add_decayed_weights(h.alpha, mask=_weights_only),
+    ),
     "nadam": lambda h: optax.scale_by_adam(b1=h.beta_1, b2=h.beta_2, eps=h.epsilon, nesterov=True),
     "lion": lambda h: optax.scale_by_lion(b1=h.beta_1, b2=h.beta_2),
     "rmsprop": lambda h: optax.scale_by_rms(decay=h.beta_2, eps=h.epsilon),
     "sgd": _sgd,
     "sgd_nesterov": _sgd_nesterov,
 }
-#: Those whose ``alpha`` is a weight decay beside the gradient, not part of the loss.
 DECOUPLED = ("adamw",)
 
 Solver: TypeAlias = str | optax.GradientTransformation
+
+
+def _weights_only(params: Params) -> Any:
+    return tuple((True, False) for _ in params)
 
 
 class TrainState(NamedTuple):
@@ -78,7 +84,6 @@ class TrainState(NamedTuple):
 
     params: Params
     opt_state: Any
-    """Of a named solver: for the parameters as one vector (`flatten`); otherwise as the solver's ``init`` made it."""
     best_params: Params
     """Parameters of the best validation score; those of the last epoch without validation rows."""
     best: jax.Array
@@ -99,23 +104,6 @@ class Plan(NamedTuple):
     """f[E, B]: learning rate of each step."""
     n_epochs: np.int32
     """Epochs to run, at most E."""
-
-
-def flatten(params: Params) -> jax.Array:
-    """Return all parameters as one vector.
-
-    A named solver works elementwise. On one vector its update is three kernels, not three for each array: it compiles
-    in a fraction of the time, and steps of a small network, which are mostly the cost of calling kernels, are faster.
-    """
-    return jnp.concatenate([leaf.ravel() for leaf in jax.tree.leaves(params)])
-
-
-def unflatten(flat: jax.Array, like: Params) -> Params:
-    """Cut the vector back into arrays of the shapes of ``like``."""
-    leaves, treedef = jax.tree.flatten(like)
-    ends = np.cumsum([leaf.size for leaf in leaves])
-    parts = [flat[end - leaf.size : end].reshape(leaf.shape) for leaf, end in zip(leaves, ends, strict=True)]
-    return jax.tree.unflatten(treedef, parts)
 
 
 def make_solver(solver: Solver, hyper: Hyper) -> tuple[optax.GradientTransformation, bool]:
@@ -149,9 +137,7 @@ def init_state(params: Any, solver: Solver, opt_leaves: list[np.ndarray] | None 
 def _zero_opt_state(solver: Solver, shapes: tuple[tuple[int, int], ...], dtype: np.dtype) -> Any:
     """Zeros of an optimizer state's structure; tracing ``init`` for it takes as long as some epochs."""
     tx, _ = make_solver(solver, Hyper())
-    params: Any = tuple((jax.ShapeDtypeStruct(s, dtype), jax.ShapeDtypeStruct(s[1:], dtype)) for s in shapes)
-    if isinstance(solver, str):
-        params = jax.eval_shape(flatten, params)
+    params = tuple((jax.ShapeDtypeStruct(s, dtype), jax.ShapeDtypeStruct(s[1:], dtype)) for s in shapes)
     return jax.tree.map(lambda s: np.zeros(s.shape, s.dtype), jax.eval_shape(tx.init, params))
 
 
@@ -179,81 +165,65 @@ def run_chunk(
     n_run : i32
         Number of epochs that were run (training may converge before).
     """
-    tx, named = make_solver(solver, hyper)
+    tx, wants_rate = make_solver(solver, hyper)
     decoupled = solver in DECOUPLED
     n_chunk = plan.order.shape[0]
     dtype = data.X.dtype
     n_batches = (data.n + width - 1) // width
-    like = state.params
-    # 1 at the weights and 0 at the biases, which do not decay.
-    decays: Any = tuple((jnp.ones_like(W), jnp.zeros_like(b)) for W, b in like)
-    pack, unpack = (flatten, functools.partial(unflatten, like=like)) if named else (lambda p: p, lambda p: p)
-    decays = pack(decays)
 
-    total_weight = jnp.sum(data.weight)
-
-    def loss_fn(params, X, y, weight):
-        # Products, where sums would do: those are calls to a library, and sums would be compiled.
-        return weight @ LOSSES[network.loss](jnp, network.apply(params, X, gates), y)
-
-    def squared_norm(params):
-        leaves = zip(jax.tree.leaves(params), jax.tree.leaves(decays), strict=True)
-        return sum(jnp.vdot(p * d, p) for p, d in leaves)
+    def loss_fn(params, X, y, weight, total):
+        rows = LOSSES[network.loss](jnp, network.apply(params, X, gates), y)
+        loss = jnp.sum(weight * rows) / total
+        if decoupled:
+            return loss
+        return loss + 0.5 * hyper.alpha * sum(jnp.sum(W * W) for W, _ in params) / total
 
     def step(b, carry, epoch, lr_scale):
-        packed, opt_state, summed = carry
+        params, opt_state, summed = carry
         rows = lax.dynamic_slice(plan.order, (epoch, b * width), (1, width))[0]
         weight = jnp.where(b * width + jnp.arange(width) < data.n, data.weight[rows], 0)
         X, y, weight = spread(data.X[rows], data.y[rows], weight)
-        total = weight @ jnp.ones_like(weight)
+        total = jnp.sum(weight)
         some = total > 0
-        share = 1 / jnp.where(some, total, 1)
-        loss, grads = jax.value_and_grad(loss_fn)(unpack(packed), X, y, weight * share)
-        grads = pack(grads)
-        if not decoupled:
-            penalty = hyper.alpha * share
-            loss = loss + 0.5 * penalty * squared_norm(packed)
-            grads = jax.tree.map(lambda g, p, d: g + penalty * d * p, grads, packed, decays)
-        updates, new_opt_state = tx.update(grads, opt_state, packed)
-        if decoupled:
-            updates = updates + hyper.alpha * decays * packed
-        if named:
+        loss, grads = jax.value_and_grad(loss_fn)(params, X, y, weight, jnp.where(some, total, 1))
+        updates, new_opt_state = tx.update(grads, opt_state, params)
+        if wants_rate:
             rate = (plan.lr[epoch, b] * lr_scale).astype(dtype)
-            updates = -rate * updates
-        new = optax.apply_updates(packed, updates)
+            updates = jax.tree.map(lambda u: -rate * u, updates)
+        new_params = optax.apply_updates(params, updates)
         # A batch whose rows all have weight 0 teaches nothing and must not move the momentum either.
-        packed, opt_state = jax.tree.map(
-            lambda new, old: jnp.where(some, new, old), (new, new_opt_state), (packed, opt_state)
+        params, opt_state = jax.tree.map(
+            lambda new, old: jnp.where(some, new, old), (new_params, new_opt_state), (params, opt_state)
         )
-        return packed, opt_state, summed + jnp.where(some, total * loss, 0)
+        return params, opt_state, summed + jnp.where(some, total * loss, 0)
 
     def epoch(carry):
         state, e, losses, scores = carry
-        packed, opt_state, summed = lax.fori_loop(
+        params, opt_state, summed = lax.fori_loop(
             0,
             n_batches,
             lambda b, c: step(b, c, e, state.lr_scale),
             (state.params, state.opt_state, jnp.zeros((), dtype)),
         )
-        loss = summed / total_weight
+        loss = summed / jnp.sum(data.weight)
         monitored, valid_score = loss, jnp.zeros((), dtype)
         if has_validation:
             assert validation is not None
-            z = network.apply(unpack(packed), validation.X, gates)
+            z = network.apply(params, validation.X, gates)
             valid_score = score(jnp, network.loss, z, validation.y, validation.weight).astype(dtype)
             monitored = -valid_score
         improved = monitored < state.best
         stale = jnp.where(monitored > state.best - hyper.tol, state.stale + 1, 0)
         best_params = state.best_params
         if has_validation:
-            best_params = jax.tree.map(lambda new, old: jnp.where(improved, new, old), packed, best_params)
+            best_params = jax.tree.map(lambda new, old: jnp.where(improved, new, old), params, best_params)
         tired = (hyper.patience_on > 0) & (stale > hyper.n_iter_no_change)
         lower_rate = tired & (hyper.adaptive > 0) & (plan.lr[e, 0] * state.lr_scale > 1e-6)
         lr_scale = jnp.where(lower_rate, state.lr_scale / 5, state.lr_scale)
         stop = jnp.where(tired & ~lower_rate, 1, 0)
         stop = jnp.where(jnp.isfinite(loss) & jnp.isfinite(monitored), stop, 2).astype(jnp.int32)
         state = TrainState(
-            packed,
+            params,
             opt_state,
             best_params,
             jnp.where(improved, monitored, state.best),
@@ -267,14 +237,9 @@ def run_chunk(
         state, e, *_ = carry
         return (e < plan.n_epochs) & (state.stop == 0)
 
-    def repack(state, pack):
-        best = pack(state.best_params) if has_validation else state.best_params
-        return state._replace(params=pack(state.params), best_params=best)
-
     blank = jnp.zeros(n_chunk, dtype)
-    start = repack(state, pack), jnp.zeros((), jnp.int32), blank, blank
-    state, n_run, losses, scores = lax.while_loop(going, epoch, start)
-    return repack(state, unpack), losses, scores, n_run
+    state, n_run, losses, scores = lax.while_loop(going, epoch, (state, jnp.zeros((), jnp.int32), blank, blank))
+    return state, losses, scores, n_run
 
 
 @dataclasses.dataclass
