@@ -19,10 +19,11 @@ import jax
 import numpy as np
 import scipy.optimize
 
-from skbandit.compensation import fold_emissions, reweight
+from skbandit.calibration import Calibration
+from skbandit.compensation import fold_emissions
 from skbandit.criteria.base import Criterion
 from skbandit.data import Batches, Data
-from skbandit.inference import hidden_activations, raw_output
+from skbandit.inference import raw_output
 from skbandit.losses import weighted_mean
 from skbandit.network import MLP
 from skbandit.pruning import JITTED, Pruner, PruneResult, PruningRound
@@ -325,40 +326,29 @@ def prune(
     if rows.X.shape[0] > CALIBRATION_ROWS:
         chosen = np.sort(rng.choice(rows.X.shape[0], CALIBRATION_ROWS, replace=False))
         calibration = Rows(rows.X[chosen], rows.y[chosen], rows.weight[chosen])
-    # Converted once: repair and measurement below run in NumPy, in the network's precision.
+    # Converted once: repair and measurement run in NumPy, in the network's precision.
     calibration = Rows(*(np.asarray(a, training.dtype) for a in calibration))
     batches = Batches.partition(rng, *calibration, training.dtype, PULL_ROWS)
+    measured = Calibration(*calibration, network)
     validation = None
     if held_out is not None:
         held_out = Rows(*(np.asarray(a, training.dtype) for a in held_out))
         if training.early_stopping:
             validation = Data.pad(*held_out, training.dtype)
 
-    def loss_on(on: Rows, params: Params, gates: Any, emissions: Any = None) -> float:
-        if emissions is not None:
-            params = fold_emissions(params, groups, np.concatenate(gates) == 0, emissions)
+    def held_out_loss(params: Params, gates: Any) -> float:
+        assert held_out is not None
         coefs = [W for W, _ in params]
         # A gate of 0 is a row of zeros in the next layer's weights.
         coefs[1:] = [W * gate[:, None] for W, gate in zip(coefs[1:], gates, strict=True)]
         with np.errstate(over="ignore", invalid="ignore"):  # a loss that is not finite is an answer, too
-            z = raw_output(on.X, coefs, [b for _, b in params], network.activation)
-            return weighted_mean(network.loss, z, on.y, on.weight)
-
-    def mean_activations(params: Params, gates: Any) -> Any:
-        layers = hidden_activations(
-            calibration.X, [W for W, _ in params], [b for _, b in params], network.activation, gates
-        )
-        weight = calibration.weight / calibration.weight.sum()
-        return tuple(weight @ h for h in layers)
+            z = raw_output(held_out.X, coefs, [b for _, b in params], network.activation)
+            return weighted_mean(network.loss, z, held_out.y, held_out.weight)
 
     def repair(params: Params, active: np.ndarray, removed: np.ndarray, emissions: Any) -> Params:
-        if not settings.compensate:
-            return fold_emissions(params, groups, removed, emissions)
-        with np.errstate(over="ignore", invalid="ignore"):
-            repaired = reweight(params, calibration.X, calibration.weight, network.activation, groups, active, removed)
-        if all(np.isfinite(a).all() for layer in repaired for a in layer):
-            return repaired
-        return fold_emissions(params, groups, removed, emissions)  # activations too large for a Gram matrix
+        if settings.compensate:
+            return measured.repair(params, active, removed, emissions)
+        return fold_emissions(params, groups, removed, emissions)
 
     def fine_tune(params: Params, gates: Any, round_: int) -> Params:
         reporter.begin_fine_tuning(round_, settings.fine_tune_iter)
@@ -377,11 +367,11 @@ def prune(
         n_rounds=settings.n_rounds,
         tolerance=settings.tolerance,
         seed=int(rng.integers(2**31)),
-        emissions=mean_activations if settings.ablation == "mean" else None,
+        emissions=measured.mean_activations if settings.ablation == "mean" else None,
         repair=repair,
         fine_tune=fine_tune if settings.fine_tune_iter > 0 else None,
-        measure=functools.partial(loss_on, calibration),
-        guard=functools.partial(loss_on, held_out if held_out is not None else calibration),
+        measure=measured.loss,
+        guard=held_out_loss if held_out is not None else measured.loss,
         on_round=reporter.round,
     )
     make_room((network, jax.tree.structure(settings.criterion), batches.X.shape))

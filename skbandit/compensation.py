@@ -25,6 +25,17 @@ Params = tuple[tuple[np.ndarray, np.ndarray], ...]
 RIDGE = 1e-2
 
 
+def forward(layers: Params, X: np.ndarray, activation: str) -> list[np.ndarray]:
+    """Return the activations f[n, n_l] of every hidden layer, and the output's pre-activation."""
+    act, out = ACTIVATIONS[activation], list[np.ndarray]()
+    for W, b in layers[:-1]:
+        z = (out[-1] if out else X) @ W
+        z += b
+        out.append(act(np, z))
+    W, b = layers[-1]
+    return [*out, out[-1] @ W + b]
+
+
 def reweight(
     params: Params,
     X: np.ndarray,
@@ -33,6 +44,7 @@ def reweight(
     groups: Groups,
     active: np.ndarray,
     removed: np.ndarray,
+    hidden: list[np.ndarray] | None = None,
 ) -> Params:
     """Refit, by least squares, the weights and biases that follow the removed units.
 
@@ -44,37 +56,53 @@ def reweight(
         Calibration rows.
     active, removed : bool[n_units]
         Units that were on before the removal, and those of them that leave.
+    hidden : list of f[n, units that are on], optional
+        Activations of the network before the removal, where they are known.
 
     Returns
     -------
     params : tuple of (W, b)
         Same shapes. The removed units' outgoing rows are zero.
     """
-    act = ACTIVATIONS[activation]
-    weight = weight / weight.sum()
-    before = after = X  # activations in the network before the removal, and in the repaired one
+    on = [np.flatnonzero(a) for a in groups.split(active)]
+    if hidden is None:
+        hidden = forward(groups.compact(params, on), X, activation)[:-1]
+    share = weight / weight.sum()
+    root = np.sqrt(share)[:, None]
     out = [params[0]]
-    touched = False
-    for layer, (was_on, gone) in enumerate(zip(groups.split(active), groups.split(removed), strict=True)):
-        before = act(np, before @ params[layer][0] + params[layer][1])
-        after = act(np, after @ out[layer][0] + out[layer][1]) if touched else before
-        touched = touched or bool(gone.any())
+    after = None  # activations of the layer's units in the repaired network, once they differ
+    for layer, (units, gone) in enumerate(zip(on, groups.split(removed), strict=True)):
         W, b = params[layer + 1]
-        if not touched:
+        leaves = gone[units]
+        if after is None and not leaves.any():
             out.append((W, b))
             continue
-        kept = np.flatnonzero(was_on & ~gone)
-        B, W_kept = after[:, kept], W[kept]
-        residual = before[:, was_on] @ W[was_on] - B @ W_kept
-        B_mean, residual_mean = weight @ B, weight @ residual
-        weighted = (B - B_mean) * weight[:, None]
-        gram = (weighted.T @ (B - B_mean)).astype(np.float64)
-        ridge = RIDGE * max(np.trace(gram) / kept.size, np.finfo(np.float32).tiny)
+        before, W_on, stays = hidden[layer], W[units], ~leaves
+        if after is None:
+            # The residual is what the removed units gave: one Gram matrix of the layer holds all that is needed.
+            B, mean = before[:, stays], share @ before
+            scaled = (before - mean) * root
+            products = scaled.T @ scaled
+            gram = products[np.ix_(stays, stays)]
+            cross = products[np.ix_(stays, leaves)] @ W_on[leaves]
+            B_mean, residual_mean = mean[stays], mean[leaves] @ W_on[leaves]
+        else:
+            B = after[:, stays]
+            residual = before @ W_on - B @ W_on[stays]
+            B_mean, residual_mean = share @ B, share @ residual
+            scaled = (B - B_mean) * root
+            gram, cross = scaled.T @ scaled, scaled.T @ (root * (residual - residual_mean))
+        gram = gram.astype(np.float64)
+        ridge = RIDGE * max(np.trace(gram) / gram.shape[0], np.finfo(np.float32).tiny)
         gram[np.diag_indices_from(gram)] += ridge
-        delta = np.linalg.solve(gram, weighted.T @ (residual - residual_mean)).astype(W.dtype)
+        delta = np.linalg.solve(gram, cross).astype(W.dtype)
         new_W = np.zeros_like(W)
-        new_W[kept] = W_kept + delta
-        out.append((new_W, b + residual_mean - B_mean @ delta))
+        new_W[units[stays]] = W_on[stays] + delta
+        new_b = b + residual_mean - B_mean @ delta
+        out.append((new_W, new_b))
+        if layer + 1 < len(on):
+            following = on[layer + 1]
+            after = ACTIVATIONS[activation](np, B @ new_W[np.ix_(units[stays], following)] + new_b[following])
     return tuple(out)
 
 
