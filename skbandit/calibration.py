@@ -93,9 +93,12 @@ class Calibration:
         with np.errstate(over="ignore", invalid="ignore"):
             for i, (off, on) in enumerate(zip(split(masked), split(last.active), strict=True)):
                 W, b = last.layers[i]
-                h = act(np, h @ W + b) if h is not None else last.hidden[i] if off.any() else None
                 if h is not None:
-                    h = np.where(off[on], emissions[i][on], h)
+                    h = act(np, h @ W + b)
+                elif off.any():
+                    h = last.hidden[i].copy()
+                if h is not None:
+                    h[:, off[on]] = emissions[i][off]
             if h is None:
                 return last.loss
             W, b = last.layers[-1]
