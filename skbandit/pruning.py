@@ -29,7 +29,7 @@ from skbandit._random import COUNTER_HASH
 from skbandit._validation import check_values
 from skbandit.criteria.base import Criterion, Problem, Scores
 from skbandit.data import Batches
-from skbandit.runtime import refuse_after_fork
+from skbandit.runtime import QUICK_COMPILE, quick_compile_is_known, refuse_after_fork
 from skbandit.schedules import affordable_rounds, pulls_per_round
 
 Params = Any
@@ -42,6 +42,10 @@ AUTO_SMALLEST_SHARE = 1 / 32
 
 #: ... and spends this share of the budget per unit: rounds that halve the network leave half of it for finer ones.
 AUTO_BUDGET_SHARE = 1 / 4
+
+#: With no more units than this (and an evaluator of arms) a round takes some milliseconds, and its compilation half a
+#: second: it is compiled quickly. On larger networks the faster program pays for itself.
+QUICK_UNITS = 128
 
 #: Status of a phase that Ctrl-C ended.
 INTERRUPTED = "interrupted by the user"
@@ -90,9 +94,12 @@ def _init(criterion: Criterion, seed: Any, problem: Problem) -> Any:
     return criterion.init(jax.random.fold_in(jax.random.key(seed, impl=COUNTER_HASH), 1), problem)
 
 
-@jax.jit
 def _score(criterion: Criterion, seed: Any, state: Any, problem: Problem, active: Any) -> tuple[Any, Scores]:
     return criterion.step(jax.random.key(seed, impl=COUNTER_HASH), state, problem, active)
+
+
+_score_thorough = jax.jit(_score)
+_score_quick = jax.jit(_score, compiler_options=QUICK_COMPILE)
 
 
 @functools.partial(jax.jit, static_argnames=("network",))
@@ -110,7 +117,7 @@ def _mean_loss(params, gates, emissions, batches: Batches, *, network):
 
 
 #: The compiled functions of this module.
-JITTED = (_init, _score, _mean_loss)
+JITTED = (_init, _score_thorough, _score_quick, _mean_loss)
 
 
 def canonical(config: Any) -> Any:
@@ -214,6 +221,8 @@ class Pruner:
         self.layer = self.groups.layer_of()
         self.dtype = np.dtype(self.batches.weight.dtype)
         self.n_batches = int(self.batches.n_batches)
+        few = hasattr(self.network, "damages") and self.groups.n_units <= QUICK_UNITS
+        self._quick = few and quick_compile_is_known()
         self.history: list[PruningRound] = []
         self.n_pulls = 0
         self._state: Any = None
@@ -313,7 +322,8 @@ class Pruner:
         seed = np.uint32((self.seed + 0x9E3779B9 * (r + 1)) % 2**32)  # distinct streams for successive rounds
         if self._state is None:
             self._state = () if type(criterion).init is Criterion.init else _init(criterion, seed, problem)
-        self._state, scores = _score(criterion, seed, self._state, problem, now.active)
+        score = _score_quick if self._quick else _score_thorough
+        self._state, scores = score(criterion, seed, self._state, problem, now.active)
         spent = int(scores.n_pulls)
         self.n_pulls += spent
         return np.asarray(scores.value), np.asarray(scores.damage), spent, emissions

@@ -119,6 +119,23 @@ def to_device(tree: Any) -> Any:
     return jax.device_put(tree, jax.sharding.NamedSharding(jax.sharding.get_mesh(), jax.sharding.PartitionSpec()))
 
 
+#: Compiler options for programs that run for some milliseconds: XLA's older emitter of CPU kernels takes 60 % of the
+#: time to compile, and its programs are some tenths slower.
+QUICK_COMPILE: dict[str, bool | int | str] = {"xla_cpu_use_fusion_emitters": False}
+
+
+@functools.cache
+def quick_compile_is_known() -> bool:
+    """Ask whether this XLA has the options of `QUICK_COMPILE`, which no version promises, by trying them."""
+    import jax
+
+    try:
+        jax.jit(lambda: 0, compiler_options=QUICK_COMPILE)()
+    except jax.errors.JaxRuntimeError:
+        return False
+    return True
+
+
 def enable_compilation_cache(path: str | os.PathLike[str] | None = None) -> str:
     """Keep compiled programs on disk, so that later processes load them instead of compiling.
 

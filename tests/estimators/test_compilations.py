@@ -11,6 +11,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skbandit import BanditPrunedMLPRegressor
+from skbandit.criteria import CRITERIA
+from skbandit.policies import POLICIES
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -27,6 +29,26 @@ def test_a_grid_over_policy_and_budget_compiles_once_per_policy(compilations):
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
     assert compilations.count("jit(run_chunk)") == 1
     assert compilations.count("jit(_score)") == len(SIX)
+
+
+@pytest.mark.parametrize("policy", sorted({**POLICIES, **CRITERIA}))
+def test_every_policy_and_criterion_compiles_once(policy, make_data, regressor, compilations):
+    """Budget, ratio, rounds, seed, scope, rows of the same bucket and hyper-parameters are data."""
+    data = make_data("regression")
+    base = {"hidden_layer_sizes": (11,), "policy": policy}
+    regressor(**base).fit(data.X, data.y)
+    # What needs no state of its own from round to round compiles no `_init`.
+    first = {name: compilations.count(f"jit({name})") for name in ("_score", "_init")}
+    assert first["_score"] == 1
+    assert first["_init"] <= 1
+    fields = POLICIES[policy]().get_params() if policy in POLICIES else {}
+    numbers = {f"policy__{name}": 0.7 for name, value in fields.items() if isinstance(value, float)}
+    for params in (
+        {"budget": 3, "pruning_ratio": 0.3, "n_rounds": 1, "scope": "layer", "random_state": 5},
+        {"budget": 64.0, "pruning_ratio": "auto", "ablation": "zero", "alpha": 1, **numbers},
+    ):
+        regressor(**base).set_params(**params).fit(data.X[:-3], data.y[:-3])
+    assert {name: compilations.count(f"jit({name})") for name in first} == first
 
 
 def test_hyper_parameters_are_data(make_data, regressor, compilations):

@@ -110,6 +110,17 @@ def test_shapes_and_types(policy, k):
         assert state == new  # as types
 
 
+def test_empty_slots_come_last(policy, select):
+    """A step cuts its slots off at the end of the budget; full information is not cut."""
+    if policy.full_information:
+        return
+    active = np.array([False, True, False, True, False, False])
+    arms, _ = map(np.asarray, select(policy, jax.random.key(0), policy.init(N), active, N))
+    filled = arms < N
+    assert filled.any()
+    assert (np.diff(filled.astype(int)) <= 0).all()
+
+
 def test_nothing_is_traced_twice(policy):
     """Keys, states, active sets and hyper-parameters are data, not part of the program."""
     n_traces = 0
