@@ -8,7 +8,8 @@ import warnings
 from sklearn.datasets import load_diabetes, load_digits
 from sklearn.exceptions import ConvergenceWarning
 
-from benchmarks import datasets, pruning_quality, search
+from benchmarks import datasets, pruning_quality
+from benchmarks.speed import __main__ as speed
 
 
 def main() -> None:
@@ -19,7 +20,7 @@ def main() -> None:
         data = datasets.DataSet(name, task, frame.data, frame.target.to_numpy())
         for record in pruning_quality.one_run(data, seed=0):
             print("{data:10s} {model:18s} score {score:.4f}  units {units:3d}  {seconds:.2f} s".format(**record))
-    search.main(["--quick"])
+    speed.main(["--quick"])
     if datasets.available():
         pruning_quality.main(["--seeds", "1", "--sets", "concrete_strength"])
     print(f"{time.perf_counter() - start:.0f} s in all")
