@@ -320,7 +320,7 @@ def prune(
     """Prune a trained network; ``data`` is ``rows`` on the device, if they are there already."""
     network, groups = training.network, training.network.groups
     rng = np.random.default_rng(seed)
-    if data is None:
+    if data is None and settings.fine_tune_iter > 0:
         data = Data.pad(rows.X, rows.y, rows.weight, training.dtype)
     calibration = rows
     if rows.X.shape[0] > CALIBRATION_ROWS:
@@ -351,6 +351,7 @@ def prune(
         return fold_emissions(params, groups, removed, emissions)
 
     def fine_tune(params: Params, gates: Any, round_: int) -> Params:
+        assert data is not None
         reporter.begin_fine_tuning(round_, settings.fine_tune_iter)
         tuned = _fine_tune(
             params, gates, data, validation, rows.X.shape[0], training, settings.fine_tune_iter, rng, reporter

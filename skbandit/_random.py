@@ -3,7 +3,8 @@
 On a CPU, XLA compiles JAX's ``threefry2x32`` for 0.15 s at every place in a program that draws, and a round of pruning
 draws in several. The generator here is a counter run through two rounds of a 32-bit integer hash, one small kernel.
 Its bits decide which arms are explored and how ties fall; they are not for cryptography, nor for a simulation of 10^9
-draws. `jax.random` takes its keys like any other.
+draws. `jax.random` takes its keys like any other, but for `jax.random.poisson`, which needs one of JAX's own
+generator: ``jax.random.key(jax.random.bits(key))``.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ def _counters(shape: tuple[int, ...]) -> jax.Array:
 
 
 def _seed(seed: jax.Array) -> jax.Array:
-    low = _mix(jnp.asarray(seed).astype(jnp.uint32))
+    low = _mix(jnp.asarray(seed).astype(jnp.uint32) + jnp.uint32(0x9E3779B9))  # the hash of 0 is 0
     return jnp.stack([low, _mix(low)])
 
 
@@ -57,7 +58,13 @@ def _random_bits(key: jax.Array, bit_width: int, shape: tuple[int, ...]) -> jax.
 
 #: For `jax.random.key(seed, impl=COUNTER_HASH)`, seeds below 2^32.
 COUNTER_HASH = define_prng_impl(
-    key_shape=(2,), seed=_seed, split=_split, random_bits=_random_bits, fold_in=_fold_in, name="counter_hash"
+    key_shape=(2,),
+    seed=_seed,
+    split=_split,
+    random_bits=_random_bits,
+    fold_in=_fold_in,
+    name="counter_hash",
+    tag="chash",
 )
 
 

@@ -193,8 +193,8 @@ class Pruner:
     repair : callable (params, active bool[n], removed bool[n], emissions) → params, optional
         Adjusts what is left; called before the removed slices are set to zero.
     fine_tune : callable (params, gates, round) → params, optional
-    measure : callable (params, gates, emissions) → float, optional
-        Loss on the calibration rows; by default computed from ``batch_loss``.
+    measure : callable (params, gates, emissions or None) → float, optional
+        Loss on the calibration rows, where None stands for no emissions; by default computed from ``batch_loss``.
     guard : callable (params, gates) → float, optional
         Loss on held-out rows; ``measure`` by default.
     on_round : callable (PruningRound, () → PruneResult) → bool, optional
@@ -212,7 +212,7 @@ class Pruner:
     emissions: Callable[[Params, Vectors], Vectors] | None = None
     repair: Callable[[Params, np.ndarray, np.ndarray, Vectors], Params] | None = None
     fine_tune: Callable[[Params, Vectors, int], Params] | None = None
-    measure: Callable[[Params, Vectors, Vectors], float] | None = None
+    measure: Callable[[Params, Vectors, Vectors | None], float] | None = None
     guard: Callable[[Params, Vectors], float] | None = None
     on_round: Callable[[PruningRound, Callable[[], PruneResult]], bool] | None = None
 
@@ -339,7 +339,8 @@ class Pruner:
         masked = tuple(
             np.where(r, e, 0).astype(self.dtype) for r, e in zip(self.groups.split(removed), emissions, strict=True)
         )
-        measured = self._measure(now.params, gates, masked) - self._measure(now.params, self._gates(now.active), None)
+        unmasked = self._measure(now.params, self._gates(now.active), None)  # first: `measure` may remember it
+        measured = self._measure(now.params, gates, masked) - unmasked
         params = now.params
         if self.repair is not None:
             params = self.repair(params, now.active, removed, emissions)
@@ -378,10 +379,10 @@ class Pruner:
         return tuple(a.astype(self.dtype) for a in self.groups.split(active))
 
     def _measure(self, params: Params, gates: Vectors, emissions: Vectors | None) -> float:
-        if emissions is None:
-            emissions = tuple(np.zeros_like(g) for g in gates)
         if self.measure is not None:
             return self.measure(params, gates, emissions)
+        if emissions is None:
+            emissions = tuple(np.zeros_like(g) for g in gates)
         return float(_mean_loss(params, gates, emissions, self.batches, network=self.network))
 
     def _guard(self, params: Params, active: np.ndarray) -> float:

@@ -12,6 +12,7 @@ import hashlib
 import os
 import platform
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -21,8 +22,10 @@ from threadpoolctl import ThreadpoolController
 if TYPE_CHECKING:
     import jax
 
-#: Name of the one axis of a mesh of devices.
-_AXIS = "devices"
+#: Name of the one axis of a mesh of devices: one that no mesh of a user's has.
+_AXIS = "skbandit_devices"
+#: Programs that talk between devices must start in the same order on each of them.
+_many_devices = threading.RLock()
 
 _jax_pid: int | None = None
 _blas_lock = threading.Lock()
@@ -69,7 +72,8 @@ def resolve_devices(device: str | None) -> list[jax.Device]:
         found = []
         for name in ("cpu", "gpu", "tpu"):
             with contextlib.suppress(RuntimeError):
-                found += [f"{name}:{i}" for i in range(len(jax.local_devices(backend=name)))]
+                n = len(jax.local_devices(backend=name))
+                found += [f"{name}:{i}" for i in range(n)] + [f"{name}:*"] * (n > 1)
         raise ValueError(
             f"The 'device' parameter names a device that JAX does not see: got {device!r}; available: {found} "
             "(or None for JAX's default)."
@@ -88,6 +92,7 @@ def jax_scope(dtype: str = "float32", device: str | None = None) -> Iterator[Non
         if found:
             stack.enter_context(jax.default_device(found[0]))
         if len(found) > 1:
+            stack.enter_context(_many_devices)
             automatic = (jax.sharding.AxisType.Auto,)
             stack.enter_context(jax.set_mesh(jax.make_mesh((len(found),), (_AXIS,), automatic, devices=found)))
         yield
@@ -145,9 +150,9 @@ def enable_compilation_cache(path: str | os.PathLike[str] | None = None) -> str:
     Parameters
     ----------
     path : path-like, optional
-        Folder of the cache; it is made if needed, for this user only. By default the one that JAX is already configured
-        to use (``JAX_COMPILATION_CACHE_DIR``), or else a folder of the user's cache directory that belongs to this
-        version of JAX and this kind of processor.
+        Folder of the cache; it is made if needed, for this user only. Or a URL that JAX knows (``gs://...``). By
+        default the one that JAX is already configured to use (``JAX_COMPILATION_CACHE_DIR``), or else a folder of the
+        user's cache directory that belongs to this version of JAX and this kind of processor.
 
     Returns
     -------
@@ -156,12 +161,16 @@ def enable_compilation_cache(path: str | os.PathLike[str] | None = None) -> str:
 
     Raises
     ------
+    ValueError
+        If the path is empty.
     PermissionError
         If the folder belongs to another user, or others may write to it: what lies there is executed.
+    OSError
+        If the folder cannot be made or written to.
 
     Notes
     -----
-    The cache grows without bounds; deleting the folder is safe at any time. To do without this call, set the
+    The cache grows without bounds; the folder may be deleted while no process uses it. To do without this call, set the
     environment variables ``JAX_COMPILATION_CACHE_DIR``, ``JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS=0`` and
     ``JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES=-1``.
 
@@ -175,15 +184,12 @@ def enable_compilation_cache(path: str | os.PathLike[str] | None = None) -> str:
 
     if path is None:
         path = getattr(jax.config, "jax_compilation_cache_dir", None) or _cache_folder(jax.__version__)
-    folder = os.path.abspath(os.path.expanduser(os.fspath(path)))
-    os.makedirs(folder, mode=0o700, exist_ok=True)
-    if hasattr(os, "getuid"):
-        owner = os.stat(folder)
-        if owner.st_uid != os.getuid() or owner.st_mode & 0o022:
-            raise PermissionError(
-                f"The compilation cache {folder!r} must belong to this user, and no one else may write to it: programs "
-                "that lie there are executed. Give another 'path', or change its owner and mode."
-            )
+    folder = os.fsdecode(path)
+    if not folder:
+        raise ValueError("The 'path' of the compilation cache must not be empty; None is the default folder.")
+    if "://" not in folder:
+        folder = os.path.abspath(os.path.expanduser(folder))
+        _make_private(folder)
     settings = {
         "jax_compilation_cache_dir": folder,
         # JAX leaves out what compiles in less than a second, which is every program here.
@@ -202,13 +208,37 @@ def enable_compilation_cache(path: str | os.PathLike[str] | None = None) -> str:
     return folder
 
 
+def _make_private(folder: str) -> None:
+    """Make a folder that only this user writes to, or make sure that it is one."""
+    if not os.path.isdir(folder):
+        before = os.umask(0o077)  # for the folders above it as well: who may rename them may put others in their place
+        try:
+            os.makedirs(folder, exist_ok=True)
+        finally:
+            os.umask(before)
+    if hasattr(os, "geteuid"):
+        owner = os.stat(folder)
+        # What belongs to root is no one else's to plant.
+        if owner.st_uid not in (0, os.geteuid()) or owner.st_mode & 0o022:
+            raise PermissionError(
+                f"The compilation cache {folder!r} must belong to this user, and no one else may write to it: programs "
+                "that lie there are executed. Give another 'path', or change owner and mode (chmod go-w)."
+            )
+    with tempfile.TemporaryFile(dir=folder):  # raises where nothing can be written
+        pass
+
+
 def _cache_folder(version: str) -> str:
     """Return the default folder: machine code is of use to one kind of processor, and a home may be shared by many."""
     home = os.path.expanduser("~")
-    base = {
-        "win32": os.environ.get("LOCALAPPDATA") or os.path.join(home, "AppData", "Local"),
-        "darwin": os.path.join(home, "Library", "Caches"),
-    }.get(sys.platform) or os.environ.get("XDG_CACHE_HOME", os.path.join(home, ".cache"))
+    base = (
+        {
+            "win32": os.environ.get("LOCALAPPDATA") or os.path.join(home, "AppData", "Local"),
+            "darwin": os.path.join(home, "Library", "Caches"),
+        }.get(sys.platform)
+        or os.environ.get("XDG_CACHE_HOME")
+        or os.path.join(home, ".cache")
+    )
     processor = f"{platform.machine()} {platform.processor()}"
     with contextlib.suppress(OSError), open("/proc/cpuinfo", encoding="utf-8") as cpuinfo:
         processor += next((line for line in cpuinfo if line.startswith(("flags", "Features"))), "")

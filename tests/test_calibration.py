@@ -4,12 +4,14 @@ import jax
 import numpy as np
 import pytest
 
-from skbandit import calibration, compensation
+from skbandit import BanditPrunedMLPRegressor, calibration, compensation
 from skbandit.calibration import Calibration
 from skbandit.compensation import fold_emissions, reweight
 from skbandit.inference import hidden_activations, raw_output
 from skbandit.losses import weighted_mean
 from skbandit.network import MLP, init_params
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 N_UNITS = 12
 
@@ -113,6 +115,18 @@ def test_questions_about_one_network_cost_one_pass(monkeypatch):
     rows.repair(params, mask(), ~mask(1), means)
     rows.loss(params, gates)
     assert len(passes) == 1
+
+
+@pytest.mark.parametrize("ablation", ["mean", "zero"])
+def test_a_round_costs_one_pass_of_each_network(ablation, monkeypatch):
+    passes = []
+    monkeypatch.setattr(calibration, "forward", lambda *args: passes.append(1) or compensation.forward(*args))
+    X = np.random.default_rng(0).normal(size=(60, 3))
+    dense = BanditPrunedMLPRegressor((8,), max_iter=2, pruning_ratio=0, random_state=0).fit(X, X[:, 0])
+    passes.clear()
+    pruned = dense.prune(X, X[:, 0], pruning_ratio=0.5, n_rounds=3, fine_tune_iter=0, ablation=ablation)
+    # The trained network, and the one that each round leaves.
+    assert len(passes) == 1 + len(pruned.pruning_history_)
 
 
 def test_another_network_is_not_mistaken_for_the_last_one():

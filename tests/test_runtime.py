@@ -228,3 +228,33 @@ def test_a_folder_that_others_may_write_to_is_refused(cache_settings, tmp_path):
     with pytest.raises(PermissionError, match=r"must belong to this user.*Give another 'path'"):
         enable_compilation_cache(tmp_path)
     assert jax.config.jax_compilation_cache_dir == before
+
+
+def test_every_new_folder_is_this_users_alone(cache_settings, tmp_path):
+    before = os.umask(0o002)
+    try:
+        folder = enable_compilation_cache(tmp_path / "a" / "b")
+    finally:
+        os.umask(before)
+    for path in (tmp_path / "a", tmp_path / "a" / "b"):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o700
+    assert folder == str(tmp_path / "a" / "b")
+
+
+def test_an_empty_path_is_refused(cache_settings):
+    with pytest.raises(ValueError, match="must not be empty"):
+        enable_compilation_cache("")
+
+
+def test_an_empty_cache_home_is_none(cache_settings, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", "")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setattr(sys, "platform", "linux")
+    jax.config.update("jax_compilation_cache_dir", None)
+    assert enable_compilation_cache().startswith(str(tmp_path / ".cache" / "skbandit"))
+
+
+def test_a_url_is_left_to_jax(cache_settings, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert enable_compilation_cache("gs://bucket/cache") == "gs://bucket/cache"
+    assert list(tmp_path.iterdir()) == []

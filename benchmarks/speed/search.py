@@ -15,9 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.search import BUDGETS, POLICIES
 from benchmarks.speed.measure import Options, Output, Row, alternate, call_in_process
 
+POLICIES = ("epsilon_greedy", "softmax", "ucb1", "thompson", "hedge", "exp3")
+BUDGETS = (2, 8, 32)
 EPOCHS, FOLDS = 50, 5
 TARGET = 2
 

@@ -54,7 +54,8 @@ class Policy(ParamsMixin):
         -------
         arms : i32[k]
             Indices of active arms; ``n`` in an empty slot (fewer than ``k`` active arms, drawn without replacement).
-            Empty slots come last, but for policies of full information.
+            Empty slots come last, but for policies of full information: where the budget ends within a step, its last
+            slots are cut off.
         probs : f[k]
             The probability of each draw; 1 in an empty slot.
         """
@@ -117,8 +118,8 @@ class MeanRewardPolicy(Policy):
 def top_k(key: jax.Array, index: jax.Array, active: jax.Array, k: int) -> jax.Array:
     """Return the ``k`` active arms of highest ``index``, ties broken at random; ``n`` where fewer are active."""
     n = index.shape[0]
-    # Shuffled first, with the inactive arms behind the others: `lax.top_k` keeps that order where the index ties, be it
-    # at -inf. It is a call to a library on every platform, which a sort with a comparator is not: that is compiled.
+    # Shuffled first, with the inactive arms behind the others: `lax.top_k` is stable, and keeps that order where the
+    # index ties, be it at -inf. On a CPU, in float32, it is a call to a library; a sort with a comparator is compiled.
     _, shuffled = lax.top_k(jnp.where(active, jax.random.uniform(key, (n,)), -1), n)
     on = active[shuffled]
     _, place = lax.top_k(jnp.where(on & ~jnp.isnan(index[shuffled]), index[shuffled], -jnp.inf), min(k, n))

@@ -19,17 +19,25 @@ rng = np.random.default_rng(0)
 X = rng.normal(size=(333, 5))
 y = np.sin(2 * X[:, 0]) + X[:, 1] * X[:, 2]
 y = np.digitize(y, [-0.5, 0.5]) if "Classifier" in name else y
-Xs = []
+models = []
 for device in (None, "cpu:*"):
     model = getattr(skbandit, name)(sizes, max_iter=15, random_state=0, dtype=dtype, device=device).fit(X, y)
-    Xs.append(model)
-one, eight = Xs
-assert len(jax.devices()) == 8
+    models.append(model)
+one, eight = models
+from skbandit.runtime import jax_scope, n_devices, spread
+with jax_scope(dtype, "cpu:*"):
+    assert n_devices() == 8
+    (rows,) = jax.jit(spread)(np.ones((16, 2), dtype))
+    assert len(rows.sharding.device_set) == 8 and not rows.sharding.is_fully_replicated
+# A mesh of the user's own is none of ours.
+with jax.set_mesh(jax.make_mesh((8,), ("devices",), (jax.sharding.AxisType.Explicit,))):
+    again = getattr(skbandit, name)(sizes, max_iter=15, random_state=0, dtype=dtype, device="cpu:1").fit(X, y)
+    assert all((a == b).all() for a, b in zip(again.coefs_, one.coefs_))
 print(json.dumps({
-    "kept": [[k.tolist() for k in m.kept_units_] for m in Xs],
+    "kept": [[k.tolist() for k in m.kept_units_] for m in models],
     "coefs": max(float(np.abs(a - b).max()) for a, b in zip(one.coefs_, eight.coefs_)),
-    "damage": [[r["damage_predicted"] for r in m.pruning_history_] for m in Xs],
-    "pulls": [m.n_pulls_ for m in Xs],
+    "damage": [[r["damage_predicted"] for r in m.pruning_history_] for m in models],
+    "pulls": [m.n_pulls_ for m in models],
 }))
 """
 
