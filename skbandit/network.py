@@ -198,8 +198,8 @@ class GatedNetwork:
     ----------
     loss : callable (params, gates, X, y, weight) → scalar
         Weighted mean loss of a mini-batch, traceable by JAX, with weights in the sense that rows of weight 0 do not
-        count; they sum to 1. ``gates`` is a tuple of f[size] per group, to be multiplied onto the units' outputs. A module-level
-        function: its identity is part of the compiled program's key.
+        count; they sum to 1. ``gates`` is a tuple of f[size] per group, to be multiplied onto the units' outputs. A
+        module-level function: its identity is part of the compiled program's key.
     groups : Groups
         The slices that leave with each unit.
     """
