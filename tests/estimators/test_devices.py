@@ -42,9 +42,15 @@ print(json.dumps({
 """
 
 
-@pytest.mark.parametrize("name", ["BanditPrunedMLPRegressor", "BanditPrunedMLPClassifier"])
 # 13 units are no multiple of 8: the last arms of a tile are padding.
-@pytest.mark.parametrize(("sizes", "dtype"), [("13", "float64"), ("24,13", "float64"), ("24,13", "float32")])
+@pytest.mark.parametrize(
+    ("name", "sizes", "dtype"),
+    [
+        ("BanditPrunedMLPRegressor", "13", "float64"),
+        ("BanditPrunedMLPRegressor", "24,13", "float32"),
+        ("BanditPrunedMLPClassifier", "24,13", "float64"),
+    ],
+)
 def test_eight_devices_find_the_same_network(name, sizes, dtype):
     flags = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=8"
     command = [sys.executable, "-c", FIT, name, sizes, dtype]

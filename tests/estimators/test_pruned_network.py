@@ -182,7 +182,8 @@ def test_every_policy_and_criterion_prunes_by_name(name, make_data, regressor):
     data = make_data("regression")
     model = regressor(policy=name).fit(data.X, data.y)
     assert model.hidden_layer_sizes_ == (4,)
-    assert model.score(data.X, data.y) > 0.6
+    # Who looks at the network keeps what matters; "random" is the baseline that may not.
+    assert model.score(data.X, data.y) > (0.0 if name == "random" else 0.6)
     assert model.policy == name
     assert (model.n_pulls_ > 0) == (name not in ("magnitude", "random"))
 
