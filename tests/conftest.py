@@ -10,6 +10,7 @@ from pathlib import Path
 
 import jax
 import pytest
+from jax.experimental.compilation_cache import compilation_cache
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -26,6 +27,31 @@ def pytest_runtest_teardown(item, nextitem):
     item.config.n_tests_done = getattr(item.config, "n_tests_done", 0) + 1
     if item.config.n_tests_done % 100 == 0:
         jax.clear_caches()
+
+
+@pytest.fixture
+def cache_settings(monkeypatch):
+    """Restore JAX's compilation cache, its settings and the environment."""
+    names = [
+        "jax_compilation_cache_dir",
+        "jax_persistent_cache_min_compile_time_secs",
+        "jax_persistent_cache_min_entry_size_bytes",
+    ]
+    before = {name: getattr(jax.config, name) for name in names}
+    for name in names:
+        monkeypatch.setenv(name.upper(), "")
+    yield
+    for name, value in before.items():
+        jax.config.update(name, value)
+    compilation_cache.reset_cache()
+
+
+@pytest.fixture
+def own_cache(cache_settings, tmp_path, monkeypatch):
+    """A new folder as the default of `enable_compilation_cache`: examples that call it leave nothing behind."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("LOCALAPPDATA", str(tmp_path))
+    jax.config.update("jax_compilation_cache_dir", None)
 
 
 @pytest.fixture

@@ -12,8 +12,10 @@ MODULES = sorted(m.name for m in pkgutil.walk_packages(skbandit.__path__, "skban
 
 
 @pytest.mark.parametrize("name", MODULES)
-def test_examples_in_docstrings(name):
+def test_examples_in_docstrings(name, request):
     module = importlib.import_module(name)
+    if name == "skbandit.runtime":
+        request.getfixturevalue("own_cache")
     result = doctest.testmod(module)
     assert result.failed == 0
 

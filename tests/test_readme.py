@@ -10,7 +10,7 @@ BLOCKS = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), 
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-def test_examples_run(tmp_path, monkeypatch, capsys):
+def test_examples_run(tmp_path, monkeypatch, capsys, own_cache):
     monkeypatch.chdir(tmp_path)
     assert len(BLOCKS) >= 3
     names = {}

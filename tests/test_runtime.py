@@ -190,22 +190,6 @@ def test_a_second_process_loads_what_the_first_compiled(tmp_path):
     assert fit_in_a_new_process("environment", folder, **inherited) == (misses, 0)
 
 
-@pytest.fixture
-def cache_settings(monkeypatch):
-    """Restore JAX's settings and the environment."""
-    names = [
-        "jax_compilation_cache_dir",
-        "jax_persistent_cache_min_compile_time_secs",
-        "jax_persistent_cache_min_entry_size_bytes",
-    ]
-    before = {name: getattr(jax.config, name) for name in names}
-    for name in names:
-        monkeypatch.setenv(name.upper(), "")
-    yield
-    for name, value in before.items():
-        jax.config.update(name, value)
-
-
 def test_a_cache_that_is_configured_stays(cache_settings, tmp_path):
     jax.config.update("jax_compilation_cache_dir", str(tmp_path))
     tmp_path.chmod(0o700)
