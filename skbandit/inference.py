@@ -13,8 +13,8 @@ from scipy.special import expit, softmax
 
 from skbandit.activations import ACTIVATIONS
 
-#: Rows per chunk: with 1 000 float64 units a layer's activations take 65 MB, and below it a chunk is no slower.
-CHUNK_ROWS = 8192
+#: Rows per chunk: a layer's activations stay near the cache, and with 1 000 float64 units they take 16 MB.
+CHUNK_ROWS = 2048
 
 
 def hidden_activations(
