@@ -18,7 +18,7 @@ from jax.extend.random import define_prng_impl
 
 
 def _mix(x: jax.Array) -> jax.Array:
-    """Scramble u32[...], one to one: C. Wellons' triple32 (hash-prospector, 2018), bias 0.02 of a perfect hash's."""
+    """Scramble u32[...], one to one: C. Wellons' triple32 (hash-prospector, 2018)."""
     x = (x ^ (x >> jnp.uint32(17))) * jnp.uint32(0xED5AD4BB)
     x = (x ^ (x >> jnp.uint32(11))) * jnp.uint32(0xAC4C1B51)
     x = (x ^ (x >> jnp.uint32(15))) * jnp.uint32(0x31848BAB)
@@ -72,7 +72,7 @@ def beta(key: jax.Array, a: jax.Array, b: jax.Array) -> jax.Array:
     """Draw from Beta(a, b), f[n] each, as the ratio of gamma variates.
 
     One loop for all variates: Marsaglia and Tsang's (2000) rejection accepts more than 95 % of the proposals, so that
-    it ends after a few turns; `jax.random.beta`, a loop per variate, takes some ten times as long to compile. In
+    it ends after a few turns; `jax.random.beta`, a loop per variate, takes three times as long to compile. In
     logarithms, so that nothing underflows at small shapes.
     """
     shape = jnp.stack([a, b])

@@ -17,6 +17,7 @@ import numpy as np
 
 from skbandit.activations import ACTIVATIONS
 from skbandit.groups import Groups
+from skbandit.inference import hidden_activations
 
 Params = tuple[tuple[np.ndarray, np.ndarray], ...]
 
@@ -27,13 +28,9 @@ RIDGE = 1e-2
 
 def forward(layers: Params, X: np.ndarray, activation: str) -> list[np.ndarray]:
     """Return the activations f[n, n_l] of every hidden layer, and the output's pre-activation."""
-    act, out = ACTIVATIONS[activation], list[np.ndarray]()
-    for W, b in layers[:-1]:
-        z = (out[-1] if out else X) @ W
-        z += b
-        out.append(act(np, z))
+    hidden = hidden_activations(X, [W for W, _ in layers], [b for _, b in layers], activation)
     W, b = layers[-1]
-    return [*out, out[-1] @ W + b]
+    return [*hidden, hidden[-1] @ W + b]
 
 
 def reweight(

@@ -42,7 +42,7 @@ _TILE_FLOATS_ACCELERATOR = 2**26
 
 
 #: Up to so many outputs, what the last hidden layer gives is added up unit by unit: 256 arms of a 2 x 256 network on
-#: 256 rows take 2 ms, not 8.
+#: 256 rows take 3 ms, not 8.
 _FEW_OUTPUTS = 4
 #: Units of a turn of that loop: XLA makes one kernel of them, which reads and writes the sums once. With fewer it makes
 #: another one, ten times slower.
@@ -119,7 +119,7 @@ class MLP:
                 slope = ((z_out - y) @ W_next.T) / y.shape[1]
                 curvature = jnp.mean(jnp.square(W_next), axis=1)
                 damage = jnp.where(chosen, weight @ (delta * (slope + 0.5 * curvature * delta)), 0)
-            elif layer == n_hidden - 2 and y.shape[1] <= _FEW_OUTPUTS and z_out.shape[1] <= _FEW_OUTPUTS and _on_cpu():
+            elif layer == n_hidden - 2 and z_out.shape[1] <= _FEW_OUTPUTS and _on_cpu():
                 outputs = self._outputs_of_last_layer(params, gates[-1], emissions[-1], pre[-1])
 
                 def evaluate_few(tile, delta=delta, W_next=W_next, outputs=outputs):

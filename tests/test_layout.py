@@ -49,7 +49,7 @@ MAY_IMPORT = {
     "policies.*": ["policies.base"],
     "training": ["network", "losses", "data"],
     "calibration": ["compensation", "network", "losses", "activations"],
-    "compensation": ["groups", "activations"],
+    "compensation": ["groups", "inference", "activations"],
     "network": ["groups", "activations", "losses"],
     "inference": ["activations"],
     "splitting": [],
