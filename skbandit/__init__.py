@@ -13,24 +13,28 @@ __version__ = "0.1.0"
 _EXPORTS = {
     "BanditPrunedMLPClassifier": "skbandit.estimators",
     "BanditPrunedMLPRegressor": "skbandit.estimators",
+    "CriticalDifferenceDisplay": "skbandit.plotting",
     "enable_compilation_cache": "skbandit.runtime",
     "prune": "skbandit.pruning",
 }
-_SUBMODULES = ("criteria", "policies", "rewards")
+_SUBMODULES = ("criteria", "policies", "rewards", "stats")
 
 __all__ = [
     "BanditPrunedMLPClassifier",
     "BanditPrunedMLPRegressor",
+    "CriticalDifferenceDisplay",
     "criteria",
     "enable_compilation_cache",
     "policies",
     "prune",
     "rewards",
+    "stats",
 ]
 
 if TYPE_CHECKING:
-    from skbandit import criteria, policies, rewards
+    from skbandit import criteria, policies, rewards, stats
     from skbandit.estimators import BanditPrunedMLPClassifier, BanditPrunedMLPRegressor
+    from skbandit.plotting import CriticalDifferenceDisplay
     from skbandit.pruning import prune
     from skbandit.runtime import enable_compilation_cache
 
