@@ -1,0 +1,428 @@
+r"""From columns of numbers and category codes to the matrix that a network reads, in NumPy.
+
+The columns of the input are numbers, which may be NaN, or codes 0..C-1 of C categories, where NaN stands for a
+missing or an unknown one. The columns of the output, in this order:
+
+1. numbers of more than two distinct values: those that a network may embed;
+2. other dense columns: the rest of the numbers, variables of two categories (-1, 1, and 0 for missing), indicators of
+   missing numbers, one-hot columns;
+3. codes of variables with many categories: 0 for missing or unknown, else the category + 1, the row of an embedding.
+
+Dense columns are scaled by their own median and quartiles, then clipped smoothly [1]_:
+
+.. math:: z = s (x - \text{median}), \qquad x' = z / \sqrt{1 + (z / 3)^2},
+
+where s is 1 / (q75 - q25), or 2 / (max - min) if that is infinite, or 0. A missing number becomes 0, the median.
+
+Quantiles are weighted, by the averaged inverse of the cumulative distribution: a weight of 2 is a repeated row, a
+weight of 0 is a row that is not there, and the order of the rows does not matter.
+
+.. [1] Holzmüller, Grinsztajn, Steinwart: Better by default, NeurIPS 2024 (arXiv:2407.04491).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+#: Variables of more categories become codes, to be embedded.
+MAX_ONE_HOT = 8
+#: Values of the input per chunk: 2 MB of float64, near the cache.
+CHUNK_VALUES = 2**18
+#: Relative slack of cumulated weights. Sums of a million weights in another order differ by some 1e-13 of the total.
+SLACK = 1e-11
+#: Far out where the clipped value no longer changes, and small enough to be squared.
+FAR = 1e150
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class FeatureEncoder:
+    """What is computed from the columns of X; made by `fit` or `identity`.
+
+    Attributes
+    ----------
+    n_features : int
+        Columns of X.
+    n_embeddable : int
+        The first columns of the output: numbers that a network may embed.
+    n_numbers : int
+        The first columns of the output that are numbers; variables of two categories follow.
+    columns : i[n_affine]
+        The column of X behind each of the first outputs: numbers, then variables of two categories.
+    centre, scale : f[n_affine]
+        Such an output is ``(x - centre) * scale``, clipped if `clip`.
+    fill : f[n_affine]
+        What a missing value becomes; NaN where it stays.
+    clip : bool
+    indicators : i[n_indicators]
+        Columns of X that get an indicator of missing values.
+    one_hot : i[n_one_hot]
+        Columns of X that become one-hot.
+    one_hot_sizes : i[n_one_hot]
+        Their numbers of categories.
+    one_hot_missing : bool[n_one_hot]
+        Whether another column says that the category is missing.
+    low, high : f[n_one_hot_columns]
+        What stands for 0 and for 1 in each one-hot column.
+    codes : i[n_codes]
+        Columns of X that stay codes.
+    code_sizes : i[n_codes]
+        Their numbers of categories.
+    """
+
+    n_features: int
+    n_embeddable: int
+    n_numbers: int
+    columns: np.ndarray
+    centre: np.ndarray
+    scale: np.ndarray
+    fill: np.ndarray
+    clip: bool
+    indicators: np.ndarray
+    one_hot: np.ndarray
+    one_hot_sizes: np.ndarray
+    one_hot_missing: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    codes: np.ndarray
+    code_sizes: np.ndarray
+
+    @classmethod
+    def identity(cls, n_features: int) -> FeatureEncoder:
+        """Return the encoder that does nothing: a plain network on raw numbers."""
+        numbers = [_Affine(j) for j in range(n_features)]
+        return cls._make(n_features, numbers, n_embeddable=n_features, n_numbers=n_features)
+
+    @classmethod
+    def fit(
+        cls,
+        X: np.ndarray,
+        weight: np.ndarray | None = None,
+        categories: Sequence[int] | None = None,
+        *,
+        scale: bool = True,
+        clip: bool = True,
+        embed: bool = True,
+        max_one_hot: int = MAX_ONE_HOT,
+    ) -> FeatureEncoder:
+        """Learn medians, quartiles and which columns have missing values.
+
+        Parameters
+        ----------
+        X : f[n, n_features]
+            Numbers, finite or NaN, and codes of categories.
+        weight : f[n], optional
+            Non-negative weights of the rows.
+        categories : sequence of int, optional
+            Per column the number of categories, or 0 for a column of numbers; none given: numbers only.
+        scale : bool
+            Scale the dense columns. Otherwise numbers pass as they are, NaN too, and categories become 0, 1 and -1.
+        clip : bool
+            Clip what was scaled.
+        embed : bool
+            Put numbers of more than two distinct values first, as those to embed. Otherwise numbers keep their order.
+        max_one_hot : int
+            Variables of more categories become codes.
+        """
+        n_features = X.shape[1]
+        categories = categories or (0,) * n_features
+        weight = np.ones(X.shape[0]) if weight is None else np.asarray(weight, np.float64)
+        seen = weight > 0
+        if not seen.all():
+            X, weight = X[seen], weight[seen]
+        clip = clip and scale
+
+        embeddable: list[_Affine] = []
+        numbers: list[_Affine] = []
+        binary: list[_Affine] = []
+        indicators: list[int] = []
+        one_hot: list[_OneHot] = []
+        codes: list[tuple[int, int]] = []
+        for j, n_categories in enumerate(categories):
+            column = X[:, j].astype(np.float64)
+            if n_categories == 0:
+                values, mass = _distinct(column, weight)
+                target = embeddable if embed and values.size > 2 else numbers
+                target.append(_number(j, values, mass) if scale else _Affine(j))
+                if scale and values.size > 0 and np.isnan(column).any():
+                    indicators.append(j)
+            elif n_categories > max(max_one_hot, 2):
+                codes.append((j, n_categories))
+            else:
+                mass = np.bincount(_places(column, n_categories), weight, minlength=n_categories + 1)
+                if n_categories == 2:
+                    binary.append(_binary(j, mass, scale, clip))
+                elif n_categories > 2 or mass.all():
+                    one_hot.append(_one_hot(j, mass, scale, clip))
+        if not (embeddable or numbers or binary or one_hot or codes):
+            binary.append(_Affine(0, scale=0.0, fill=0.0))  # a network needs an input, if only a constant
+        return cls._make(
+            n_features,
+            embeddable + numbers + binary,
+            indicators,
+            one_hot,
+            codes,
+            clip,
+            n_embeddable=len(embeddable),
+            n_numbers=len(embeddable + numbers),
+        )
+
+    @classmethod
+    def _make(
+        cls,
+        n_features: int,
+        affine: Sequence[_Affine],
+        indicators: Sequence[int] = (),
+        one_hot: Sequence[_OneHot] = (),
+        codes: Sequence[tuple[int, int]] = (),
+        clip: bool = False,
+        *,
+        n_embeddable: int,
+        n_numbers: int,
+    ) -> FeatureEncoder:
+        return cls(
+            n_features=n_features,
+            n_embeddable=n_embeddable,
+            n_numbers=n_numbers,
+            columns=np.array([a.column for a in affine], np.intp),
+            centre=np.array([a.centre for a in affine], np.float64),
+            scale=np.array([a.scale for a in affine], np.float64),
+            fill=np.array([a.fill for a in affine], np.float64),
+            clip=clip,
+            indicators=np.array(indicators, np.intp),
+            one_hot=np.array([o.column for o in one_hot], np.intp),
+            one_hot_sizes=np.array([o.n_categories for o in one_hot], np.intp),
+            one_hot_missing=np.array([o.missing for o in one_hot], bool),
+            low=np.concatenate([np.empty(0), *(o.low for o in one_hot)]),
+            high=np.concatenate([np.empty(0), *(o.high for o in one_hot)]),
+            codes=np.array([j for j, _ in codes], np.intp),
+            code_sizes=np.array([size for _, size in codes], np.intp),
+        )
+
+    @property
+    def n_dense(self) -> int:
+        """Columns of the output that are not codes; the embeddable ones are among them."""
+        return self.columns.size + self.indicators.size + self.low.size
+
+    @property
+    def n_outputs(self) -> int:
+        """Columns of the output."""
+        return self.n_dense + self.codes.size
+
+    @property
+    def cardinalities(self) -> tuple[int, ...]:
+        """Rows of the embedding that each code column needs: one per category, and row 0."""
+        return tuple(int(size) + 1 for size in self.code_sizes)
+
+    @cached_property
+    def is_identity(self) -> bool:
+        """Whether `transform` returns X itself."""
+        return (
+            self.affine() is not None
+            and self._in_order
+            and bool((self.scale == 1).all() and (self.centre == 0).all() and np.isnan(self.fill).all())
+        )
+
+    @cached_property
+    def _in_order(self) -> bool:
+        return np.array_equal(self.columns, np.arange(self.n_features))
+
+    @cached_property
+    def _only_affine(self) -> bool:
+        return self.n_outputs == self.columns.size
+
+    @cached_property
+    def _hot(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Low, high, the place before each variable's first column and that of its missing values."""
+        widths = self.one_hot_sizes + self.one_hot_missing
+        starts = np.cumsum(widths) - widths
+        # One more column, which is dropped, takes what has no column of its own.
+        missing = np.where(self.one_hot_missing, starts + self.one_hot_sizes, self.low.size)
+        return np.append(self.low, 0.0), np.append(self.high, 0.0), starts - 1, missing
+
+    def affine(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """Return ``(centre, scale)`` if the output is ``(X[:, columns] - centre) * scale``, else None.
+
+        So it is without clipping, categories and columns that had missing values. Both have the order of the output;
+        `columns` is a permutation of the columns of X, the identity after ``fit(embed=False)``.
+        """
+        only_numbers = self._only_affine and self.n_numbers == self.n_features
+        if self.clip or not only_numbers or np.isnan(self.centre).any():
+            return None
+        return self.centre, self.scale
+
+    def names(
+        self, feature_names: Sequence[str] | None = None, labels: Sequence[Sequence[Any]] | None = None
+    ) -> list[str]:
+        """Name the columns of the output as scikit-learn's encoders do: ``age``, ``age_nan``, ``colour_red``.
+
+        Parameters
+        ----------
+        feature_names : sequence of str, optional
+            Names of the columns of X: ``x0``, ``x1``, … by default.
+        labels : sequence of sequences, optional
+            Per column of X its categories; by default they are numbered.
+        """
+        named = [f"x{j}" for j in range(self.n_features)] if feature_names is None else [str(f) for f in feature_names]
+
+        def label(j: int, category: int) -> str:
+            return f"{named[j]}_{category if labels is None else labels[j][category]}"
+
+        out = [named[j] for j in self.columns] + [f"{named[j]}_nan" for j in self.indicators]
+        for j, size, missing in zip(self.one_hot, self.one_hot_sizes, self.one_hot_missing, strict=True):
+            out += [label(j, category) for category in range(size)] + [f"{named[j]}_nan"] * bool(missing)
+        return out + [named[j] for j in self.codes]
+
+    def transform(self, X: np.ndarray, dtype: Any = None) -> np.ndarray:
+        """Compute the network's input f[n, n_outputs] from X f[n, n_features].
+
+        It is computed in float64, then cast to ``dtype``, by default that of X, and C-contiguous. Codes that are none
+        of the known categories count as unknown. The identity returns X itself, whatever the ``dtype``.
+        """
+        if self.is_identity:
+            return X
+        n = X.shape[0]
+        out = np.empty((n, self.n_outputs), X.dtype if dtype is None else dtype)
+        step = max(CHUNK_VALUES // max(self.n_features, self.n_outputs), 1)
+        with np.errstate(over="ignore"):  # a far value may overflow before it is clipped
+            if n <= step:
+                self._write(X, out)
+            else:
+                for start in range(0, n, step):
+                    self._write(X[start : start + step], out[start : start + step])
+        return out
+
+    def _write(self, X: np.ndarray, out: np.ndarray) -> None:
+        z = (X if self._in_order else X.take(self.columns, axis=1)) - self.centre
+        z *= self.scale
+        if self.clip:
+            _smooth_clip(z)
+        np.copyto(z, self.fill, where=np.isnan(z))
+        if self._only_affine:
+            out[...] = z
+            return
+        at = self.columns.size
+        out[:, :at] = z
+        if self.indicators.size:
+            out[:, at : at + self.indicators.size] = np.isnan(X.take(self.indicators, axis=1))
+            at += self.indicators.size
+        if self.one_hot.size:
+            low, high, starts, missing = self._hot
+            hot = np.empty((X.shape[0], low.size))
+            hot[...] = low
+            place = _places(X.take(self.one_hot, axis=1), self.one_hot_sizes)
+            place = np.where(place > 0, place + starts, missing)
+            hot[np.arange(X.shape[0])[:, None], place] = high[place]
+            out[:, at : at + self.low.size] = hot[:, :-1]
+        if self.codes.size:
+            out[:, self.n_dense :] = _places(X.take(self.codes, axis=1), self.code_sizes)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Affine:
+    """One output ``(x - centre) * scale``; by default x itself."""
+
+    column: int
+    centre: float = 0.0
+    scale: float = 1.0
+    fill: float = np.nan
+
+
+@dataclasses.dataclass(frozen=True)
+class _OneHot:
+    """The one-hot columns of one variable."""
+
+    column: int
+    n_categories: int
+    missing: bool
+    low: np.ndarray
+    high: np.ndarray
+
+
+def _number(column: int, values: np.ndarray, mass: np.ndarray) -> _Affine:
+    """Scale a column of numbers by its distinct values; missing ones become 0."""
+    # A column without values has no median: with NaN in its place everything counts as missing.
+    centre, factor = _robust(values, mass) if values.size else (np.nan, 0.0)
+    return _Affine(column, centre, factor, 0.0)
+
+
+def _binary(column: int, mass: np.ndarray, scale: bool, clip: bool) -> _Affine:
+    """Encode two categories as -1 and 1, missing as 0, and scale that; ``mass`` is that of missing, first, second."""
+    values, mass = np.array([-1.0, 0.0, 1.0]), mass[[1, 0, 2]]
+    centre, factor = _robust(values[mass > 0], mass[mass > 0]) if scale else (0.0, 1.0)
+    missing = np.array([-centre * factor])
+    # (2 code - 1 - centre) factor, as a function of the code
+    return _Affine(column, (1 + centre) / 2, 2 * factor, float((_smooth_clip(missing) if clip else missing)[0]))
+
+
+def _one_hot(column: int, mass: np.ndarray, scale: bool, clip: bool) -> _OneHot:
+    """Encode categories as one-hot, and scale that; ``mass`` starts with that of missing.
+
+    A single category has one column: where it is 0, the category is missing.
+    """
+    n_categories = mass.size - 1
+    missing = bool(mass[0] > 0 and n_categories > 1)
+    ends = np.empty((n_categories + missing, 2))
+    for i, share in enumerate(np.append(mass[1:], mass[:1] if missing else [])):
+        rest = mass.sum() - share if np.count_nonzero(mass) > (share > 0) else 0.0
+        both = np.array([rest, share])
+        centre, factor = _robust(np.flatnonzero(both > 0).astype(np.float64), both[both > 0]) if scale else (0.0, 1.0)
+        ends[i] = (np.array([0.0, 1.0]) - centre) * factor
+    low, high = (_smooth_clip(ends) if clip else ends).T
+    return _OneHot(column, n_categories, missing, low, high)
+
+
+def _places(codes: np.ndarray, n_categories: Any) -> np.ndarray:
+    """Return category + 1 for each code, 0 for NaN and whatever else is no category."""
+    return np.where((codes >= 0) & (codes < n_categories), codes + 1, 0).astype(np.intp)
+
+
+def _smooth_clip(z: np.ndarray) -> np.ndarray:
+    """Compute z / sqrt(1 + (z / 3)^2) in place: between -3 and 3, about z near 0."""
+    z /= 3
+    np.minimum(z, FAR, out=z)
+    np.maximum(z, -FAR, out=z)
+    root = z * z
+    root += 1
+    np.sqrt(root, out=root)
+    z /= root
+    z *= 3
+    return z
+
+
+def _distinct(values: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the distinct values, ascending, without NaN, and the weight of each."""
+    order = np.argsort(values)
+    order = order[: values.size - np.count_nonzero(np.isnan(values))]  # NaN stands last
+    values = values[order]
+    starts = np.flatnonzero(np.append(True, values[1:] != values[:-1])[: values.size])
+    return values[starts], np.add.reduceat(weight[order], starts) if starts.size else np.empty(0)
+
+
+def _robust(values: np.ndarray, mass: np.ndarray) -> tuple[float, float]:
+    """Return the median and the scale s of distinct ascending values; 0 and 0 where they do not vary."""
+    if values.size < 2:
+        return 0.0, 0.0
+    low, centre, high = _quartiles(values, mass)
+    # In halves, which do not overflow.
+    width = high / 2 - low / 2
+    factor = 0.5 / width if width > 0 else 1 / (values[-1] / 2 - values[0] / 2)
+    return float(centre), float(np.nan_to_num(factor))
+
+
+def _quartiles(values: np.ndarray, mass: np.ndarray) -> np.ndarray:
+    """Return the three weighted quartiles of distinct ascending values.
+
+    A quantile is where the cumulated weight passes its share of the total, and halfway to the next value where it
+    meets it.
+    """
+    filled = np.cumsum(mass)
+    target = np.array([0.25, 0.5, 0.75]) * filled[-1]
+    slack = SLACK * filled[-1]
+    below = np.searchsorted(filled, target - slack)
+    above = np.searchsorted(filled, target + slack, side="right")
+    return values[below] / 2 + values[above] / 2
