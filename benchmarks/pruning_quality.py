@@ -53,7 +53,7 @@ def trained_on(dense, X, y, epochs: int):
 def one_run(data: datasets.DataSet, seed: int):
     """Yield a record per model."""
     X, X_test, y, y_test = split(data, seed)
-    base = ESTIMATORS[data.task](HIDDEN, pruning_ratio=0, random_state=seed)
+    base = ESTIMATORS[data.task].from_preset("plain", hidden_layer_sizes=HIDDEN, pruning_ratio=0, random_state=seed)
 
     def record(model, fitted, seconds):
         return {
@@ -89,7 +89,7 @@ def main(argv=None) -> None:
     parser.add_argument("--out", help="write one JSON line per record")
     parser.add_argument("--sets", nargs="*", help="data sets (default: the reported ones)")
     args = parser.parse_args(argv)
-    names = args.sets or [name for task in datasets.REPORT.values() for name in task]
+    names = args.sets or [name for task in datasets.REPORT_PRUNING.values() for name in task]
     warnings.simplefilter("ignore", ConvergenceWarning)
     records = []
     for name in names:

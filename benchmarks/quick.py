@@ -10,6 +10,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from benchmarks import datasets, pruning_quality
 from benchmarks.speed import __main__ as speed
+from benchmarks.tabular import __main__ as tabular
 
 
 def main() -> None:
@@ -20,6 +21,7 @@ def main() -> None:
         data = datasets.DataSet(name, task, frame.data, frame.target.to_numpy())
         for record in pruning_quality.one_run(data, seed=0):
             print("{data:10s} {model:18s} score {score:.4f}  units {units:3d}  {seconds:.2f} s".format(**record))
+    tabular.quick()
     speed.main(["--quick"])
     if datasets.available():
         pruning_quality.main(["--seeds", "1", "--sets", "concrete_strength"])

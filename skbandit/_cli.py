@@ -361,7 +361,8 @@ def compare(table: Table, policy: str, budget: float, ratio: float | str, seed: 
         warnings.simplefilter("ignore", ConvergenceWarning)  # max_iter is a choice here, not an accident
         try:
             seconds = -time.perf_counter()
-            dense = estimator(policy=policy, budget=budget, pruning_ratio=0.0, **network)
+            # The plain network is the one that scikit-learn's MLP can be compared with.
+            dense = estimator.from_preset("plain", policy=policy, budget=budget, pruning_ratio=0.0, **network)
             dense.fit(Z_train, y_train)
             seconds += time.perf_counter()
             rows = [measure("skbandit MLP, unpruned", dense, Z_test, y_test, seconds)]

@@ -5,14 +5,20 @@ Which rows are used for what:
 * *training rows*: gradients;
 * *held-out rows*, where there are any: early stopping, the choice between a repaired and a fine-tuned network, and the
   decision how far ``pruning_ratio="auto"`` goes;
-* *calibration rows*, training rows (at most `CALIBRATION_ROWS` of them): damages, mean activations, least squares.
+* *calibration rows*, of the training rows, the held-out rows or both (at most `CALIBRATION_ROWS` of them): damages,
+  mean activations, least squares.
+
+A network has two parts: its inputs (`skbandit.inputs`) and its layers. Both are trained; then the inputs' scale goes
+into the first layer, the rest of them stays as it is, and what is pruned are the layers.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
-from collections.abc import Callable, Hashable
+import threading
+from collections.abc import Callable, Hashable, Iterator
 from typing import Any, NamedTuple, Protocol
 
 import jax
@@ -24,13 +30,22 @@ from skbandit.compensation import fold_emissions
 from skbandit.criteria.base import Criterion
 from skbandit.data import Batches, Data
 from skbandit.inference import raw_output
+from skbandit.inputs import fold_scale
 from skbandit.losses import weighted_mean
-from skbandit.network import MLP
 from skbandit.pruning import JITTED, Pruner, PruneResult, PruningRound
+from skbandit.rates import FINE_TUNE_SHARE, SCHEDULES, leaf_rates
 from skbandit.runtime import single_threaded_blas
-from skbandit.training import Hyper, Planner, Solver, TrainState, full_loss, init_state, run_chunk
+from skbandit.training import Hyper, Planner, Solver, Trainable, TrainState, full_loss, init_state, run_chunk
 
-Params = tuple[tuple[np.ndarray, np.ndarray], ...]
+Layers = tuple[tuple[np.ndarray, ...], ...]
+
+
+class Network(NamedTuple):
+    """Parameters on the host."""
+
+    inputs: dict[str, Any]
+    layers: Layers
+
 
 #: Rows that pruning measures on at most: at 256 rows a mini-batch, 64 distinct ones.
 CALIBRATION_ROWS = 2**14
@@ -40,13 +55,15 @@ PULL_ROWS = 256
 MOST_PROGRAMS = 128
 
 _programs: set[Hashable] = set()
+_called: set[Hashable] = set()
+_programs_lock, _first_call_lock = threading.Lock(), threading.Lock()
 
 
 class Rows(NamedTuple):
     """A data set on the host."""
 
     X: np.ndarray
-    """f[n, n_features], any float dtype, dense."""
+    """f[n, n_columns], any float dtype, dense: what the network's inputs read."""
     y: np.ndarray
     """f[n, n_targets], encoded as the loss wants it."""
     weight: np.ndarray
@@ -54,7 +71,7 @@ class Rows(NamedTuple):
 
 
 class Reporter(Protocol):
-    """Hears what happens; ``params`` arguments are thunks, so that weights leave the device only when asked for."""
+    """Hears what happens; networks are given as thunks, so that weights leave the device only when asked for."""
 
     @property
     def every_epoch(self) -> bool:
@@ -63,13 +80,13 @@ class Reporter(Protocol):
     def begin(self, phase: str, n_tasks: int | None) -> None:
         """A phase ("train", "prune") starts."""
 
-    def epoch(self, n_iter: int, loss: float, score: float | None, params: Callable[[], Params]) -> bool:
+    def epoch(self, n_iter: int, loss: float, score: float | None, network: Callable[[], Network]) -> bool:
         """An epoch of training ended; True stops training."""
 
     def begin_fine_tuning(self, round_: int, n_epochs: int) -> None:
         """The fine-tuning of a round starts."""
 
-    def fine_tune_epoch(self, loss: float, params: Callable[[], Params]) -> bool:
+    def fine_tune_epoch(self, loss: float, layers: Callable[[], Layers]) -> bool:
         """An epoch of fine-tuning ended; True stops it."""
 
     def end_fine_tuning(self) -> None:
@@ -86,13 +103,16 @@ class Reporter(Protocol):
 class TrainSettings:
     """How to train; every field is part of the key under which ``memory=`` keeps the dense network."""
 
-    network: MLP
+    network: Trainable
     solver: Solver
     hyper: Hyper
+    parametrization: str
+    regularization_schedule: str
     learning_rate: str | Callable[[Any], Any]
     learning_rate_init: float
     power_t: float
     batch_size: int
+    balanced_batches: bool
     max_iter: int
     """Epochs of this call."""
     horizon: int
@@ -116,12 +136,15 @@ class PruneSettings:
     ablation: str
     compensate: bool
     fine_tune_iter: int
+    calibration: str
+    """"train", "held_out" or "all": the rows that damages and repairs are computed on."""
 
 
 class Trained(NamedTuple):
     """The dense network."""
 
-    params: Params
+    network: Network
+    """As trained; its scale is not folded."""
     opt_leaves: list[np.ndarray] | None
     loss_curve: list[float]
     validation_scores: list[float] | None
@@ -129,7 +152,8 @@ class Trained(NamedTuple):
     best_score: float | None
     n_steps: int
     status: str
-    """"converged", "max_iter", "stopped", "interrupted", "line search failed" or "not finite"."""
+    """"converged", "completed" (all epochs of a run that has no other end), "max_iter", "stopped", "interrupted",
+    "line search failed" or "not finite"."""
 
 
 def make_room(program: Hashable) -> None:
@@ -138,11 +162,25 @@ def make_room(program: Hashable) -> None:
     Each holds some hundred memory maps, and Linux gives a process 65 530: a search over some hundred network shapes
     would end in a segmentation fault.
     """
-    if program not in _programs and len(_programs) >= MOST_PROGRAMS:
-        for function in (run_chunk, full_loss, *JITTED):
-            function.clear_cache()  # type: ignore[attr-defined]
-        _programs.clear()
-    _programs.add(program)
+    with _programs_lock:
+        if program not in _programs and len(_programs) >= MOST_PROGRAMS:
+            for function in (run_chunk, full_loss, *JITTED):
+                function.clear_cache()  # type: ignore[attr-defined]
+            _programs.clear()
+            _called.clear()
+        _programs.add(program)
+
+
+@contextlib.contextmanager
+def first_call(program: Hashable) -> Iterator[None]:
+    """Let one thread compile a program while others wait: JAX would compile it in each of them."""
+    if program not in _called:
+        with _first_call_lock:
+            if program not in _called:
+                yield
+                _called.add(program)
+                return
+    yield
 
 
 def to_numpy(tree: Any) -> Any:
@@ -150,8 +188,9 @@ def to_numpy(tree: Any) -> Any:
     return jax.tree.map(np.asarray, tree)
 
 
-def _params_of(state: TrainState) -> Params:
-    return to_numpy(state.params)
+def _network_of(params: Any) -> Network:
+    """Return a network that is done with training: its scale is folded."""
+    return Network(*fold_scale(*to_numpy(params)))
 
 
 def schedule(settings: TrainSettings, n_rows: int, steps_per_epoch: int) -> Callable[[np.ndarray], np.ndarray]:
@@ -167,15 +206,15 @@ def schedule(settings: TrainSettings, n_rows: int, steps_per_epoch: int) -> Call
             return np.broadcast_to(rates, steps.shape) if rates.ndim == 0 else rates.reshape(steps.shape)
         if name == "invscaling":
             return initial / (steps // steps_per_epoch * n_rows + 1.0) ** settings.power_t
-        if name == "cosine":
-            return 0.5 * initial * (1 + np.cos(np.pi * np.minimum(steps / (settings.horizon * steps_per_epoch), 1)))
+        if name in SCHEDULES:
+            return initial * SCHEDULES[name](steps / (settings.horizon * steps_per_epoch))
         return np.full(steps.shape, initial)
 
     return of_step
 
 
 def train(
-    start: Params,
+    start: Network,
     opt_leaves: list[np.ndarray] | None,
     rows: Rows,
     held_out: Rows | None,
@@ -195,7 +234,8 @@ def train(
     """
     if data is None:
         data = Data.pad(rows.X, rows.y, rows.weight, settings.dtype)
-    make_room((settings.network, settings.solver, settings.batch_size, data.X.shape, settings.early_stopping))
+    program = (settings.network, settings.solver, settings.batch_size, data.X.shape, settings.early_stopping)
+    make_room(program)
     if settings.solver == "lbfgs":
         return _train_lbfgs(start, data, settings, reporter)
     validation = None
@@ -210,15 +250,21 @@ def train(
         schedule=np.zeros_like,
         shuffle=settings.shuffle,
         n_steps=n_steps,
+        dropout_seed=seed,
+        balanced=settings.balanced_batches,
     )
     planner.schedule = schedule(settings, planner.n_rows, planner.steps_per_epoch)
-    state = init_state(start, settings.solver, opt_leaves)
+    if settings.regularization_schedule in SCHEDULES:
+        n_planned = settings.horizon * planner.steps_per_epoch
+        planner.regular = lambda steps: SCHEDULES[settings.regularization_schedule](steps / n_planned)
+    state = init_state(tuple(start), settings.solver, opt_leaves)
     run = functools.partial(
         run_chunk,
         gates=_ones(settings),
         data=data,
         validation=validation,
         hyper=_floats(settings.hyper, settings.dtype),
+        rates=leaf_rates(start, settings.parametrization, settings.solver),
         network=settings.network,
         solver=settings.solver,
         width=planner.width,
@@ -226,11 +272,13 @@ def train(
     )
     losses: list[float] = []
     scores: list[float] = []
-    status = "max_iter"
+    # A run whose end is planned has not failed to converge when it gets there.
+    status = at_end = "completed" if np.isinf(settings.hyper.n_iter_no_change) else "max_iter"
     try:
-        while len(losses) < settings.max_iter and status == "max_iter":
+        while len(losses) < settings.max_iter and status == at_end:
             plan = planner.next(1 if reporter.every_epoch else settings.max_iter - len(losses))
-            state, chunk_losses, chunk_scores, n_run = run(state, plan=plan)
+            with first_call(program):
+                state, chunk_losses, chunk_scores, n_run = run(state, plan=plan)
             stop = int(state.stop)
             for loss, score in zip(np.asarray(chunk_losses)[: int(n_run)], np.asarray(chunk_scores), strict=False):
                 losses.append(float(loss))
@@ -239,7 +287,7 @@ def train(
                     len(losses),
                     float(loss),
                     float(score) if validation is not None else None,
-                    functools.partial(_params_of, state),
+                    functools.partial(_network_of, state.params),
                 ):
                     status = "stopped"
             if stop:
@@ -248,7 +296,7 @@ def train(
         status = "interrupted"
     params, best = to_numpy((state.best_params if validation is not None and losses else state.params, state.best))
     return Trained(
-        params,
+        Network(*params),
         [np.asarray(leaf) for leaf in jax.tree.leaves(state.opt_state)],
         losses,
         scores if validation is not None else None,
@@ -259,12 +307,14 @@ def train(
     )
 
 
-def _train_lbfgs(start: Params, data: Data, settings: TrainSettings, reporter: Reporter) -> Trained:
+def _train_lbfgs(start: Network, data: Data, settings: TrainSettings, reporter: Reporter) -> Trained:
     """Minimise the loss over all rows with SciPy's L-BFGS-B, as scikit-learn's MLP does for this solver."""
     leaves, treedef = jax.tree.flatten(start)
+    # What has rate 0 (the edges of bins) is not trained; other factors are for the solvers with a learning rate.
+    free = [float(r) > 0 for r in jax.tree.leaves(leaf_rates(start, "standard", "lbfgs").rate)]
     edges = np.cumsum([0, *(leaf.size for leaf in leaves)])
 
-    def unpack(flat: np.ndarray) -> Params:
+    def unpack(flat: np.ndarray) -> Network:
         parts = [
             flat[i:j].reshape(leaf.shape).astype(settings.dtype)
             for i, j, leaf in zip(edges[:-1], edges[1:], leaves, strict=True)
@@ -274,8 +324,11 @@ def _train_lbfgs(start: Params, data: Data, settings: TrainSettings, reporter: R
     curve: list[float] = []
 
     def objective(flat: np.ndarray) -> tuple[float, np.ndarray]:
-        loss, grads = full_loss(unpack(flat), data, settings.hyper.alpha, network=settings.network)
-        return float(loss), np.concatenate([np.ravel(g) for g in jax.tree.leaves(grads)]).astype(np.float64)
+        loss, grads = full_loss(
+            tuple(unpack(flat)), data, settings.hyper.alpha, settings.hyper.label_smoothing, network=settings.network
+        )
+        moves = [np.ravel(g) * f for g, f in zip(jax.tree.leaves(grads), free, strict=True)]
+        return float(loss), np.concatenate(moves).astype(np.float64)
 
     latest, stopped = start, False
 
@@ -283,7 +336,7 @@ def _train_lbfgs(start: Params, data: Data, settings: TrainSettings, reporter: R
         nonlocal latest, stopped
         latest = unpack(intermediate_result.x)
         curve.append(float(intermediate_result.fun))
-        stopped = reporter.epoch(len(curve), curve[-1], None, lambda: latest)
+        stopped = reporter.epoch(len(curve), curve[-1], None, functools.partial(_network_of, tuple(latest)))
         if stopped:
             raise StopIteration
 
@@ -307,7 +360,7 @@ def _train_lbfgs(start: Params, data: Data, settings: TrainSettings, reporter: R
 
 
 def prune(
-    params: Params,
+    network: Network,
     rows: Rows,
     held_out: Rows | None,
     training: TrainSettings,
@@ -317,50 +370,67 @@ def prune(
     reporter: Reporter,
     data: Data | None = None,
 ) -> PruneResult:
-    """Prune a trained network; ``data`` is ``rows`` on the device, if they are there already."""
-    network, groups = training.network, training.network.groups
+    """Prune the layers of a trained network whose scale is folded.
+
+    Parameters
+    ----------
+    data : Data, optional
+        ``rows`` on the device, if they are there already.
+    """
+    mlp, groups = training.network.mlp, training.network.mlp.groups
     rng = np.random.default_rng(seed)
     if data is None and settings.fine_tune_iter > 0:
         data = Data.pad(rows.X, rows.y, rows.weight, training.dtype)
+
+    def as_read_by_layers(rows: Rows) -> Rows:
+        # Converted once: repair and measurement run in NumPy, in the network's precision.
+        X, y, weight = (np.asarray(a, training.dtype) for a in rows)
+        return Rows(training.network.inputs.features(np, network.inputs, X), y, weight)
+
     calibration = rows
-    if rows.X.shape[0] > CALIBRATION_ROWS:
-        chosen = np.sort(rng.choice(rows.X.shape[0], CALIBRATION_ROWS, replace=False))
-        calibration = Rows(rows.X[chosen], rows.y[chosen], rows.weight[chosen])
-    # Converted once: repair and measurement run in NumPy, in the network's precision.
-    calibration = Rows(*(np.asarray(a, training.dtype) for a in calibration))
+    if held_out is not None and settings.calibration == "held_out":
+        calibration = held_out
+    elif held_out is not None and settings.calibration == "all":
+        calibration = Rows(*(np.concatenate(both) for both in zip(rows, held_out, strict=True)))
+    if calibration.X.shape[0] > CALIBRATION_ROWS:
+        chosen = np.sort(rng.choice(calibration.X.shape[0], CALIBRATION_ROWS, replace=False))
+        calibration = Rows(*(a[chosen] for a in calibration))
+    calibration = as_read_by_layers(calibration)
     batches = Batches.partition(rng, *calibration, training.dtype, PULL_ROWS)
-    measured = Calibration(*calibration, network)
-    validation = None
+    measured = Calibration(*calibration, mlp)
+    validation = guard_rows = None
     if held_out is not None:
-        held_out = Rows(*(np.asarray(a, training.dtype) for a in held_out))
+        guard_rows = as_read_by_layers(held_out)
         if training.early_stopping:
             validation = Data.pad(*held_out, training.dtype)
 
-    def held_out_loss(params: Params, gates: Any) -> float:
-        assert held_out is not None
-        coefs = [W for W, _ in params]
+    def held_out_loss(layers: Layers, gates: Any) -> float:
+        assert guard_rows is not None
+        coefs = [W for W, *_ in layers]
         # A gate of 0 is a row of zeros in the next layer's weights.
         coefs[1:] = [W * gate[:, None] for W, gate in zip(coefs[1:], gates, strict=True)]
+        slopes = [slope for layer in layers for slope in layer[2:]]
         with np.errstate(over="ignore", invalid="ignore"):  # a loss that is not finite is an answer, too
-            z = raw_output(held_out.X, coefs, [b for _, b in params], network.activation)
-            return weighted_mean(network.loss, z, held_out.y, held_out.weight)
+            z = raw_output(guard_rows.X, coefs, [b for _, b, *_ in layers], mlp.activation, slopes)
+            return weighted_mean(mlp.loss, z, guard_rows.y, guard_rows.weight)
 
-    def repair(params: Params, active: np.ndarray, removed: np.ndarray, emissions: Any) -> Params:
+    def repair(layers: Layers, active: np.ndarray, removed: np.ndarray, emissions: Any) -> Layers:
         if settings.compensate:
-            return measured.repair(params, active, removed, emissions)
-        return fold_emissions(params, groups, removed, emissions)
+            return measured.repair(layers, active, removed, emissions)
+        return fold_emissions(layers, groups, removed, emissions)
 
-    def fine_tune(params: Params, gates: Any, round_: int) -> Params:
+    def fine_tune(layers: Layers, gates: Any, round_: int) -> Layers:
         assert data is not None
         reporter.begin_fine_tuning(round_, settings.fine_tune_iter)
+        start = network._replace(layers=layers)
         tuned = _fine_tune(
-            params, gates, data, validation, rows.X.shape[0], training, settings.fine_tune_iter, rng, reporter
+            start, gates, data, validation, rows.X.shape[0], training, settings.fine_tune_iter, rng, reporter
         )
         reporter.end_fine_tuning()
         return tuned
 
     pruner = Pruner(
-        network=network,
+        network=mlp,
         batches=batches,
         criterion=settings.criterion,
         budget=settings.budget,
@@ -375,18 +445,19 @@ def prune(
         guard=held_out_loss if held_out is not None else measured.loss,
         on_round=reporter.round,
     )
-    make_room((network, jax.tree.structure(settings.criterion), batches.X.shape))
+    program = (mlp, jax.tree.structure(settings.criterion), batches.X.shape)
+    make_room(program)
     reporter.begin("prune", settings.n_rounds if settings.pruning_ratio != "auto" else None)
     # The result must not depend on how many threads the caller's process has (joblib's workers have fewer), and for
     # matrices of this size threads of BLAS beside those of XLA only get in each other's way.
-    with single_threaded_blas():
-        result = pruner.run(params, settings.pruning_ratio)
+    with single_threaded_blas(), first_call(program):
+        result = pruner.run(network.layers, settings.pruning_ratio)
     reporter.end("prune")
     return result
 
 
 def _fine_tune(
-    params: Params,
+    network: Network,
     gates: Any,
     data: Data,
     validation: Data | None,
@@ -395,15 +466,32 @@ def _fine_tune(
     n_epochs: int,
     rng: np.random.Generator,
     reporter: Reporter,
-) -> Params:
-    """Train on with a fresh optimizer and a learning rate that falls to 0 along a cosine; same program as training."""
+) -> Layers:
+    """Train the layers on, with a fresh optimizer and a learning rate that falls to 0 along a cosine.
+
+    The same program as training. Dropout and decoupled weight decay are off: they are for a network that has units to
+    spare.
+    """
     solver = training.solver if isinstance(training.solver, str) and training.solver != "lbfgs" else "adam"
-    planner = Planner(rng, n_rows, data.X.shape[0], training.batch_size, np.zeros_like, training.shuffle)
-    initial = float(schedule(training, n_rows, planner.steps_per_epoch)(np.zeros(1, int))[0])
+    planner = Planner(
+        rng,
+        n_rows,
+        data.X.shape[0],
+        training.batch_size,
+        schedule=np.zeros_like,
+        regular=np.zeros_like,
+        shuffle=training.shuffle,
+        balanced=training.balanced_batches,
+    )
+    if training.learning_rate == "coslog4":  # its first rate is 0, and its peaks are not for staying at
+        initial = FINE_TUNE_SHARE * training.learning_rate_init
+    else:
+        initial = float(schedule(training, n_rows, planner.steps_per_epoch)(np.zeros(1, int))[0])
     n_steps = n_epochs * planner.steps_per_epoch
-    planner.schedule = lambda steps: 0.5 * initial * (1 + np.cos(np.pi * steps / n_steps))
-    state = init_state(params, solver)
-    hyper = _floats(training.hyper._replace(adaptive=0.0, patience_on=0.0), training.dtype)
+    planner.schedule = lambda steps: initial * SCHEDULES["cosine"](steps / n_steps)
+    state = init_state(tuple(network), solver)
+    hyper = training.hyper._replace(adaptive=0.0, patience_on=0.0, dropout=0.0)
+    rates = leaf_rates(network, training.parametrization, solver, frozen_inputs=True)
     done = 0
     while done < n_epochs:
         plan = planner.next(1 if reporter.every_epoch else n_epochs - done)
@@ -413,7 +501,8 @@ def _fine_tune(
             data=data,
             validation=validation,
             plan=plan,
-            hyper=hyper,
+            hyper=_floats(hyper, training.dtype),
+            rates=rates,
             network=training.network,
             solver=solver,
             width=planner.width,
@@ -422,14 +511,18 @@ def _fine_tune(
         done += int(plan.n_epochs)
         stop = False
         for loss in np.asarray(losses)[: int(n_run)]:
-            stop |= reporter.fine_tune_epoch(float(loss), functools.partial(_params_of, state))
+            stop |= reporter.fine_tune_epoch(float(loss), functools.partial(_layers_of, state))
         if stop or int(state.stop):
             break
-    return to_numpy(state.params if validation is None else state.best_params)
+    return to_numpy((state.params if validation is None else state.best_params)[1])
+
+
+def _layers_of(state: TrainState) -> Layers:
+    return to_numpy(state.params[1])
 
 
 def _ones(settings: TrainSettings) -> tuple[np.ndarray, ...]:
-    return tuple(np.ones(size, settings.dtype) for size in settings.network.groups.sizes)
+    return tuple(np.ones(size, settings.dtype) for size in settings.network.mlp.groups.sizes)
 
 
 def _floats(hyper: Hyper, dtype: str) -> Hyper:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from skbandit.activations import ACTIVATIONS
+from skbandit.inputs import NUMERIC_EMBEDDINGS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,13 +104,14 @@ CONSTRAINTS: dict[str, tuple[Any, ...]] = {
     ),
     "alpha": (NON_NEGATIVE,),
     "batch_size": (OneOf(("auto",)), Number(1, integral=True)),
+    "balanced_batches": (BOOL,),
     "learning_rate": (
-        OneOf(("constant", "invscaling", "adaptive", "cosine")),
+        OneOf(("constant", "invscaling", "adaptive", "cosine", "coslog4")),
         Where(callable, "a schedule (step → learning rate)"),
     ),
     "learning_rate_init": (POSITIVE,),
     "power_t": (NON_NEGATIVE,),
-    "max_iter": (Number(1, integral=True),),
+    "max_iter": (Number(1, integral=True), OneOf(("auto",))),
     "shuffle": (BOOL,),
     "tol": (NON_NEGATIVE,),
     "verbose": (BOOL, Number(0, integral=True)),
@@ -128,6 +130,19 @@ CONSTRAINTS: dict[str, tuple[Any, ...]] = {
         OneOf(("balanced",)),
         Where(lambda v: isinstance(v, (dict, list)), "a dict or list of dicts"),
     ),
+    "parametric_activation": (BOOL,),
+    "preprocessing": (NONE, OneOf(("auto",))),
+    "numeric_embedding": (NONE, OneOf(NUMERIC_EMBEDDINGS)),
+    "input_scaling": (BOOL,),
+    "parametrization": (OneOf(("standard", "ntk")),),
+    "weight_init": (OneOf(("glorot_uniform", "normal", "data_driven")),),
+    "dropout": (UNIT,),
+    "regularization_schedule": (OneOf(("constant", "cosine", "flat_cosine")),),
+    "label_smoothing": (UNIT,),
+    "validation_metric": (OneOf(("score", "loss")),),
+    "clip_predictions": (BOOL,),
+    "n_members": (Number(1, integral=True),),
+    "calibration": (OneOf(("train", "held_out", "all")),),
     "budget": (Number(1, 1e9, closed="both"),),
     "pruning_ratio": (UNIT, OneOf(("auto",))),
     "tolerance": (NON_NEGATIVE,),

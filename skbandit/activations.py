@@ -48,6 +48,19 @@ def gelu(xp: Any, z: Array) -> Array:
     return 0.5 * z * (1 + erf(z * float(np.sqrt(0.5))))
 
 
+def selu(xp: Any, z: Array) -> Array:
+    """Scaled exponential linear unit (Klambauer et al., 2017)."""
+    return 1.0507009873554805 * xp.where(z > 0, z, 1.6732632423543772 * xp.expm1(xp.minimum(z, 0)))
+
+
+def mish(xp: Any, z: Array) -> Array:
+    """Z · tanh(log(1 + e^z)) (Misra, 2019)."""
+    # With n = e^z (e^z + 2) the tanh is n / (n + 2): one exponential. Beyond 20 it is 1 in either precision.
+    e = xp.exp(xp.minimum(z, 20))
+    n = e * (e + 2)
+    return z * (n / (n + 2))
+
+
 ACTIVATIONS: dict[str, Callable[[Any, Array], Array]] = {
     "identity": identity,
     "logistic": logistic,
@@ -55,4 +68,15 @@ ACTIVATIONS: dict[str, Callable[[Any, Array], Array]] = {
     "relu": relu,
     "gelu": gelu,
     "silu": silu,
+    "selu": selu,
+    "mish": mish,
 }
+
+
+def activate(xp: Any, name: str, z: Array, slope: Array | None = None) -> Array:
+    """Return the activation f(z); with a slope ``a``, z + a (f(z) - z): the identity at a = 0, f at a = 1.
+
+    Parametric activations are those of RealMLP (Holzmüller et al., 2024, arXiv 2407.04491).
+    """
+    h = ACTIVATIONS[name](xp, z)
+    return h if slope is None else z + slope * (h - z)

@@ -10,12 +10,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from skbandit.activations import ACTIVATIONS
+from skbandit.activations import activate
 from skbandit.compensation import fold_emissions, forward, reweight
 from skbandit.losses import weighted_mean
 from skbandit.network import MLP
 
-Params = tuple[tuple[np.ndarray, np.ndarray], ...]
+Params = tuple[tuple[np.ndarray, ...], ...]
 Vectors = tuple[np.ndarray, ...]
 
 
@@ -88,13 +88,13 @@ class Calibration:
 
     def _loss_masked(self, last: _Pass, masked: np.ndarray, emissions: Vectors) -> float:
         """Continue the pass from the first layer that has masked units."""
-        act, h = ACTIVATIONS[self.network.activation], None
+        h = None
         split = self.network.groups.split
         with np.errstate(over="ignore", invalid="ignore"):
             for i, (off, on) in enumerate(zip(split(masked), split(last.active), strict=True)):
-                W, b = last.layers[i]
+                W, b, *slope = last.layers[i]
                 if h is not None:
-                    h = act(np, h @ W + b)
+                    h = activate(np, self.network.activation, h @ W + b, *slope)
                 elif off.any():
                     h = last.hidden[i].copy()
                 if h is not None:

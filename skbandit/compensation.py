@@ -15,11 +15,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from skbandit.activations import ACTIVATIONS
+from skbandit.activations import activate
 from skbandit.groups import Groups
 from skbandit.inference import hidden_activations
 
-Params = tuple[tuple[np.ndarray, np.ndarray], ...]
+Params = tuple[tuple[np.ndarray, ...], ...]
 
 #: Ridge, as a share of the mean of the Gram matrix's diagonal: it keeps the solution near the old weights where the
 #: activations of a layer are nearly collinear, at a bias that a repaired layer does not notice.
@@ -28,7 +28,8 @@ RIDGE = 1e-2
 
 def forward(layers: Params, X: np.ndarray, activation: str) -> list[np.ndarray]:
     """Return the activations f[n, n_l] of every hidden layer, and the output's pre-activation."""
-    hidden = hidden_activations(X, [W for W, _ in layers], [b for _, b in layers], activation)
+    slopes = [slope for layer in layers[:-1] for slope in layer[2:]]
+    hidden = hidden_activations(X, [p[0] for p in layers], [p[1] for p in layers], activation, slopes=slopes)
     W, b = layers[-1]
     return [*hidden, hidden[-1] @ W + b]
 
@@ -69,10 +70,10 @@ def reweight(
     out = [params[0]]
     after = None  # activations of the layer's units in the repaired network, once they differ
     for layer, (units, gone) in enumerate(zip(on, groups.split(removed), strict=True)):
-        W, b = params[layer + 1]
+        W, b, *slope = params[layer + 1]
         leaves = gone[units]
         if after is None and not leaves.any():
-            out.append((W, b))
+            out.append((W, b, *slope))
             continue
         before, W_on, stays = hidden[layer], W[units], ~leaves
         if after is None:
@@ -96,10 +97,11 @@ def reweight(
         new_W = np.zeros_like(W)
         new_W[units[stays]] = W_on[stays] + delta
         new_b = b + residual_mean - B_mean @ delta
-        out.append((new_W, new_b))
+        out.append((new_W, new_b, *slope))
         if layer + 1 < len(on):
             following = on[layer + 1]
-            after = ACTIVATIONS[activation](np, B @ new_W[np.ix_(units[stays], following)] + new_b[following])
+            z = B @ new_W[np.ix_(units[stays], following)] + new_b[following]
+            after = activate(np, activation, z, *(a[following] for a in slope))
     return tuple(out)
 
 
@@ -107,6 +109,6 @@ def fold_emissions(params: Params, groups: Groups, removed: np.ndarray, emission
     """Add what the removed units emit when masked to the next layer's bias: the network stays the masked one."""
     out = list(params)
     for layer, (gone, emission) in enumerate(zip(groups.split(removed), emissions, strict=True)):
-        W, b = out[layer + 1]
-        out[layer + 1] = (W, b + emission[gone] @ W[gone])
+        W, b, *slope = out[layer + 1]
+        out[layer + 1] = (W, b + emission[gone] @ W[gone], *slope)
     return tuple(out)

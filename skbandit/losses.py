@@ -53,6 +53,24 @@ LOSSES: dict[str, Callable[[Any, Array, Array], Array]] = {
     "binary_log_loss": binary_log_loss,
 }
 
+
+def _uniform_log_loss(xp: Any, z: Array) -> Array:
+    """Mean of `log_loss` over all classes."""
+    top = xp.max(z, axis=-1, keepdims=True)
+    return xp.log(xp.sum(xp.exp(z - top), axis=-1)) + top[..., 0] - xp.mean(z, axis=-1)
+
+
+def _uniform_binary_log_loss(xp: Any, z: Array) -> Array:
+    """Mean of `binary_log_loss` over both classes of each label."""
+    return xp.sum(xp.logaddexp(z, 0) - 0.5 * z, axis=-1)
+
+
+#: Loss of a prediction z averaged over the labels there are, where there are labels: what label smoothing mixes in.
+UNIFORM_LABELS: dict[str, Callable[[Any, Array], Array]] = {
+    "log_loss": _uniform_log_loss,
+    "binary_log_loss": _uniform_binary_log_loss,
+}
+
 #: The output activation that turns z into a prediction, in scikit-learn's names (``out_activation_``).
 OUT_ACTIVATIONS = {
     "squared_error": "identity",

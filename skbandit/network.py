@@ -20,20 +20,18 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Callable
-from itertools import pairwise
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import lax
 
-from skbandit.activations import ACTIVATIONS
+from skbandit.activations import activate
 from skbandit.groups import Group, Groups, Slice
 from skbandit.losses import LOSSES
 from skbandit.runtime import n_devices, spread
 
-Params = tuple[tuple[jax.Array, jax.Array], ...]
+Params = tuple[tuple[jax.Array, ...], ...]
 Vectors = tuple[jax.Array, ...]
 
 #: Floats of one tile's intermediate: 2 MB in float32, about a core's second-level cache; accelerators fill up instead.
@@ -59,15 +57,27 @@ class MLP:
     """Input features, hidden widths, outputs."""
     activation: str
     loss: str
+    parametric: bool = False
+    """Whether hidden layers are ``(W, b, a)``, with a slope ``a`` for each unit."""
 
     @property
     def groups(self) -> Groups:
-        """One group per hidden layer: a column of W, an entry of b, a row of the next W."""
-        return _dense_groups(self.layer_sizes)
+        """One group per hidden layer: a column of W, an entry of b (and of a), a row of the next W."""
+        return _dense_groups(self.layer_sizes, self.parametric)
 
-    def apply(self, params: Params, X: jax.Array, gates: Vectors, emissions: Vectors | None = None) -> jax.Array:
-        """Return the output layer's pre-activation f[n, n_outputs] of the gated network."""
-        return self._forward(params, X, gates, emissions)[0]
+    def apply(
+        self,
+        params: Params,
+        X: jax.Array,
+        gates: Vectors,
+        emissions: Vectors | None = None,
+        dropout: Callable[[int, jax.Array], jax.Array] | None = None,
+    ) -> jax.Array:
+        """Return the output layer's pre-activation f[n, n_outputs] of the gated network.
+
+        ``dropout`` takes the number of a hidden layer and what it emits, and returns what goes on.
+        """
+        return self._forward(params, X, gates, emissions, dropout)[0]
 
     def batch_loss(
         self, params: Params, gates: Vectors, emissions: Vectors, X: jax.Array, y: jax.Array, weight: jax.Array
@@ -107,7 +117,7 @@ class MLP:
         def suffix(layer: int, z: jax.Array) -> jax.Array:
             """Row losses from the pre-activation f[..., n, n_layer] of ``layer``."""
             for i in range(layer, n_hidden):
-                z = self._emit(z, gates[i], emissions[i]) @ params[i + 1][0] + params[i + 1][1]
+                z = self._emit(z, gates[i], emissions[i], *params[i][2:]) @ params[i + 1][0] + params[i + 1][1]
             return LOSSES[self.loss](jnp, z, y)
 
         damages = []
@@ -120,7 +130,7 @@ class MLP:
                 curvature = jnp.mean(jnp.square(W_next), axis=1)
                 damage = jnp.where(chosen, weight @ (delta * (slope + 0.5 * curvature * delta)), 0)
             elif layer == n_hidden - 2 and z_out.shape[1] <= _FEW_OUTPUTS and _on_cpu():
-                outputs = self._outputs_of_last_layer(params, gates[-1], emissions[-1], pre[-1])
+                outputs = self._outputs_of_last_layer(params[-2:], gates[-1], emissions[-1], pre[-1])
 
                 def evaluate_few(tile, delta=delta, W_next=W_next, outputs=outputs):
                     z = outputs(delta.T[tile], W_next[tile])
@@ -147,14 +157,14 @@ class MLP:
         It takes ``delta``: f[arms, n] and ``W``: f[arms, n_last], and returns f[arms, n, n_outputs]. With few outputs
         the activations are not kept: the loop goes over the layer's units, and adds what each gives to the outputs.
         """
-        W_out, b_out = params[-1]
+        (_, _, *slope), (W_out, b_out) = params
         padding = -pre.shape[1] % _UNITS_PER_TURN
 
         def blocks(a):  # units to the front, in blocks; those of the padding have no outgoing weights
             a = jnp.pad(a, [(0, padding)] + [(0, 0)] * (a.ndim - 1))
             return a.reshape(-1, _UNITS_PER_TURN, *a.shape[1:])
 
-        units = tuple(map(blocks, (pre.T, gate, emission, W_out)))
+        units = tuple(map(blocks, (W_out, pre.T, gate, emission, *slope)))
 
         def outputs(delta, W):
             W_blocks = jnp.pad(W, [(0, 0), (0, padding)])
@@ -162,8 +172,8 @@ class MLP:
             def turn(i, z):
                 here = (lax.dynamic_index_in_dim(u, i, keepdims=False) for u in units)
                 W_here = lax.dynamic_slice_in_dim(W_blocks, i * _UNITS_PER_TURN, _UNITS_PER_TURN, 1)
-                for j, (pre_j, gate_j, emission_j, out_j) in enumerate(zip(*here, strict=True)):
-                    a = self._emit(pre_j + W_here[:, j, None] * delta, gate_j, emission_j)
+                for j, (out_j, pre_j, *unit) in enumerate(zip(*here, strict=True)):
+                    a = self._emit(pre_j + W_here[:, j, None] * delta, *unit)
                     z = [z_o + a * out_j[o] for o, z_o in enumerate(z)]
                 return z
 
@@ -172,20 +182,27 @@ class MLP:
 
         return outputs
 
-    def _emit(self, z: jax.Array, gate: jax.Array, emission: jax.Array | None) -> jax.Array:
-        h = ACTIVATIONS[self.activation](jnp, z) * gate
+    def _emit(self, z: jax.Array, gate: jax.Array, emission: jax.Array | None, *slope: jax.Array) -> jax.Array:
+        h = activate(jnp, self.activation, z, *slope) * gate
         return h if emission is None else h + (1 - gate) * emission
 
     def _forward(
-        self, params: Params, X: jax.Array, gates: Vectors, emissions: Vectors | None
+        self,
+        params: Params,
+        X: jax.Array,
+        gates: Vectors,
+        emissions: Vectors | None,
+        dropout: Callable[[int, jax.Array], jax.Array] | None = None,
     ) -> tuple[jax.Array, list[jax.Array], list[jax.Array]]:
         """Output pre-activation, emitted activations and pre-activations of the hidden layers."""
         hidden, pre = [], []
         a = X
-        for i, (W, b) in enumerate(params[:-1]):
+        for i, (W, b, *slope) in enumerate(params[:-1]):
             pre.append(a @ W + b)
-            a = self._emit(pre[-1], gates[i], None if emissions is None else emissions[i])
+            a = self._emit(pre[-1], gates[i], None if emissions is None else emissions[i], *slope)
             hidden.append(a)
+            if dropout is not None:
+                a = dropout(i, a)
         W, b = params[-1]
         return a @ W + b, hidden, pre
 
@@ -215,13 +232,12 @@ class GatedNetwork:
 
 
 @functools.cache
-def _dense_groups(layer_sizes: tuple[int, ...]) -> Groups:
-    return Groups(
-        tuple(
-            Group(size, (Slice((layer, 0), 1), Slice((layer, 1), 0), Slice((layer + 1, 0), 0)))
-            for layer, size in enumerate(layer_sizes[1:-1])
-        )
-    )
+def _dense_groups(layer_sizes: tuple[int, ...], parametric: bool) -> Groups:
+    def slices(layer: int) -> tuple[Slice, ...]:
+        slope = (Slice((layer, 2), 0),) if parametric else ()
+        return (Slice((layer, 0), 1), Slice((layer, 1), 0), *slope, Slice((layer + 1, 0), 0))
+
+    return Groups(tuple(Group(size, slices(layer)) for layer, size in enumerate(layer_sizes[1:-1])))
 
 
 def damages_by_masking(
@@ -287,19 +303,3 @@ def _map_chosen(evaluate, chosen: jax.Array, tile: int) -> jax.Array:
 
     dtype = jax.eval_shape(evaluate, units[:tile]).dtype
     return lax.fori_loop(0, n_tiles, body, jnp.zeros(n, dtype))
-
-
-def init_params(
-    layer_sizes: tuple[int, ...], activation: str, rng: np.random.RandomState, dtype: str
-) -> tuple[tuple[np.ndarray, np.ndarray], ...]:
-    """Draw weights and biases uniformly within Glorot and Bengio's (2010) bound, as scikit-learn's MLP does.
-
-    On the host: with one ``random_state`` both start from the same network, and nothing is compiled.
-    """
-    factor = 2.0 if activation == "logistic" else 6.0
-    params = []
-    for fan_in, fan_out in pairwise(layer_sizes):
-        bound = np.sqrt(factor / (fan_in + fan_out))
-        W = rng.uniform(-bound, bound, (fan_in, fan_out)).astype(dtype)
-        params.append((W, rng.uniform(-bound, bound, fan_out).astype(dtype)))
-    return tuple(params)

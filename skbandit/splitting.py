@@ -29,6 +29,8 @@ def held_out_rows(
     seed: int,
     strata: np.ndarray | None = None,
     dtype: str = "float64",
+    start: float = 0.0,
+    at_least_one: bool = False,
 ) -> np.ndarray:
     """Choose the rows to hold out, bool[n].
 
@@ -44,10 +46,17 @@ def held_out_rows(
         Class of each row; every class keeps its share, and at least one distinct row for training.
     dtype : {"float64", "float32"}
         The precision in which rows are compared: that of the network, whatever that of ``X``.
+    start : float in [0, 1)
+        Share of the total weight, in the order of the ranks, at which the window of held-out rows begins; it goes on
+        from the first rank after the last. Windows of k members that begin at 0, 1/k, 2/k, … share the rows evenly.
+    at_least_one : bool
+        Where the share is too small for any row, hold out the lightest distinct row all the same, unless it would be
+        the last of its class.
     """
     ranks = row_ranks(X, seed, dtype)
     held = np.zeros(X.shape[0], bool)
     groups = [np.arange(X.shape[0])] if strata is None else [np.flatnonzero(strata == s) for s in np.unique(strata)]
+    lightest, spare = np.inf, np.zeros(0, np.intp)
     for rows in groups:
         distinct, inverse = np.unique(ranks[rows], return_inverse=True)
         mass = np.bincount(inverse, weights=weight[rows], minlength=distinct.size)
@@ -55,9 +64,18 @@ def held_out_rows(
         if present.size < 2:
             continue
         filled = np.cumsum(mass[present])
+        if start > 0:
+            first = int(np.searchsorted(filled - 0.5 * mass[present], start * filled[-1]))
+            present = np.roll(present, -first)
+            filled = np.cumsum(mass[present])
         # The row that crosses the wanted share is held out if more than half of it lies below.
         n_held = int(np.sum(filled - 0.5 * mass[present] <= fraction * filled[-1]))
         out = np.zeros(distinct.size, bool)
         out[present[: min(n_held, present.size - 1)]] = True
         held[rows] = out[inverse]
+        least = present[np.argmin(mass[present])]
+        if mass[least] < lightest:
+            lightest, spare = mass[least], rows[inverse == least]
+    if at_least_one and not held.any():
+        held[spare] = True
     return held

@@ -4,9 +4,14 @@ The loss of a batch :math:`B` is scikit-learn's,
 :math:`\frac{1}{s}\sum_{i \in B} w_i \ell_i + \frac{\alpha}{2 s} \sum_l \lVert W_l \rVert^2`, :math:`s = \sum_B w_i`
 (with a decoupled solver, ``adamw``, ``alpha`` is its weight decay instead). An integer weight equals a repeated row.
 For several outputs :math:`\ell` is their mean, and so is the gradient; scikit-learn's gradient is that of their sum.
+With label smoothing :math:`\varepsilon`, :math:`\ell_i` is :math:`1 - \varepsilon` times the loss of the label plus
+:math:`\varepsilon` times the mean loss over all labels.
 
-Everything that a user may search over is traced: hyper-parameters, learning rates (a table, one entry per step),
-number of rows, of epochs, gates. Static are the network, the solver's name, the batch width and the padded shapes.
+What is trained is a pair: the parameters of the inputs (`skbandit.inputs`) and the layers.
+
+Everything that a user may search over is traced: hyper-parameters, learning rates (a table, one entry per step, and a
+factor for each array), number of rows, of epochs, gates. Static are the network, the solver's name, the batch width and
+the padded shapes.
 Row orders come from a host-side generator: no sort is compiled, and they do not depend on the padding.
 """
 
@@ -23,10 +28,15 @@ import numpy as np
 import optax
 from jax import lax
 
+from skbandit._random import COUNTER_HASH
 from skbandit.data import Data, bucket
-from skbandit.losses import LOSSES, score
-from skbandit.network import MLP, Params, Vectors
+from skbandit.inputs import Inputs
+from skbandit.losses import LOSSES, UNIFORM_LABELS, score
+from skbandit.network import MLP, Vectors
+from skbandit.rates import Rates
 from skbandit.runtime import spread
+
+Params = tuple[Any, Any]
 
 #: Entries of the row order that one call takes (4 MB of int32), and epochs at most: a chunk stays interruptible.
 _CHUNK_ROWS = 2**20
@@ -47,6 +57,29 @@ class Hyper(NamedTuple):
     """1: divide the learning rate by 5 where training would stop (scikit-learn's ``"adaptive"``)."""
     patience_on: float = 1.0
     """0: never stop before the last epoch."""
+    dropout: float = 0.0
+    """Share of the hidden activations that a step leaves out."""
+    label_smoothing: float = 0.0
+    monitor_loss: float = 0.0
+    """1: the best epoch is that of the smallest held-out loss, not of the highest score."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Trainable:
+    """What is static about a network in training. Hashable."""
+
+    mlp: MLP
+    inputs: Inputs
+    dropout: bool = False
+    """Whether there is code for dropout in the program."""
+
+    def apply(self, params: Params, X: jax.Array, gates: Vectors, dropout: Any = None) -> jax.Array:
+        """Return the output layer's pre-activation f[n, n_outputs]."""
+        inputs, layers = params
+        features = self.inputs.features(jnp, inputs, X)
+        if "scale" in inputs:
+            features = features * inputs["scale"]
+        return self.mlp.apply(layers, features, gates, dropout=dropout)
 
 
 def _sgd(h: Hyper) -> optax.GradientTransformation:
@@ -60,23 +93,19 @@ def _sgd_nesterov(h: Hyper) -> optax.GradientTransformation:
 #: Directions by name, before the learning rate; the hyper-parameters are traced.
 SOLVERS: dict[str, Callable[[Hyper], optax.GradientTransformation]] = {
     "adam": lambda h: optax.scale_by_adam(b1=h.beta_1, b2=h.beta_2, eps=h.epsilon),
-    "adamw": lambda h: optax.chain(
-        optax.scale_by_adam(b1=h.beta_1, b2=h.beta_2, eps=h.epsilon),
-        optax.add_decayed_weights(h.alpha, mask=_weights_only),
-    ),
+    "adamw": lambda h: optax.scale_by_adam(b1=h.beta_1, b2=h.beta_2, eps=h.epsilon),
     "nadam": lambda h: optax.scale_by_adam(b1=h.beta_1, b2=h.beta_2, eps=h.epsilon, nesterov=True),
     "lion": lambda h: optax.scale_by_lion(b1=h.beta_1, b2=h.beta_2),
     "rmsprop": lambda h: optax.scale_by_rms(decay=h.beta_2, eps=h.epsilon),
     "sgd": _sgd,
     "sgd_nesterov": _sgd_nesterov,
 }
+#: Those that shrink the weights by themselves: here, by ``alpha`` times the learning rate at each step.
 DECOUPLED = ("adamw",)
+#: A step shrinks a weight by no more than this share.
+_MOST_DECAY = 0.5
 
 Solver: TypeAlias = str | optax.GradientTransformation
-
-
-def _weights_only(params: Params) -> Any:
-    return tuple((True, False) for _ in params)
 
 
 class TrainState(NamedTuple):
@@ -102,6 +131,12 @@ class Plan(NamedTuple):
     """i32[E, N + width]: the order of the rows in each epoch."""
     lr: np.ndarray
     """f[E, B]: learning rate of each step."""
+    regular: np.ndarray
+    """f[E, B]: share of dropout and weight decay that is on at each step."""
+    seed: np.ndarray
+    """u32[E]: of each epoch's dropout."""
+    edges: np.ndarray
+    """i32[B + 1]: where in the order each batch begins, and the last one ends."""
     n_epochs: np.int32
     """Epochs to run, at most E."""
 
@@ -121,12 +156,13 @@ def init_state(params: Any, solver: Solver, opt_leaves: list[np.ndarray] | None 
     opt_leaves : list of arrays, optional
         The leaves of an optimizer state to go on from, as `opt_state` has them.
     """
-    dtype = params[0][0].dtype
+    leaves, tree = jax.tree.flatten(params)
+    dtype = params[1][0][0].dtype
     if opt_leaves is None and not isinstance(solver, str):
         opt_state = solver.init(jax.tree.map(jnp.asarray, params))
     else:
         # Every named solver starts from zeros; made by NumPy, they cost no compilation.
-        opt_state = _zero_opt_state(solver, tuple(W.shape for W, _ in params), dtype)
+        opt_state = _zero_opt_state(solver, tree, tuple(leaf.shape for leaf in leaves), dtype)
         if opt_leaves is not None:
             opt_state = jax.tree.unflatten(jax.tree.structure(opt_state), opt_leaves)
     zero = np.int32(0)
@@ -134,10 +170,10 @@ def init_state(params: Any, solver: Solver, opt_leaves: list[np.ndarray] | None 
 
 
 @functools.lru_cache(maxsize=64)
-def _zero_opt_state(solver: Solver, shapes: tuple[tuple[int, int], ...], dtype: np.dtype) -> Any:
+def _zero_opt_state(solver: Solver, tree: Any, shapes: tuple[tuple[int, ...], ...], dtype: np.dtype) -> Any:
     """Zeros of an optimizer state's structure; tracing ``init`` for it takes as long as some epochs."""
     tx, _ = make_solver(solver, Hyper())
-    params = tuple((jax.ShapeDtypeStruct(s, dtype), jax.ShapeDtypeStruct(s[1:], dtype)) for s in shapes)
+    params = jax.tree.unflatten(tree, [jax.ShapeDtypeStruct(s, dtype) for s in shapes])
     return jax.tree.map(lambda s: np.zeros(s.shape, s.dtype), jax.eval_shape(tx.init, params))
 
 
@@ -150,7 +186,8 @@ def run_chunk(
     validation: Data | None,
     plan: Plan,
     hyper: Hyper,
-    network: MLP,
+    rates: Rates,
+    network: Trainable,
     solver: Solver,
     width: int,
     has_validation: bool,
@@ -171,26 +208,53 @@ def run_chunk(
     dtype = data.X.dtype
     n_batches = (data.n + width - 1) // width
 
-    def loss_fn(params, X, y, weight, total):
-        rows = LOSSES[network.loss](jnp, network.apply(params, X, gates), y)
+    loss_name = network.mlp.loss
+
+    def loss_fn(params, X, y, weight, total, dropout):
+        z = network.apply(params, X, gates, dropout)
+        rows = LOSSES[loss_name](jnp, z, y)
+        if loss_name in UNIFORM_LABELS:
+            rows = rows + hyper.label_smoothing * (UNIFORM_LABELS[loss_name](jnp, z) - rows)
         loss = jnp.sum(weight * rows) / total
         if decoupled:
             return loss
-        return loss + 0.5 * hyper.alpha * sum(jnp.sum(W * W) for W, _ in params) / total
+        return loss + 0.5 * hyper.alpha * _squares(params) / total
+
+    def dropout_of(epoch, b):
+        if not network.dropout:
+            return None
+        key = jax.random.fold_in(jax.random.key(plan.seed[epoch], impl=COUNTER_HASH), b)
+        rate = hyper.dropout * plan.regular[epoch, b].astype(dtype)
+
+        def drop(layer, a):
+            # Bytes would do for the choice, but a share of 1/256 is coarse beside a schedule that goes to 0.
+            bits = jax.random.bits(jax.random.fold_in(key, layer), a.shape, jnp.uint16)
+            return jnp.where(bits >= (rate * 2**16).astype(jnp.uint16), a / (1 - rate), 0)
+
+        return drop
 
     def step(b, carry, epoch, lr_scale):
         params, opt_state, summed = carry
-        rows = lax.dynamic_slice(plan.order, (epoch, b * width), (1, width))[0]
-        weight = jnp.where(b * width + jnp.arange(width) < data.n, data.weight[rows], 0)
+        first, end = plan.edges[b], plan.edges[b + 1]
+        rows = lax.dynamic_slice(plan.order, (epoch, first), (1, width))[0]
+        weight = jnp.where(first + jnp.arange(width) < end, data.weight[rows], 0)
         X, y, weight = spread(data.X[rows], data.y[rows], weight)
         total = jnp.sum(weight)
         some = total > 0
-        loss, grads = jax.value_and_grad(loss_fn)(params, X, y, weight, jnp.where(some, total, 1))
+        loss, grads = jax.value_and_grad(loss_fn)(params, X, y, weight, jnp.where(some, total, 1), dropout_of(epoch, b))
         updates, new_opt_state = tx.update(grads, opt_state, params)
         if wants_rate:
             rate = (plan.lr[epoch, b] * lr_scale).astype(dtype)
-            updates = jax.tree.map(lambda u: -rate * u, updates)
+            updates = jax.tree.map(lambda u, factor: -(rate * factor) * u, updates, rates.rate)
         new_params = optax.apply_updates(params, updates)
+        if decoupled:
+            decay = rate * hyper.alpha * plan.regular[epoch, b].astype(dtype)
+            new_params = jax.tree.map(
+                lambda new, old, factor: new - jnp.minimum(decay * factor, _MOST_DECAY) * old,
+                new_params,
+                params,
+                rates.decay,
+            )
         # A batch whose rows all have weight 0 teaches nothing and must not move the momentum either.
         params, opt_state = jax.tree.map(
             lambda new, old: jnp.where(some, new, old), (new_params, new_opt_state), (params, opt_state)
@@ -210,9 +274,12 @@ def run_chunk(
         if has_validation:
             assert validation is not None
             z = network.apply(params, validation.X, gates)
-            valid_score = score(jnp, network.loss, z, validation.y, validation.weight).astype(dtype)
-            monitored = -valid_score
-        improved = monitored < state.best
+            valid_score = score(jnp, loss_name, z, validation.y, validation.weight).astype(dtype)
+            rows = LOSSES[loss_name](jnp, z, validation.y)
+            valid_loss = jnp.sum(validation.weight * rows) / jnp.sum(validation.weight)
+            monitored = jnp.where(hyper.monitor_loss > 0, valid_loss, -valid_score)
+        # Of epochs that score the same, the last: its weights have had more steps at a falling learning rate.
+        improved = monitored <= state.best
         stale = jnp.where(monitored > state.best - hyper.tol, state.stale + 1, 0)
         best_params = state.best_params
         if has_validation:
@@ -253,8 +320,13 @@ class Planner:
     batch_size: int
     schedule: Callable[[np.ndarray], np.ndarray]
     """Step numbers i[...] → learning rates f[...]."""
+    regular: Callable[[np.ndarray], np.ndarray] = np.ones_like
+    """... → share of dropout and weight decay f[...]."""
     shuffle: bool = True
     n_steps: int = 0
+    dropout_seed: int = 0
+    balanced: bool = False
+    """Whether the batches of an epoch are of equal size, but for a row; otherwise the last has what is left."""
 
     @property
     def width(self) -> int:
@@ -278,22 +350,38 @@ class Planner:
         rows = np.arange(self.n_rows, dtype=np.int32)
         for e in range(n_epochs):
             order[e, : self.n_rows] = self.rng.permutation(rows) if self.shuffle else rows
-        lr = np.zeros((self.chunk, -(-self.size // self.width)))
+        lr, regular = np.zeros((2, self.chunk, -(-self.size // self.width)))
         steps = self.n_steps + np.arange(n_epochs * self.steps_per_epoch).reshape(n_epochs, -1)
         lr[:n_epochs, : self.steps_per_epoch] = self.schedule(steps)
+        regular[:n_epochs, : self.steps_per_epoch] = self.regular(steps.astype(float))
+        # Drawn from the step number, so that a run of chunks is the same as one chunk.
+        seed = np.zeros(self.chunk, np.uint32)
+        seed[:n_epochs] = [(self.dropout_seed + int(s)) % 2**32 for s in steps[:, 0]]
         self.n_steps += steps.size
-        return Plan(order, lr, np.int32(n_epochs))
+        batch = np.arange(lr.shape[1] + 1)
+        edges = batch * self.n_rows // self.steps_per_epoch if self.balanced else batch * self.width
+        return Plan(order, lr, regular, seed, np.minimum(edges, self.n_rows).astype(np.int32), np.int32(n_epochs))
 
 
 @functools.partial(jax.jit, static_argnames=("network",))
-def full_loss(params: Params, data: Data, alpha: float, *, network: MLP) -> tuple[jax.Array, Params]:
+def full_loss(
+    params: Params, data: Data, alpha: float, label_smoothing: float, *, network: Trainable
+) -> tuple[jax.Array, Params]:
     """Loss over all rows and its gradient, for a full-batch solver."""
 
     def loss_fn(params):
         total = jnp.sum(data.weight)
-        gates = tuple(jnp.ones(size, data.X.dtype) for size in network.groups.sizes)
-        rows = LOSSES[network.loss](jnp, network.apply(params, data.X, gates), data.y)
-        penalty = 0.5 * alpha * sum(jnp.sum(W * W) for W, _ in params)
+        gates = tuple(jnp.ones(size, data.X.dtype) for size in network.mlp.groups.sizes)
+        z = network.apply(params, data.X, gates)
+        rows = LOSSES[network.mlp.loss](jnp, z, data.y)
+        if network.mlp.loss in UNIFORM_LABELS:
+            rows = rows + label_smoothing * (UNIFORM_LABELS[network.mlp.loss](jnp, z) - rows)
+        penalty = 0.5 * alpha * _squares(params)
         return (jnp.sum(data.weight * rows) + penalty) / total
 
     return jax.value_and_grad(loss_fn)(params)
+
+
+def _squares(params: Params) -> jax.Array:
+    """Summed squares of the layers' weights: what an L2 penalty is on."""
+    return functools.reduce(jnp.add, [jnp.sum(jnp.square(W)) for W, *_ in params[1]])

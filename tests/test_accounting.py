@@ -3,7 +3,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skbandit.accounting import n_macs, n_parameters
-from skbandit.network import init_params
+from skbandit.initialization import init_params
 
 
 def test_counts_by_hand():

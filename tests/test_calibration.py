@@ -8,8 +8,9 @@ from skbandit import BanditPrunedMLPRegressor, calibration, compensation
 from skbandit.calibration import Calibration
 from skbandit.compensation import fold_emissions, reweight
 from skbandit.inference import hidden_activations, raw_output
+from skbandit.initialization import init_params
 from skbandit.losses import weighted_mean
-from skbandit.network import MLP, init_params
+from skbandit.network import MLP
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -122,7 +123,8 @@ def test_a_round_costs_one_pass_of_each_network(ablation, monkeypatch):
     passes = []
     monkeypatch.setattr(calibration, "forward", lambda *args: passes.append(1) or compensation.forward(*args))
     X = np.random.default_rng(0).normal(size=(60, 3))
-    dense = BanditPrunedMLPRegressor((8,), max_iter=2, pruning_ratio=0, random_state=0).fit(X, X[:, 0])
+    dense = BanditPrunedMLPRegressor((8,), early_stopping=False, max_iter=2, pruning_ratio=0, random_state=0)
+    dense.fit(X, X[:, 0])
     passes.clear()
     pruned = dense.prune(X, X[:, 0], pruning_ratio=0.5, n_rounds=3, fine_tune_iter=0, ablation=ablation)
     # The trained network, and the one that each round leaves.

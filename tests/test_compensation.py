@@ -6,7 +6,8 @@ from skbandit import compensation
 from skbandit.activations import ACTIVATIONS
 from skbandit.compensation import fold_emissions, reweight
 from skbandit.inference import hidden_activations, raw_output
-from skbandit.network import MLP, init_params
+from skbandit.initialization import init_params
+from skbandit.network import MLP
 
 NETWORK = MLP((3, 5, 4, 2), "tanh", "squared_error")
 ALL = np.ones(9, bool)

@@ -6,8 +6,9 @@ import scipy.sparse
 from skbandit import inference
 from skbandit.activations import ACTIVATIONS
 from skbandit.inference import OUTPUTS, hidden_activations, raw_output
+from skbandit.initialization import init_params
 from skbandit.losses import OUT_ACTIVATIONS
-from skbandit.network import MLP, init_params
+from skbandit.network import MLP
 
 SIZES = (3, 5, 4, 2)
 

@@ -18,11 +18,24 @@ PACKAGE = ROOT / "skbandit"
 MAY_IMPORT = {
     "__main__": ["_cli"],
     "_cli": [""],  # "" is skbandit/__init__.py: the command line uses public names only
-    "": ["estimators", "pruning", "criteria", "policies", "rewards", "runtime"],  # public names, imported on first use
+    # Public names, imported on first use.
+    "": ["estimators", "pruning", "criteria", "policies", "rewards", "runtime", "stats", "plotting"],
     "estimators": ["estimators.*"],
     "estimators.*": [
         *("estimators.*", "_fit", "pruning", "training", "splitting", "criteria", "policies"),
-        *("network", "inference", "accounting", "losses", "activations", "data"),
+        *(
+            "network",
+            "inference",
+            "encoding",
+            "inputs",
+            "initialization",
+            "rates",
+            "accounting",
+            "losses",
+            "activations",
+            "data",
+        ),
+        "presets",
     ],
     "_fit": [
         *(
@@ -36,7 +49,18 @@ MAY_IMPORT = {
             "criteria.base",
             "policies",
         ),
-        *("rewards", "network", "inference", "accounting", "groups", "losses", "activations", "data"),
+        *(
+            "rewards",
+            "network",
+            "inputs",
+            "rates",
+            "inference",
+            "accounting",
+            "groups",
+            "losses",
+            "activations",
+            "data",
+        ),
     ],
     "pruning": ["criteria", "criteria.base", "schedules", "groups", "data"],
     "criteria": ["criteria.*", "policies"],
@@ -47,23 +71,28 @@ MAY_IMPORT = {
     "policies": ["policies.*"],
     "policies.base": [],
     "policies.*": ["policies.base"],
-    "training": ["network", "losses", "data"],
+    "training": ["network", "inputs", "rates", "losses", "data"],
     "calibration": ["compensation", "network", "losses", "activations"],
     "compensation": ["groups", "inference", "activations"],
     "network": ["groups", "activations", "losses"],
     "inference": ["activations"],
+    "encoding": [],
     "splitting": [],
     "schedules": [],
     "rewards": [],
+    "initialization": ["activations"],
+    "inputs": [],
+    "rates": [],
+    "presets": [],
     "accounting": [],
     "groups": [],
     "losses": [],
     "activations": [],
     "data": [],
-    "plotting": [],
+    "plotting": ["stats"],
     "stats": [],
     "_pytree": ["_validation"],
-    "_validation": ["activations"],
+    "_validation": ["activations", "inputs"],
     "_random": [],
     "runtime": [],
 }
@@ -71,9 +100,12 @@ MAY_IMPORT = {
 FOR_ALL = ["_pytree", "_random", "_validation", "runtime"]
 
 #: Modules that a model is loaded and served with: no JAX when they are imported.
-WITHOUT_JAX = ["_validation", "inference", "activations", "losses", "accounting", "groups", "_cli", "__main__", ""]
+WITHOUT_JAX = [
+    *("presets", "inputs", "initialization"),
+    *("_validation", "inference", "encoding", "activations", "losses", "accounting", "groups", "_cli", "__main__", ""),
+]
 #: What those may import besides the standard library and this package.
-LIGHT = {"numpy", "scipy", "sklearn", "joblib", "threadpoolctl"}
+LIGHT = {"numpy", "scipy", "sklearn", "narwhals", "joblib", "threadpoolctl"}
 
 LONGEST_FILE = 600
 

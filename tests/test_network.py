@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.neural_network import MLPClassifier, MLPRegressor
 
 from skbandit import network as network_module
 from skbandit.activations import ACTIVATIONS
 from skbandit.inference import raw_output
+from skbandit.initialization import init_params
 from skbandit.losses import LOSSES, weighted_mean
-from skbandit.network import MLP, GatedNetwork, damages_by_masking, init_params
+from skbandit.network import MLP, GatedNetwork, damages_by_masking
 
 N_FEATURES, N_OUTPUTS, N_ROWS = 3, 2, 12
 #: Hidden widths for 1 to 4 layers; all of one width, so that the layers share compiled operations.
@@ -229,36 +229,3 @@ def test_a_network_is_part_of_the_key_of_a_compiled_program():
     assert hash(a) == hash(b)
     assert a != dataclasses.replace(a, activation="tanh")
     assert a.groups is b.groups
-
-
-@pytest.mark.parametrize("activation", ["relu", "logistic", "tanh"])
-@pytest.mark.parametrize("seed", [0, 7])
-def test_initial_weights_are_those_of_scikit_learn(activation, seed):
-    rng = np.random.default_rng(0)
-    X = rng.normal(size=(20, 3))
-    for cls, y, n_outputs in [
-        (MLPRegressor, rng.normal(size=20), 1),
-        (MLPClassifier, np.arange(20) % 2, 1),
-        (MLPClassifier, np.arange(20) % 3, 3),
-    ]:
-        # A step of 1e-300 leaves the weights as they were drawn.
-        model = cls(hidden_layer_sizes=(5, 4), activation=activation, solver="sgd", random_state=seed)
-        model.set_params(learning_rate_init=1e-300)
-        kwargs = {"classes": np.unique(y)} if cls is MLPClassifier else {}
-        model.partial_fit(X, y, **kwargs)
-        params = init_params((3, 5, 4, n_outputs), activation, np.random.RandomState(seed), "float64")
-        for (W, b), coef, intercept in zip(params, model.coefs_, model.intercepts_, strict=True):
-            np.testing.assert_array_equal(W, coef)
-            np.testing.assert_array_equal(b, intercept)
-
-
-def test_initial_weights_fill_their_bounds():
-    for activation, factor in [("relu", 6), ("logistic", 2)]:
-        (W, b), _ = init_params((30, 50, 1), activation, np.random.RandomState(0), "float32")
-        bound = np.sqrt(factor / 80)
-        assert W.dtype == b.dtype == "float32"
-        assert np.abs(W).max() <= bound
-        # The largest of 1500 uniform draws is below 99 % of the bound with probability 0.99^1500 = 3e-7.
-        assert np.abs(W).max() > 0.99 * bound
-        # Mean 0 ± bound/sqrt(3·1500); 5 standard deviations.
-        assert abs(W.mean()) < 5 * bound / np.sqrt(3 * 1500)

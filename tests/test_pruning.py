@@ -14,8 +14,9 @@ from skbandit.criteria import Bandit, LeaveOneOut, Magnitude
 from skbandit.data import Batches
 from skbandit.groups import Group, Groups, Slice
 from skbandit.inference import hidden_activations, raw_output
+from skbandit.initialization import init_params
 from skbandit.losses import weighted_mean
-from skbandit.network import MLP, GatedNetwork, init_params
+from skbandit.network import MLP, GatedNetwork
 from skbandit.policies import EXP3, UCB1
 from skbandit.pruning import INTERRUPTED, Pruner, arms_per_step, canonical, choose_units, prune
 

@@ -80,6 +80,54 @@ def test_a_class_of_one_distinct_row_stays_for_training():
     assert not held[:2].any()
 
 
+def test_at_least_one_distinct_row_can_be_asked_for():
+    X, weight = np.repeat([1.0, 2.0, 3.0], [5, 4, 4])[:, None], np.ones(13)
+    weight[5:9] = 1.5  # six of 2, so that 3 is the lightest
+    assert not held_out_rows(X, weight, 0.01, 0).any()
+    for seed in range(4):
+        np.testing.assert_array_equal(held_out_rows(X, weight, 0.01, seed, at_least_one=True), X[:, 0] == 3)
+    # It is more than was asked for, and so of equals any will do; but not the last one of its class.
+    strata = (X[:, 0] == 3).astype(int)
+    held = held_out_rows(X, np.ones(13), 0.01, 0, strata, at_least_one=True)
+    np.testing.assert_array_equal(held, X[:, 0] == 2)
+    assert not held_out_rows(X, weight, 0.5, 0, X[:, 0], at_least_one=True).any()
+
+
+@pytest.mark.parametrize("start", [0.0, 0.3])
+def test_what_is_held_out_anyway_is_at_least_one(start):
+    X = np.random.default_rng(0).normal(size=(40, 2))
+    held = held_out_rows(X, np.ones(40), 0.2, 0, start=start, at_least_one=True)
+    np.testing.assert_array_equal(held, held_out_rows(X, np.ones(40), 0.2, 0, start=start))
+    assert held.sum() == 8
+
+
+@pytest.mark.parametrize("n_members", [2, 4, 5])
+def test_windows_share_the_rows_evenly(n_members):
+    rng = np.random.default_rng(0)
+    X, strata = rng.normal(size=(120, 2)), np.repeat([0, 1], [80, 40])
+    windows = [held_out_rows(X, np.ones(120), 0.25, 3, strata, start=k / n_members) for k in range(n_members)]
+    for held in windows:
+        assert [held[strata == s].sum() for s in (0, 1)] == [20, 10]
+    # Each row is held out n_members / 4 times, rounded up or down.
+    counts = np.sum(windows, axis=0)
+    assert set(counts) <= {n_members // 4, -(-n_members // 4)}
+    assert counts.sum() == 30 * n_members
+
+
+def test_a_window_goes_on_from_the_first_row_after_the_last():
+    X = np.random.default_rng(0).normal(size=(40, 2))
+    order = np.argsort(row_ranks(X, 0))
+    held = held_out_rows(X, np.ones(40), 0.25, 0, start=0.9)
+    assert sorted(np.flatnonzero(held)) == sorted([*order[36:], *order[:6]])
+
+
+def test_a_window_counts_weights_as_repeated_rows():
+    X, weight = np.random.default_rng(0).normal(size=(30, 2)), np.random.default_rng(1).integers(1, 5, 30)
+    once = held_out_rows(X, weight.astype(float), 0.2, 0, start=0.4)
+    repeated = held_out_rows(np.repeat(X, weight, axis=0), np.ones(weight.sum()), 0.2, 0, start=0.4)
+    np.testing.assert_array_equal(np.repeat(once, weight), repeated)
+
+
 def test_rows_without_weight_take_no_place():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(100, 2))

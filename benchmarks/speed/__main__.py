@@ -18,6 +18,7 @@ SCENARIOS = {
     "prune_phase": "a whole pruning phase, against a bandit loop written by hand in PyTorch",
     "training": "training alone, against scikit-learn's MLPRegressor and a loop in PyTorch",
     "fit": "training and pruning, against scikit-learn's MLPRegressor, which does not prune",
+    "defaults": "a fit at the defaults, against scikit-learn and XGBoost at theirs; four members against four fits",
     "cold_start": "from the start of the process to a fitted model; imports alone",
     "search": "a grid search of 90 fits in a fresh process, against one with scikit-learn's MLPRegressor",
     "predict": "latency of a row and throughput of many, against scikit-learn's unpruned MLPRegressor",

@@ -51,8 +51,8 @@ def search_ours(
             counts[str(about.get("fun_name"))] += 1
 
     jax.monitoring.register_event_duration_secs_listener(count)
-    model = skbandit.BanditPrunedMLPRegressor(
-        max_iter=epochs, tol=0, n_iter_no_change=epochs, random_state=0, memory=memory
+    model = skbandit.BanditPrunedMLPRegressor.from_preset(
+        "plain", max_iter=epochs, tol=0, n_iter_no_change=epochs, random_state=0, memory=memory
     )
     grid = {"policy": policies, "budget": budgets}
     _grid_search(model, grid, folds)

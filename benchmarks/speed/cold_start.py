@@ -35,10 +35,11 @@ model = {estimator}(hidden_layer_sizes=(100,), max_iter=epochs, tol=0, n_iter_no
 assert model.fit(X, y).n_iter_ == epochs
 """
 THEIRS = SCRIPT.format(imports="from sklearn.neural_network import MLPRegressor", estimator="MLPRegressor")
-OURS = SCRIPT.format(imports="import skbandit", estimator="skbandit.BanditPrunedMLPRegressor")
+PLAIN = """functools.partial(skbandit.BanditPrunedMLPRegressor.from_preset, "plain")"""
+OURS = SCRIPT.format(imports="import functools, skbandit", estimator=PLAIN)
 OURS_CACHED = SCRIPT.format(
-    imports="import skbandit; skbandit.enable_compilation_cache(sys.argv[2])",
-    estimator="skbandit.BanditPrunedMLPRegressor",
+    imports="import functools, skbandit; skbandit.enable_compilation_cache(sys.argv[2])",
+    estimator=PLAIN,
 )
 
 IMPORT_OURS = "from skbandit import BanditPrunedMLPRegressor"

@@ -22,9 +22,15 @@ def regression(rows: int, features: int, dtype: str = "float64", seed: int = 0) 
 
 
 def ours(hidden: Sequence[int], epochs: int, **params: Any) -> BanditPrunedMLPRegressor:
-    """Our estimator, which trains for exactly ``epochs`` epochs."""
-    return BanditPrunedMLPRegressor(
-        tuple(hidden), max_iter=epochs, tol=0, n_iter_no_change=epochs, random_state=0, **params
+    """Our estimator as a plain network, which trains for exactly ``epochs`` epochs."""
+    return BanditPrunedMLPRegressor.from_preset(
+        "plain",
+        hidden_layer_sizes=tuple(hidden),
+        max_iter=epochs,
+        tol=0,
+        n_iter_no_change=epochs,
+        random_state=0,
+        **params,
     )
 
 

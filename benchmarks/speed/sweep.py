@@ -30,7 +30,8 @@ import numpy as np
 from benchmarks.speed.measure import Options, Output, Row, interleave
 from benchmarks.speed.models import sweep_macs
 from skbandit.inference import hidden_activations
-from skbandit.network import MLP, damages_by_masking, init_params
+from skbandit.initialization import init_params
+from skbandit.network import MLP, damages_by_masking
 
 FEATURES, ROWS, WIDTH = 20, 256, 256
 #: Hidden layers and how many times faster we want to be, squared error.

@@ -2,32 +2,62 @@
 
 from __future__ import annotations
 
-TRAINING = """hidden_layer_sizes : int or sequence of int, default=(100,)
+_TRAINING = """hidden_layer_sizes : int or sequence of int, default=(128, 128, 128)
     Units of each hidden layer, before pruning.
-activation : {"identity", "logistic", "tanh", "relu", "gelu", "silu"}, default="relu"
+activation : {"identity", "logistic", "tanh", "relu", "gelu", "silu", "selu", "mish"}, default="ACTIVATION"
     Activation of the hidden units.
-LOSSsolver : {"adam", "adamw", "lbfgs", "lion", "nadam", "rmsprop", "sgd"} or optax.GradientTransformation, \
+LOSSparametric_activation : bool, default=False
+    Give each hidden unit a learned slope a: z + a (activation(z) - z).
+preprocessing : {"auto", None}, default="auto"
+    ``"auto"``: each column is centred at its median and divided by its interquartile range, then clipped smoothly to
+    (-3, 3); a missing number becomes the median, and a column with missing numbers gets an indicator. None: numbers go
+    in as they are, and missing ones are refused.
+categorical_features : {"from_dtype", None} or array-like of bool, int or str, default="from_dtype"
+    Columns that hold categories: those of a data frame with a categorical dtype; or a mask, numbers or names. Up to
+    eight categories become one-hot columns, more of them a learned embedding of eight numbers. Missing and unknown
+    categories are allowed.
+numeric_embedding : {None, "periodic", "piecewise_linear"}, default=None
+    What a number is accompanied by: three numbers computed from sixteen cosines of learned frequencies and phases, or
+    from its place among sixteen quantiles. It costs time, and pays where the target is rough in a feature.
+input_scaling : bool, default=True
+    Learn a factor for each feature, which goes into the first layer's weights after training.
+parametrization : {"ntk", "standard"}, default="ntk"
+    ``"ntk"`` (neural tangent kernel): the learning rate of a weight falls with the square root of its layer's inputs,
+    that of a bias is a tenth, that of ``input_scaling`` six times ``learning_rate_init``.
+weight_init : {"normal", "data_driven", "glorot_uniform"}, default="normal"
+    Initial weights: normal, and 0 in the last layer; scaled unit by unit to the training rows; or as in scikit-learn's
+    MLP.
+solver : {"adam", "adamw", "lbfgs", "lion", "nadam", "rmsprop", "sgd"} or optax.GradientTransformation, \
 default="adam"
     Optimizer. An optax transformation brings its own learning rate; each new one compiles anew.
-alpha : float, default=1e-4
+alpha : float, default=0.0
     Strength of the L2 penalty on the weights; with ``"adamw"``, its decoupled weight decay.
 batch_size : int or "auto", default="auto"
-    Rows of a mini-batch; ``"auto"`` is ``min(200, n_samples)``.
-learning_rate : {"constant", "invscaling", "adaptive", "cosine"} or callable, default="constant"
-    Schedule. ``"invscaling"`` and ``"adaptive"`` as in scikit-learn's MLP, here for every named solver; ``"cosine"``
-    falls from ``learning_rate_init`` to 0 over ``max_iter`` epochs; a callable maps step numbers to learning rates
-    (any optax schedule does).
-learning_rate_init : float, default=1e-3
-    Learning rate at the start.
+    Rows of a mini-batch at most; ``"auto"`` is ``min(200, n_samples)``.
+balanced_batches : bool, default=True
+    Cut an epoch into batches of equal size. Otherwise the last has the rows that are left, as in scikit-learn's MLP: if
+    they are few, a step at a high learning rate follows their noise.
+learning_rate : {"coslog4", "constant", "invscaling", "adaptive", "cosine"} or callable, default="coslog4"
+    Schedule. ``"coslog4"``: four waves between 0 and ``learning_rate_init``, each longer than the last. ``"cosine"``
+    falls from ``learning_rate_init`` to 0. Both have their end after ``max_iter`` epochs. ``"invscaling"`` and
+    ``"adaptive"`` as in scikit-learn's MLP, here for every named solver; a callable maps step numbers to learning
+    rates (any optax schedule does).
+learning_rate_init : float, default=RATE
+    Learning rate at the start; the highest one with ``"coslog4"``.
 power_t : float, default=0.5
     Exponent of ``"invscaling"``.
-max_iter : int, default=200
-    Epochs at most (``"lbfgs"``: iterations).
+dropout : float in [0, 1), default=0.0
+    Share of the hidden activations that a training step leaves out.
+regularization_schedule : {"constant", "cosine", "flat_cosine"}, default="constant"
+    Course of dropout and of ``"adamw"``'s weight decay over the epochs: ``"flat_cosine"`` is constant for the first
+    half, then falls to 0.
+OTHERSmax_iter : int or "auto", default="auto"
+    Epochs at most (``"lbfgs"``: iterations). ``"auto"``: about 12 000 steps, but between 48 and 256 epochs.
 shuffle : bool, default=True
     Shuffle the rows before each epoch.
 random_state : int, RandomState instance or None, default=None
-    Seeds initial weights, shuffling, the held-out split and the policy. The same int gives the same network, bit for
-    bit, on the same machine.
+    Seeds initial weights, shuffling, dropout, the held-out split and the policy. The same int gives the same network,
+    bit for bit, on the same machine.
 tol : float, default=1e-4
     Training stops when neither the training loss nor, with early stopping, the validation score has improved by
     ``tol`` for ``n_iter_no_change`` epochs.
@@ -39,20 +69,57 @@ momentum : float, default=0.9
     Momentum of ``"sgd"``.
 nesterovs_momentum : bool, default=True
     Use Nesterov's momentum with ``"sgd"``.
-early_stopping : bool, default=False
-    Stop on the validation score, and keep the best epoch's weights. The held-out rows are ``X_val``, if `fit` gets
-    them, else ``validation_fraction`` of the training rows.
-validation_fraction : float, default=0.1
+early_stopping : bool, default=True
+    Keep the weights of the epoch that does best on held-out rows (the last of several), and stop where
+    ``n_iter_no_change`` epochs in a row do no better. The held-out rows are ``X_val``, if `fit` gets them, else
+    ``validation_fraction`` of the training rows.
+validation_fraction : float, default=0.2
     Share of the training rows (by weight) that is held out where ``early_stopping=True`` or ``pruning_ratio="auto"``
     needs it. Copies of a row are never on both sides.
-beta_1, beta_2, epsilon : float, default=0.9, 0.999, 1e-8
+validation_metric : {"score", "loss"}, default="score"
+    What the best epoch is best in: SCORE, or the loss.
+beta_1, beta_2, epsilon : float, default=0.9, 0.95, 1e-8
     Decay rates and numerical constant of Adam and its relatives (``"rmsprop"`` decays with ``beta_2``).
-n_iter_no_change : int, default=10
+n_iter_no_change : int or inf, default=inf
     Epochs without improvement before training stops; ``float("inf")`` for never.
 max_fun : int, default=15000
     Evaluations of the loss at most, with ``"lbfgs"``."""
 
-PRUNING = """policy : str, Policy or Criterion, default="ucb1"
+_OF_REGRESSOR = {
+    "ACTIVATION": "mish",
+    "RATE": "0.07",
+    "SCORE": "R²",
+    "LOSS": """loss : {"squared_error", "poisson"}, default="squared_error"
+    What is minimised: half the squared error, or half the Poisson deviance of a log-link model (then the target is
+    not standardised).
+""",
+    "OTHERS": """clip_predictions : bool, default=False
+    Keep predictions between the smallest and the largest target of the training rows.
+""",
+}
+_OF_CLASSIFIER = {
+    "ACTIVATION": "selu",
+    "RATE": "0.04",
+    "SCORE": "accuracy",
+    "LOSS": "",
+    "OTHERS": """label_smoothing : float in [0, 1), default=0.1
+    Share of the training loss that is the mean over all labels. It makes probabilities less extreme: set it to 0, and
+    ``validation_metric="loss"``, where these matter more than the class.
+""",
+}
+
+
+def training(kind: str) -> str:
+    """Return the section on training of the ``"regressor"`` or the ``"classifier"``."""
+    text = _TRAINING
+    for word, replacement in (_OF_REGRESSOR if kind == "regressor" else _OF_CLASSIFIER).items():
+        text = text.replace(word, replacement)
+    return text
+
+
+PRUNING = """n_members : int, default=1
+    Networks that are trained and pruned, each with other held-out rows; their predictions are averaged.
+policy : str, Policy or Criterion, default="ucb1"
     Who decides which units leave. Bandit policies: ``"epsilon_greedy"``, ``"softmax"``, ``"ucb1"``, ``"thompson"``,
     ``"gaussian_thompson"``, ``"hedge"``, ``"exp3"``, ``"uniform"``; other criteria: ``"leave_one_out"``,
     ``"magnitude"``, ``"random"``; or an object of `skbandit.policies` or `skbandit.criteria`. ``policy__<field>``
@@ -78,7 +145,10 @@ compensate : bool, default=True
 fine_tune_iter : int, default=10
     Epochs of training after each removal, by the same solver with a fresh state (Adam in place of ``"lbfgs"`` and of an
     optax transformation), along a cosine from the initial learning rate to 0. The result is kept only if it lowers the
-    loss, on the held-out rows where there are any.
+    loss, on the held-out rows where there are any. With ``learning_rate="coslog4"`` from a tenth of its highest rate.
+calibration : {"train", "held_out", "all"}, default="train"
+    Rows that damages are measured and repairs fitted on, where rows are held out: those that were trained on, the
+    others, or both.
 memory : str, joblib.Memory or None, default=None
     Where to keep trained networks, so that a search over pruning parameters trains once per fold.
 dtype : {"float32", "float64"}, default="float32"
@@ -87,10 +157,19 @@ device : str or None, default=None
     JAX device: ``"cpu"``, ``"gpu"``, ``"gpu:1"``, ...; None for JAX's default. ``"gpu:*"`` is all of them: the arms of
     a step and the rows of a mini-batch are spread over them."""
 
-FITTED = """coefs_ : list of ndarray of shape (fan_in, fan_out)
-    Weights of each layer of the compact network.
+_FITTED = """estimators_ : list of estimators
+    The members, each a fitted estimator, where ``n_members`` is not 1. Such an ensemble has ``n_parameters_, n_macs_,
+    n_pulls_, t_`` (sums over members), ``loss_`` (their mean), ``n_iter_``, ``n_layers_``, ``n_outputs_``,
+    ``out_activation_`` and both statuses; what else is listed here is found on the members.
+n_members_ : int
+    Their number.
+OUT_OF_FOLD
+coefs_ : list of ndarray of shape (fan_in, fan_out)
+    Weights of each layer of the compact network. The first layer reads the features after preprocessing.
 intercepts_ : list of ndarray of shape (fan_out,)
     Biases of each layer.
+activation_slopes_ : list of ndarray of shape (n_units,), or None
+    Slopes of the hidden units, with ``parametric_activation``.
 hidden_layer_sizes_ : tuple of int
     Units that are left in each hidden layer.
 kept_units_ : list of ndarray of int
@@ -101,7 +180,8 @@ pruning_history_ : list of dict
 pruning_status_ : str
     How pruning ended, in words.
 training_status_ : str
-    ``"converged"``, ``"max_iter"``, ``"stopped"`` (by a callback), ``"interrupted"`` or ``"line search failed"``.
+    ``"converged"``, ``"completed"`` (all epochs, where training was not to stop before), ``"max_iter"``,
+    ``"stopped"`` (by a callback), ``"interrupted"`` or ``"line search failed"``.
 n_pulls_ : int
     Pulls spent.
 n_parameters_, n_macs_ : tuple of int
@@ -130,6 +210,21 @@ n_features_in_ : int
     Number of features.
 feature_names_in_ : ndarray of str
     Their names, if X had string column names."""
+
+
+_OUT_OF_FOLD = {
+    "regressor": """oof_prediction_ : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+    For each training row, the mean prediction of the members that held it out; NaN where none did. Only with several
+    members, and where these hold rows out.""",
+    "classifier": """oof_decision_function_ : ndarray of shape (n_samples, n_classes)
+    For each training row, the mean probabilities of the members that held it out; NaN where none did. Only with several
+    members, and where these hold rows out.""",
+}
+
+
+def fitted(kind: str) -> str:
+    """Return the section on fitted attributes of the ``"regressor"`` or the ``"classifier"``."""
+    return _FITTED.replace("OUT_OF_FOLD", _OUT_OF_FOLD[kind])
 
 
 def indent(text: str) -> str:

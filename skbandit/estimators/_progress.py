@@ -21,11 +21,11 @@ class FitReporter:
         Root context of the fit; None where there are no callbacks.
     X, y
         What callbacks may see.
-    attributes : callable (params) → dict
+    attributes : callable (layers, inputs=None) → dict
         Fitted attributes for a network in mid-fit.
     """
 
-    def __init__(self, estimator: Any, context: Any, X: Any, y: Any, attributes: Callable[[Any], dict]) -> None:
+    def __init__(self, estimator: Any, context: Any, X: Any, y: Any, attributes: Callable[..., dict]) -> None:
         self.estimator, self.X, self.y, self.attributes = estimator, X, y, attributes
         self.every_epoch = bool(getattr(estimator, "_skl_callbacks", None))
         self.verbose = bool(estimator.verbose)
@@ -34,18 +34,28 @@ class FitReporter:
         self._round: Any = None
         self._tuning: Any = None
 
+    @property
+    def interrupted(self) -> bool:
+        """Whether the user has interrupted the fit elsewhere."""
+        return False
+
     def begin(self, phase: str, n_tasks: int | None) -> None:
         """Open the task of a phase."""
         if phase == "prune" and self.verbose:
             print("Pruning")
         self._phase = self._open(self.context, phase, n_tasks)
 
-    def epoch(self, n_iter: int, loss: float, score: float | None, params: Callable[[], Any]) -> bool:
+    def epoch(self, n_iter: int, loss: float, score: float | None, network: Callable[[], Any]) -> bool:
         """Report an epoch of training."""
         if self.verbose:
             tail = "" if score is None else f", validation score = {score:.6f}"
             print(f"Iteration {n_iter}, loss = {loss:.8f}{tail}")
-        return self._leaf(self._phase, "epoch", params)
+
+        def attributes() -> dict[str, Any]:
+            inputs, layers = network()
+            return self.attributes(layers, inputs)
+
+        return self._close(self._open(self._phase, "epoch", 0), attributes)
 
     def begin_fine_tuning(self, round_: int, n_epochs: int) -> None:
         """Open the task of a round's fine-tuning."""
@@ -54,9 +64,9 @@ class FitReporter:
         self._open_round()
         self._tuning = self._open(self._round, "fine-tune", n_epochs)
 
-    def fine_tune_epoch(self, loss: float, params: Callable[[], Any]) -> bool:
+    def fine_tune_epoch(self, loss: float, layers: Callable[[], Any]) -> bool:
         """Report an epoch of fine-tuning."""
-        return self._leaf(self._tuning, "epoch", params)
+        return self._close(self._open(self._tuning, "epoch", 0), lambda: self.attributes(layers()))
 
     def end_fine_tuning(self) -> None:
         """Close the task of a round's fine-tuning."""
@@ -76,7 +86,7 @@ class FitReporter:
             return False
         self._open_round()
         task, self._round = self._round, None
-        return self._close(task, lambda: result().params)
+        return self._close(task, lambda: self.attributes(result().params))
 
     def end(self, phase: str) -> None:
         """Close the task of a phase, and those within that Ctrl-C has left open."""
@@ -96,18 +106,12 @@ class FitReporter:
         task = parent.subcontext(task_name=name, max_subtasks=n_tasks)
         return task.call_on_fit_task_begin(estimator=self.estimator, X=self.X, y=self.y)
 
-    def _close(self, task: Any, params: Callable[[], Any] | None = None) -> bool:
+    def _close(self, task: Any, attributes: Callable[[], dict[str, Any]] | None = None) -> bool:
         if task is None:
             return False
         return task.call_on_fit_task_end(
-            estimator=self.estimator,
-            X=self.X,
-            y=self.y,
-            reconstruction_attributes=None if params is None else lambda: self.attributes(params()),
+            estimator=self.estimator, X=self.X, y=self.y, reconstruction_attributes=attributes
         )
-
-    def _leaf(self, parent: Any, name: str, params: Callable[[], Any]) -> bool:
-        return self._close(self._open(parent, name, 0), params)
 
 
 class PathReporter(FitReporter):

@@ -9,10 +9,16 @@ import numpy as np
 from scipy import sparse
 from sklearn.base import is_regressor
 from sklearn.exceptions import DataConversionWarning
+from sklearn.utils import check_array, check_X_y
 from sklearn.utils.validation import _check_sample_weight, validate_data
+
+from skbandit.estimators._features import FeatureReader
 
 if TYPE_CHECKING:
     from skbandit._fit import Rows
+
+#: Stands for a target that is not asked for; None is one that was left out.
+_NO_TARGET = object()
 
 
 def check_rows(
@@ -21,9 +27,10 @@ def check_rows(
     """Validate X, y and the weights against ``estimator``; dense arrays come back."""
     if is_regressor(estimator):
         y = as_numbers(y)
-    X, y = validate_data(
-        estimator, X, y, reset=reset, dtype=(np.float64, np.float32), accept_sparse="csr", multi_output=True
-    )
+    if reset:
+        reader = FeatureReader.fit(X, estimator.categorical_features)
+        estimator._reader = None if reader.is_trivial else reader
+    X, y = check_features(estimator, X, reset=reset, y=y)
     weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
     if sparse.issparse(X):
         X = X.astype(estimator.dtype, copy=False).toarray()
@@ -40,10 +47,42 @@ def check_rows(
     return X, y, weight
 
 
+def check_features(estimator: Any, X: Any, *, reset: bool, y: Any = _NO_TARGET) -> Any:
+    """Validate X, and y where it is given, against ``estimator``; categories become their codes."""
+    reader = estimator._reader
+    finite = True if estimator.preprocessing is None else "allow-nan"
+    kinds = {"dtype": (np.float64, np.float32), "accept_sparse": "csr", "ensure_all_finite": finite}
+    if reader is None:
+        if y is _NO_TARGET:
+            return validate_data(estimator, X, reset=reset, **kinds)
+        return validate_data(estimator, X, y, reset=reset, multi_output=True, **kinds)
+    validate_data(estimator, X, reset=reset, skip_check_array=True)
+    X = reader.convert(X)
+    if estimator.preprocessing is None:  # a missing category is no missing number
+        check_array(X[:, np.asarray(reader.categories) == 0], ensure_min_features=0, input_name="X")
+        kinds["ensure_all_finite"] = "allow-nan"
+    if y is _NO_TARGET:
+        return check_array(X, estimator=estimator, input_name="X", **kinds)
+    return check_X_y(X, y, estimator=estimator, multi_output=True, **kinds)
+
+
 def split_rows(
-    estimator: Any, X: Any, y: Any, weight: Any, X_val: Any, y_val: Any, sample_weight_val: Any, seed: int
-) -> tuple[Rows, Rows | None]:
-    """Cut off the held-out rows, where something needs them."""
+    estimator: Any,
+    X: Any,
+    y: Any,
+    weight: Any,
+    X_val: Any,
+    y_val: Any,
+    sample_weight_val: Any,
+) -> tuple[Rows, Rows | None, np.ndarray | None]:
+    """Cut off the held-out rows, where something needs them; the rows come back encoded.
+
+    Returns
+    -------
+    rows, held_out : Rows
+    held : bool[n] or None
+        Which rows of ``X`` are held out.
+    """
     from skbandit._fit import Rows
     from skbandit.splitting import held_out_rows
 
@@ -51,31 +90,46 @@ def split_rows(
         raise ValueError("'X_val' and 'y_val' go together, and 'sample_weight_val' needs both.")
     encoded = estimator._encode_target(y)
     class_weighting = estimator._class_weighting(y, weight)
-    if not weight.all():
+    there = weight > 0
+    if not there.all():
         # A row of weight 0 is a row that is not there.
-        X, y, encoded, weight = (a[weight > 0] for a in (X, y, encoded, weight))
+        X, y, encoded, weight = (a[there] for a in (X, y, encoded, weight))
     weight_fit = weight * class_weighting(y)
     _check_total(weight_fit, estimator.dtype, "training")
     if X_val is not None:
         X_val, y_val, weight_val = check_rows(estimator, X_val, y_val, sample_weight_val, reset=False)
         estimator._check_target(y_val)
-        held = Rows(X_val, estimator._encode_target(y_val), weight_val * class_weighting(y_val))
-        _check_total(held.weight, estimator.dtype, "held-out")
-        return Rows(X, encoded, weight_fit), held
+        weight_val = weight_val * class_weighting(y_val)
+        held_out = Rows(estimator._encode(X_val), estimator._encode_target(y_val), weight_val)
+        _check_total(held_out.weight, estimator.dtype, "held-out")
+        return Rows(estimator._encode(X), encoded, weight_fit), held_out, None
     needed = (estimator.early_stopping and estimator.solver != "lbfgs") or estimator.pruning_ratio == "auto"
+    rows = Rows(estimator._encode(X), encoded, weight_fit)
     if not needed:
-        return Rows(X, encoded, weight_fit), None
-    mask = held_out_rows(X, weight, estimator.validation_fraction, seed, estimator._strata(y), estimator.dtype)
+        return rows, None, None
+    mask = held_out_rows(
+        X,
+        weight,
+        estimator.validation_fraction,
+        estimator._split_seed,
+        estimator._strata(y),
+        estimator.dtype,
+        estimator._split_start,
+        at_least_one=bool(estimator.early_stopping),
+    )
     if not mask.any() or not (weight[~mask] > 0).any():
         if estimator.early_stopping:
             raise ValueError(
-                f"The validation set is too small: 'validation_fraction'={estimator.validation_fraction} of "
-                f"{X.shape[0]} rows holds out {int(mask.sum())}. Increase it, or give X_val and y_val."
+                f"The validation set is too small: 'validation_fraction'={estimator.validation_fraction} holds out "
+                f"{int(mask.sum())} of n_samples={X.shape[0]} rows (copies of a row go together). Increase it, give "
+                "X_val and y_val, or set 'early_stopping' to False."
             )
         # So few rows that none can be spared: "auto" is then judged on the training rows.
-        return Rows(X, encoded, weight_fit), None
-    train, held = (Rows(X[m], encoded[m], weight_fit[m]) for m in (~mask, mask))
-    return train, held
+        return rows, None, None
+    train, held_out = (Rows(*(a[m] for a in rows)) for m in (~mask, mask))
+    held = np.zeros(there.size, bool)
+    held[np.flatnonzero(there)[mask]] = True
+    return train, held_out, held
 
 
 def _check_total(weight: np.ndarray, dtype: str, rows: str) -> None:

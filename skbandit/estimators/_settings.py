@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import warnings
 from typing import Any
 
@@ -9,10 +10,13 @@ import numpy as np
 
 from skbandit._fit import PruneSettings, TrainSettings
 from skbandit.network import MLP
-from skbandit.training import Hyper
+from skbandit.rates import FINE_TUNE_SHARE
+from skbandit.training import Hyper, Trainable
 
 #: Rows that a mini-batch has at most under ``batch_size="auto"``, as in scikit-learn's MLP.
 AUTO_BATCH = 200
+#: ``max_iter="auto"``: so many steps, in no fewer and no more epochs than that.
+AUTO_STEPS, AUTO_FEWEST, AUTO_MOST = 12_000, 48, 256
 
 
 def train_settings(estimator: Any, layer_sizes: tuple[int, ...], n_rows: int) -> TrainSettings:
@@ -25,6 +29,13 @@ def train_settings(estimator: Any, layer_sizes: tuple[int, ...], n_rows: int) ->
             "An optax.GradientTransformation as 'solver' brings its own learning rate, so 'learning_rate' must be "
             f"'constant' (it has no effect). Got {estimator.learning_rate!r}."
         )
+    if not isinstance(solver, str) and estimator.parametrization != "standard":
+        raise ValueError(
+            "'parametrization' gives each array its own learning rate, but an optax.GradientTransformation as 'solver' "
+            f"brings its own: it must be 'standard'. Got {estimator.parametrization!r}."
+        )
+    if solver == "lbfgs" and estimator.dropout > 0:
+        raise ValueError(f"'dropout' needs a mini-batch solver. Got dropout={estimator.dropout!r}, solver='lbfgs'.")
     batch_size = AUTO_BATCH if estimator.batch_size == "auto" else int(estimator.batch_size)
     if estimator.batch_size != "auto" and batch_size > n_rows:
         warnings.warn(
@@ -32,8 +43,16 @@ def train_settings(estimator: Any, layer_sizes: tuple[int, ...], n_rows: int) ->
             UserWarning,
             stacklevel=5,
         )
+    max_iter = estimator.max_iter
+    if max_iter == "auto":
+        steps = -(-n_rows // min(batch_size, n_rows))
+        max_iter = int(np.clip(np.ceil(AUTO_STEPS / steps), AUTO_FEWEST, AUTO_MOST))
     return TrainSettings(
-        network=MLP(layer_sizes, estimator._activation, estimator._loss),
+        network=Trainable(
+            MLP(layer_sizes, estimator._activation, estimator._loss, estimator._parametric),
+            estimator._inputs,
+            dropout=estimator.dropout > 0,
+        ),
         solver=solver,
         hyper=Hyper(
             alpha=float(estimator.alpha),
@@ -44,18 +63,34 @@ def train_settings(estimator: Any, layer_sizes: tuple[int, ...], n_rows: int) ->
             tol=float(estimator.tol),
             n_iter_no_change=float(estimator.n_iter_no_change),
             adaptive=float(isinstance(estimator.learning_rate, str) and estimator.learning_rate == "adaptive"),
+            dropout=float(estimator.dropout),
+            label_smoothing=float(getattr(estimator, "label_smoothing", 0.0)),
+            monitor_loss=float(estimator.validation_metric == "loss"),
         ),
+        parametrization=estimator.parametrization,
+        regularization_schedule=estimator.regularization_schedule,
         learning_rate=estimator.learning_rate,
         learning_rate_init=float(estimator.learning_rate_init),
         power_t=float(estimator.power_t),
         batch_size=batch_size,
-        max_iter=int(estimator.max_iter),
-        horizon=int(estimator.max_iter),
+        balanced_batches=bool(estimator.balanced_batches),
+        max_iter=int(max_iter),
+        horizon=int(max_iter),
         shuffle=bool(estimator.shuffle),
         early_stopping=bool(estimator.early_stopping) and solver != "lbfgs",
         max_fun=int(estimator.max_fun),
         dtype=estimator.dtype,
     )
+
+
+def incremental_settings(settings: TrainSettings) -> TrainSettings:
+    """Return the settings of one epoch of `partial_fit`: nothing is held out, and nobody knows when training ends."""
+    if settings.learning_rate == "coslog4":
+        share = FINE_TUNE_SHARE  # of a rate whose peaks are for passing
+        settings = dataclasses.replace(
+            settings, learning_rate="constant", learning_rate_init=share * settings.learning_rate_init
+        )
+    return dataclasses.replace(settings, max_iter=1, early_stopping=False, regularization_schedule="constant")
 
 
 def prune_settings(estimator: Any, criterion: Any) -> PruneSettings:
@@ -75,4 +110,5 @@ def prune_settings(estimator: Any, criterion: Any) -> PruneSettings:
         ablation=estimator.ablation,
         compensate=bool(estimator.compensate),
         fine_tune_iter=int(estimator.fine_tune_iter),
+        calibration=estimator.calibration,
     )

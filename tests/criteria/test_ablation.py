@@ -6,8 +6,9 @@ import pytest
 from skbandit.criteria import LeaveOneOut, Problem
 from skbandit.data import Batches
 from skbandit.inference import raw_output
+from skbandit.initialization import init_params
 from skbandit.losses import weighted_mean
-from skbandit.network import MLP, init_params
+from skbandit.network import MLP
 
 
 @pytest.mark.parametrize("fast", [True, False])

@@ -15,8 +15,9 @@ from sklearn.utils import Bunch
 
 import skbandit
 from skbandit import BanditPrunedMLPClassifier, BanditPrunedMLPRegressor
+from skbandit.presets import preset_params
 
-#: Eight hidden units, and enough epochs to learn something.
+#: A plain network of eight hidden units, and enough epochs to learn something.
 QUICK = {
     "hidden_layer_sizes": (8,),
     "learning_rate_init": 0.05,
@@ -59,13 +60,13 @@ def make_data():
 @pytest.fixture
 def regressor():
     """Return a quick regressor with the given parameters."""
-    return lambda **params: BanditPrunedMLPRegressor(**{**QUICK, **params})
+    return lambda **params: BanditPrunedMLPRegressor(**{**preset_params("plain", "regression"), **QUICK, **params})
 
 
 @pytest.fixture
 def classifier():
     """Return a quick classifier with the given parameters."""
-    return lambda **params: BanditPrunedMLPClassifier(**{**QUICK, **params})
+    return lambda **params: BanditPrunedMLPClassifier(**{**preset_params("plain", "classification"), **QUICK, **params})
 
 
 @pytest.fixture

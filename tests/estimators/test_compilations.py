@@ -63,6 +63,9 @@ def test_hyper_parameters_are_data(make_data, regressor, compilations):
         {"budget": 3, "pruning_ratio": 0.3, "n_rounds": 1, "scope": "layer", "fine_tune_iter": 3, "random_state": 5},
         {"pruning_ratio": 0, "ablation": "zero", "compensate": False, "power_t": 1, "warm_start": True},
         {"policy__exploration": 2, "pruning_ratio": "auto", "tolerance": 1},
+        {"parametrization": "ntk", "learning_rate": "coslog4", "regularization_schedule": "flat_cosine"},
+        {"weight_init": "data_driven", "preprocessing": "auto", "clip_predictions": True, "max_iter": "auto"},
+        {"validation_metric": "loss", "calibration": "all", "n_members": 2},
     ):
         regressor(**base).set_params(**params).fit(data.X, data.y)
     # Other rows of the same bucket, other types.
@@ -73,6 +76,21 @@ def test_hyper_parameters_are_data(make_data, regressor, compilations):
     dense = regressor(pruning_ratio=0, **base).fit(data.X, data.y)
     for ratio in (0.2, 0.5, 0.9):
         dense.prune(data.X, data.y, pruning_ratio=ratio)
+    assert (compilations.count("jit(run_chunk)"), compilations.count("jit(_score)")) == counts
+
+
+@pytest.mark.parametrize("params", [{}, {"early_stopping": True, "dropout": 0.2, "parametric_activation": True}])
+def test_members_share_their_programs(params, make_data, classifier, compilations):
+    data = make_data("multi-class")
+    base = {"hidden_layer_sizes": (13,), **params}
+    classifier(n_members=3, **base).fit(data.X, data.y)
+    counts = compilations.count("jit(run_chunk)"), compilations.count("jit(_score)")
+    assert counts == (1, 1)
+    # And so do networks that are trained in another way.
+    changes = {"label_smoothing": 0.1, "validation_metric": "loss", "regularization_schedule": "cosine"}
+    if params:
+        changes |= {"dropout": 0.5}
+    classifier(**{**base, **changes}).fit(data.X, data.y)
     assert (compilations.count("jit(run_chunk)"), compilations.count("jit(_score)")) == counts
 
 

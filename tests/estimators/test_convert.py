@@ -54,8 +54,73 @@ def test_to_sklearn_refuses_what_scikit_learn_does_not_have(activation, make_dat
     data = make_data("regression")
     model = regressor(activation=activation).fit(data.X, data.y)
     assert model.score(data.X, data.y) > 0.6
-    with pytest.raises(ValueError, match=f"MLPRegressor has no activation '{activation}'"):
+    with pytest.raises(ValueError, match=f"MLPRegressor cannot do .*: its activation is '{activation}' "):
         model.to_sklearn()
+
+
+#: What stands in the way, by what brings it about.
+OBSTACLES = {
+    "its activation is 'mish'": {"activation": "mish"},
+    "its activations have slopes": {"parametric_activation": True},
+    "it scales, clips or encodes its inputs": {"preprocessing": "auto"},
+    "it embeds its inputs": {"numeric_embedding": "periodic"},
+    "it clips its predictions": {"clip_predictions": True},
+}
+
+
+def test_to_sklearn_lists_every_obstacle(make_data, regressor):
+    data = make_data("regression")
+    all_of_them = {name: value for params in OBSTACLES.values() for name, value in params.items()}
+    with pytest.raises(ValueError, match="from_preset\\('plain'\\)") as error:
+        regressor(**all_of_them).fit(data.X, data.y).to_sklearn()
+    assert [words for words in OBSTACLES if words not in str(error.value)] == []
+
+
+@pytest.mark.parametrize("words", OBSTACLES)
+def test_one_obstacle_is_enough(words, make_data, regressor):
+    data = make_data("regression")
+    model = regressor(max_iter=2, fine_tune_iter=0, **OBSTACLES[words]).fit(data.X, data.y)
+    with pytest.raises(ValueError, match=words):
+        model.to_sklearn()
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"input_scaling": True},
+        {"parametrization": "ntk", "learning_rate": "coslog4", "dropout": 0.2},
+        {
+            "weight_init": "data_driven",
+            "solver": "adamw",
+            "early_stopping": True,
+            "batch_size": 50,
+            "n_iter_no_change": float("inf"),
+        },
+    ],
+    ids=["scaling", "training", "start"],
+)
+def test_what_only_trains_is_no_obstacle(params, make_data, regressor):
+    data = make_data("regression")
+    model = regressor(n_rounds=1, **params).fit(data.X, data.y)
+    plain = model.to_sklearn()
+    np.testing.assert_allclose(plain.predict(data.X_val), model.predict(data.X_val), rtol=1e-5)
+    plain.fit(data.X, data.y)  # its parameters are valid ones
+
+
+@pytest.mark.parametrize("kind", ["regression", "multi-class"])
+def test_the_preset_plain_converts(kind, make_data, make_estimator):
+    data = make_data(kind)
+    model = type(make_estimator(kind)).from_preset("plain", hidden_layer_sizes=(8,), max_iter=3).fit(data.X, data.y)
+    np.testing.assert_allclose(predictions(model.to_sklearn(), data.X_val), predictions(model, data.X_val), rtol=1e-5)
+
+
+def test_an_ensemble_hands_over_its_members(make_data, regressor):
+    data = make_data("regression")
+    model = regressor(n_members=2, max_iter=3).fit(data.X, data.y)
+    with pytest.raises(ValueError, match=r"it averages 2 networks \(hand over one of estimators_\)"):
+        model.to_sklearn()
+    member = model.estimators_[1]
+    np.testing.assert_allclose(member.to_sklearn().predict(data.X_val), member.predict(data.X_val), rtol=1e-5)
 
 
 def test_to_sklearn_keeps_names_of_classes_and_features(make_data, classifier):

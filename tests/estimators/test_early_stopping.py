@@ -99,8 +99,13 @@ def test_held_out_rows_are_checked_like_training_rows(make_data, classifier):
 
 def test_too_few_rows_to_hold_out(make_data, regressor):
     data = make_data("regression")
-    with pytest.raises(ValueError, match=r"The validation set is too small: 'validation_fraction'=0\.01 of 5 rows"):
-        regressor(early_stopping=True, validation_fraction=0.01).fit(data.X[:5], data.y[:5])
+    with pytest.raises(ValueError, match=r"validation set is too small: .*=0\.1 holds out 0 of n_samples=5 rows"):
+        regressor(early_stopping=True).fit(np.repeat(data.X[:1], 5, axis=0), data.y[:5])
+    # One can be spared of five, and copies go with it.
+    model = regressor(early_stopping=True, validation_fraction=0.01, max_iter=3).fit(data.X[:5], data.y[:5])
+    assert model.t_ == 3 * 4
+    model.fit(np.repeat(data.X[:5], 4, axis=0), np.repeat(data.y[:5], 4))
+    assert model.t_ == 3 * 16
 
 
 def test_a_pipeline_scales_the_held_out_rows(make_data, regressor):

@@ -112,7 +112,6 @@ def test_the_first_batch_has_no_other_classes_than_those_declared(make_data, cla
 @pytest.mark.parametrize(
     ("params", "message"),
     [
-        ({"early_stopping": True}, "partial_fit does not support early_stopping=True"),
         ({"solver": "lbfgs"}, "partial_fit needs a mini-batch solver. Got solver='lbfgs'"),
         ({"class_weight": "balanced"}, "class_weight='balanced' needs all the data at once"),
     ],
@@ -121,6 +120,14 @@ def test_partial_fit_refuses_what_needs_all_the_data(params, message, make_data,
     data = make_data("binary")
     with pytest.raises(ValueError, match=message):
         classifier(**params).partial_fit(data.X, data.y, classes=[0, 1])
+
+
+def test_an_ensemble_has_no_partial_fit(classifier):
+    model = classifier(n_members=2)
+    assert not hasattr(model, "partial_fit")
+    with pytest.raises(AttributeError) as error:
+        model.partial_fit  # noqa: B018
+    assert "partial_fit trains one network: 'n_members' must be 1. Got 2" in str(error.value.__cause__)
 
 
 def test_partial_fit_weighs_rows(make_data, regressor):

@@ -18,12 +18,13 @@ def store(tmp_path):
 
 @pytest.fixture
 def trainings(monkeypatch):
-    """Row counts of the trainings that are begun (not of the fine-tunings)."""
+    """Solver and shapes of the trainings that are begun (not of the fine-tunings)."""
     begun = []
     original = _fit.init_state
 
     def note(params, solver, opt_leaves=None):
-        begun.append((solver, [W.shape for W, _ in params]))
+        _, layers = params
+        begun.append((solver, [W.shape for W, *_ in layers]))
         return original(params, solver, opt_leaves)
 
     monkeypatch.setattr(_fit, "init_state", note)

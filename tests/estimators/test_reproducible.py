@@ -14,8 +14,8 @@ from skbandit.policies import POLICIES
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
-#: Everything that draws at random: initial weights, the split, mini-batches, the policy.
-RANDOM = {"batch_size": 16, "early_stopping": True, "policy": "thompson"}
+#: Everything that draws at random: initial weights, the split, mini-batches, dropout, the policy.
+RANDOM = {"batch_size": 16, "early_stopping": True, "dropout": 0.2, "policy": "thompson"}
 
 
 def fingerprint(model):
@@ -76,7 +76,7 @@ def test_another_process_gives_the_same_network(make_data, regressor, python, tm
 def test_more_rows_in_the_bucket_do_not_matter(make_data, regressor, monkeypatch):
     # Padding is invisible: the same network, bit for bit, whatever the bucket. Mini-batches keep their width.
     data = make_data("regression")
-    params = {"batch_size": 16, "early_stopping": True}
+    params = {"batch_size": 16, "early_stopping": True, "dropout": 0.2, "input_scaling": True}
     expected = fingerprint(regressor(**params).fit(data.X, data.y))
     monkeypatch.setattr("skbandit.data.SMALLEST_BUCKET", 128)
     assert fingerprint(regressor(**params).fit(data.X, data.y)) == expected

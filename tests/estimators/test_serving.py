@@ -1,21 +1,35 @@
 """A fitted model is plain: it pickles small, loads and predicts without JAX, and is what the constructor said."""
 
 import copy
+import dataclasses
 import json
 import pickle
 import re
 
 import jax
 import numpy as np
+import pandas as pd
+import polars as pl
 import pytest
 from scipy import sparse
 from sklearn.base import clone
 
+from skbandit.estimators._base import BaseBanditPrunedMLP
 from skbandit.policies import UCB1
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 KINDS = ("regression", "counts", "binary", "multi-class", "multi-label")
+#: All that a network may read with, in an ensemble.
+TABULAR = {
+    "preprocessing": "auto",
+    "categorical_features": [3],
+    "numeric_embedding": "periodic",
+    "input_scaling": True,
+    "parametric_activation": True,
+    "n_members": 2,
+    "max_iter": 3,
+}
 PLAIN = (int, float, str, bool, type(None), np.ndarray, np.generic, np.dtype)
 
 
@@ -25,6 +39,8 @@ def outputs(model, X):
 
 
 def assert_plain(value, path):
+    if isinstance(value, BaseBanditPrunedMLP) or dataclasses.is_dataclass(value):
+        value = vars(value)  # a member, what reads its inputs: classes that need no JAX
     if isinstance(value, dict):
         for key, item in value.items():
             assert_plain(item, f"{path}[{key!r}]")
@@ -40,7 +56,7 @@ def assert_plain(value, path):
 @pytest.mark.parametrize("kind", KINDS)
 def test_fitted_attributes_are_plain(kind, make_data, make_estimator):
     data = make_data(kind)
-    for params in ({}, {"pruning_ratio": "auto"}, {"pruning_ratio": 0, "warm_start": True}):
+    for params in ({}, {"pruning_ratio": "auto"}, TABULAR, {"pruning_ratio": 0, "warm_start": True}):
         model = make_estimator(kind, **params).fit(data.X, data.y)
         assert_plain(vars(model), kind)
     assert_plain(vars(model.prune(data.X, data.y, pruning_ratio=0.5)), kind)
@@ -68,6 +84,8 @@ def test_a_loaded_model_learns_on(make_data, regressor):
 
 def test_models_load_and_predict_where_there_is_no_jax(make_data, make_estimator, python, tmp_path):
     models = {kind: make_estimator(kind).fit(make_data(kind).X, make_data(kind).y) for kind in KINDS}
+    recipe = {name: value for name, value in TABULAR.items() if name != "categorical_features"}
+    models["tabular"] = make_estimator("multi-class", **recipe).fit(*map(make_data("multi-class").get, ("X", "y")))
     models["gelu"] = make_estimator("regression", activation="gelu").fit(*map(make_data("regression").get, ("X", "y")))
     X = np.where(np.abs(make_data("binary").X_val) < 0.5, 0, make_data("binary").X_val)
     (tmp_path / "models.pkl").write_bytes(pickle.dumps((models, X, sparse.csr_array(X))))
@@ -86,6 +104,27 @@ def test_models_load_and_predict_where_there_is_no_jax(make_data, make_estimator
         for (dense, from_sparse), expected in zip(result[kind], outputs(model, X), strict=True):
             np.testing.assert_array_equal(dense, expected)
             np.testing.assert_allclose(from_sparse, expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_tables_are_read_where_there_is_no_jax(library, make_data, regressor, python, tmp_path):
+    data = make_data("regression")
+    cities, gaps = [f"city {i % 11}" for i in range(60)], np.where(data.X[:, 1] > 1, np.nan, data.X[:, 1])
+    if library == "pandas":
+        frame = pd.DataFrame({"a": data.X[:, 0], "b": pd.Categorical(cities), "c": gaps})
+    else:
+        frame = pl.DataFrame({"a": data.X[:, 0], "b": pl.Series(cities, dtype=pl.Categorical), "c": gaps})
+    params = {**TABULAR, "categorical_features": "from_dtype", "preprocessing": "auto"}
+    model = regressor(**params).fit(frame, data.y)
+    (tmp_path / "model.pkl").write_bytes(pickle.dumps((model, frame)))
+    python(
+        "import sys; sys.modules.update(jax=None, jaxlib=None, optax=None)\n"
+        "import pickle\n"
+        "import numpy as np\n"
+        "model, frame = pickle.load(open('model.pkl', 'rb'))\n"
+        "np.save('p.npy', model.predict(frame))"
+    )
+    np.testing.assert_array_equal(np.load(tmp_path / "p.npy"), model.predict(frame))
 
 
 def test_the_import_and_the_constructor_do_without_jax(python):

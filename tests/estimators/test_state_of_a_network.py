@@ -24,12 +24,12 @@ def test_partial_fit_recovers_from_a_first_call_without_spread(make_data, regres
 
 @pytest.mark.parametrize("again", ["warm_start", "prune"])
 def test_later_calls_hold_out_the_rows_that_the_fit_held_out(make_data, regressor, monkeypatch, again):
-    seeds = []
+    cuts = []
     held_out_rows = splitting.held_out_rows
 
-    def spy(X, weight, fraction, seed, strata, dtype):
-        seeds.append(seed)
-        return held_out_rows(X, weight, fraction, seed, strata, dtype)
+    def spy(X, weight, fraction, seed, strata, dtype, start, **options):
+        cuts.append((seed, start))
+        return held_out_rows(X, weight, fraction, seed, strata, dtype, start, **options)
 
     monkeypatch.setattr(splitting, "held_out_rows", spy)
     data = make_data("regression")
@@ -38,7 +38,7 @@ def test_later_calls_hold_out_the_rows_that_the_fit_held_out(make_data, regresso
         model.prune(data.X, data.y, random_state=7)
     else:
         model.fit(data.X, data.y)
-    assert seeds == [seeds[0]] * 2
+    assert cuts == [cuts[0]] * 2
 
 
 @pytest.mark.parametrize(("name", "value"), [("activation", "tanh"), ("hidden_layer_sizes", (9,)), ("loss", "poisson")])

@@ -1,6 +1,7 @@
 """Bad input: an error that names the parameter, the value and what is allowed; never a wrong network in silence."""
 
 import numpy as np
+import optax
 import pandas as pd
 import pytest
 from sklearn.exceptions import NotFittedError
@@ -20,7 +21,7 @@ KINDS = ("regression", "multi-class")
         ("hidden_layer_sizes", (2.5,), "a positive int or a non-empty sequence of positive ints"),
         ("hidden_layer_sizes", "a", "a positive int or a non-empty sequence of positive ints"),
         ("hidden_layer_sizes", None, "a positive int or a non-empty sequence of positive ints"),
-        ("activation", "swish", "one of 'gelu', 'identity', 'logistic', 'relu', 'silu', 'tanh'"),
+        ("activation", "swish", "one of 'gelu', 'identity', 'logistic', 'mish', 'relu', 'selu', 'silu', 'tanh'"),
         ("activation", None, "one of 'gelu', 'identity'"),
         ("solver", "adagrad", "one of 'adam', .*'sgd' or an optax.GradientTransformation"),
         ("solver", "sgd_nesterov", "one of 'adam'"),
@@ -29,13 +30,30 @@ KINDS = ("regression", "multi-class")
         ("batch_size", 0, r"'auto' or an int in the range \[1, inf\)"),
         ("batch_size", 2.5, r"an int in the range \[1, inf\)"),
         ("batch_size", "all", "'auto' or an int"),
-        ("learning_rate", "linear", "one of 'constant', 'invscaling', 'adaptive', 'cosine' or a schedule"),
+        ("learning_rate", "linear", "one of 'constant', 'invscaling', 'adaptive', 'cosine', 'coslog4' or a schedule"),
         ("learning_rate", 0.1, "one of 'constant'"),
         ("learning_rate_init", 0, r"a float in the range \(0, inf\)"),
         ("learning_rate_init", np.nan, r"a float in the range \(0, inf\)"),
         ("power_t", -1, r"a float in the range \[0, inf\)"),
         ("max_iter", 0, r"an int in the range \[1, inf\)"),
         ("max_iter", 10.0, r"an int in the range \[1, inf\)"),
+        ("max_iter", "all", "'auto'"),
+        ("parametric_activation", 1, "a bool"),
+        ("balanced_batches", "yes", "a bool"),
+        ("preprocessing", "standard", "None or 'auto'"),
+        ("preprocessing", True, "None or 'auto'"),
+        ("numeric_embedding", "plr", "None or one of 'periodic', 'piecewise_linear'"),
+        ("input_scaling", None, "a bool"),
+        ("parametrization", "mup", "one of 'standard', 'ntk'"),
+        ("weight_init", "he", "one of 'glorot_uniform', 'normal', 'data_driven'"),
+        ("dropout", 1.0, r"a float in the range \[0, 1\)"),
+        ("dropout", None, r"a float in the range \[0, 1\)"),
+        ("regularization_schedule", "coslog4", "one of 'constant', 'cosine', 'flat_cosine'"),
+        ("clip_predictions", "yes", "a bool"),
+        ("validation_metric", "r2", "one of 'score', 'loss'"),
+        ("n_members", 0, r"an int in the range \[1, inf\)"),
+        ("n_members", 2.0, r"an int in the range \[1, inf\)"),
+        ("calibration", "test", "one of 'train', 'held_out', 'all'"),
         ("shuffle", "yes", "a bool"),
         ("tol", -1, r"a float in the range \[0, inf\)"),
         ("verbose", "loud", "a bool or an int"),
@@ -89,6 +107,25 @@ def test_parameters_of_one_estimator_only(make_data, regressor, classifier):
     data = make_data("binary")
     with pytest.raises(ValueError, match=r"The 'class_weight' parameter of .* must be None or 'balanced' or a dict"):
         classifier(class_weight="even").fit(data.X, data.y)
+    with pytest.raises(
+        ValueError, match=r"The 'label_smoothing' parameter of .* must be a float in the range \[0, 1\)"
+    ):
+        classifier(label_smoothing=1).fit(data.X, data.y)
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"solver": optax.sgd(0.1), "learning_rate": "coslog4"}, "brings its own learning rate, so 'learning_rate'"),
+        ({"solver": optax.sgd(0.1), "parametrization": "ntk"}, "'parametrization' gives each array its own"),
+        ({"solver": "lbfgs", "dropout": 0.1}, r"'dropout' needs a mini-batch solver. Got dropout=0.1"),
+    ],
+    ids=["rate", "ntk", "lbfgs"],
+)
+def test_parameters_that_do_not_go_together(params, message, make_data, regressor):
+    data = make_data("regression")
+    with pytest.raises(ValueError, match=message):
+        regressor(**params).fit(data.X, data.y)
 
 
 @pytest.mark.parametrize("value", ["a", -1, 2.5])

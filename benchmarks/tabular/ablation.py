@@ -1,0 +1,143 @@
+"""Variants of our estimators against one another, on the development sets: ``python -m benchmarks.tabular.ablation``.
+
+Folds, scores and times are those of `protocol`. Variants that differ in pruning alone share one dense fit on each fold,
+and the others' differences are paired: same folds, same seeds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from benchmarks import datasets
+from benchmarks.tabular import __main__ as command
+from benchmarks.tabular import protocol
+from benchmarks.tabular.models import our_estimator
+from benchmarks.tabular.report import mean_ranks
+
+OUT = Path("benchmarks/results/ablation.jsonl")
+
+
+class Variant(NamedTuple):
+    """A variant: overrides of a preset, and how the dense model is pruned afterwards."""
+
+    preset: str = "default"
+    """"default" is the constructor's."""
+    n_members: int = 1
+    params: dict[str, Any] = {}  # noqa: RUF012  (never changed)
+    """Parameters of the estimator; ``pruning_ratio`` is 0 unless it stands here."""
+    prune: dict[str, Any] | None = None
+    """Parameters of `prune`, called on the fitted model; None leaves that as it is."""
+
+    @property
+    def family(self) -> str:
+        """What is the same for all variants that share a fit."""
+        return json.dumps([self.preset, self.n_members, self.params], sort_keys=True, default=repr)
+
+    def build(self, task: str, seed: int) -> Any:
+        """Return the unfitted estimator."""
+        return our_estimator(task, self.preset, self.n_members, seed, **{"pruning_ratio": 0} | self.params)
+
+
+#: The first one that is chosen is the reference, unless ``--reference`` names another.
+VARIANTS = {
+    "default @0": Variant(),
+    "default @0.5": Variant(prune={"pruning_ratio": 0.5}),
+}
+
+
+def families(names: Sequence[str]) -> dict[str, list[str]]:
+    """Group the variants by what is fitted together."""
+    groups: dict[str, list[str]] = {}
+    for name in names:
+        groups.setdefault(VARIANTS[name].family, []).append(name)
+    return groups
+
+
+def fit(names: Sequence[str], task: str, X: pd.DataFrame, y: np.ndarray, seed: int) -> Iterator[protocol.Fitted]:
+    """Fit the variants of one family."""
+    prunings = {name: VARIANTS[name].prune for name in names}
+    yield from protocol.prune_all(prunings, VARIANTS[names[0]], task, X, y, seed)
+
+
+def summary(frame: pd.DataFrame, names: Sequence[str], reference: str) -> pd.DataFrame:
+    """Per variant, over the sets on which all of them have a score.
+
+    The change of the error (1 - R² or 1 - accuracy) is relative to the reference's on the same set, both of them means
+    over folds and seeds that all variants have; its mean over the sets comes with its standard error.
+    """
+    frame = frame[frame["model"].isin(names)]
+    repeats = frame.pivot_table(index=["data", "seed", "fold"], columns="model", values="score", sort=False)
+    repeats = repeats.reindex(columns=list(names)).dropna()
+    scores = repeats.groupby("data", sort=False).mean()
+    if scores.empty:
+        return pd.DataFrame()
+    error = 1 - scores
+    # A set that the reference predicts without an error has no relative change.
+    error = error[error[reference] > 0]
+    change = error.div(error[reference], axis=0) - 1
+    warm = frame.assign(warm=frame["fit_seconds"] - frame["compile_seconds"])
+    warm = warm.set_index(["data", "seed", "fold"]).loc[repeats.index]
+    by_model = warm.groupby("model")
+    table = pd.DataFrame(
+        {
+            "mean rank": mean_ranks(scores) if len(names) > 1 else 1.0,
+            "mean score": scores.mean(),
+            "error change %": 100 * change.mean(),
+            "± s.e.": 100 * change.std(ddof=1) / np.sqrt(len(change)),
+            "better on": (change < 0).sum(),
+            "of sets": len(scores),
+            "fit s": by_model["fit_seconds"].mean(),
+            "not compiling": by_model["warm"].mean(),
+        }
+    )
+    return table.reindex(list(names))
+
+
+def show(path: Path, names: Sequence[str], reference: str, sets: dict[str, str], max_rows: int) -> None:
+    """Print a table for each task and one for both, of what the file has on these sets."""
+    frame = pd.DataFrame(protocol.read([path]))
+    frame = frame[frame["data"].isin(sets) & (frame["max_rows"] == max_rows)]
+    failed = frame[frame["error"].notna() & frame["model"].isin(names)]
+    for (name, error), rows in failed.groupby(["model", "error"]):
+        print(f"FAILED {name} ({len(rows)} times): {error}")
+    frame = frame[frame["error"].isna()]
+    for title, part in [*frame.groupby("task"), ("both", frame)]:
+        if frame["task"].nunique() < 2 and title == "both":
+            continue
+        table = summary(part, names, reference)
+        print(f"\n{title}, against {reference}")
+        print("no set has all variants" if table.empty else table.round(3).to_string())
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.tabular.ablation", description=__doc__)
+    parser.add_argument("--variants", nargs="+", metavar="NAME", help=f"of: {', '.join(VARIANTS)} (default: all)")
+    parser.add_argument("--reference", metavar="NAME", help="what the others are compared with (default: the first)")
+    parser.add_argument("--report-sets", action="store_true", help="on the sets that defaults are not to be chosen on")
+    parser.add_argument("--table", action="store_true", help="fit nothing, print the tables of what is there")
+    command.add_run_options(parser, OUT)
+    args = parser.parse_args(argv)
+    names = args.variants or list(VARIANTS)
+    reference = args.reference or names[0]
+    unknown = [name for name in [*names, reference] if name not in VARIANTS]
+    if unknown:
+        raise SystemExit(f"No variant {', '.join(unknown)}. There are: {', '.join(VARIANTS)}.")
+    names = list(dict.fromkeys([reference, *names]))
+    sets = command.tasks_of(args.sets, datasets.REPORT if args.report_sets else datasets.DEVELOPMENT)
+    if not args.table:
+        if not datasets.available():
+            raise SystemExit("The folder of public data sets is not there: set SKBANDIT_DATA.")
+        work = protocol.Work(lambda task: families(names), fit)
+        protocol.run(work, command.plan_of(args, sets))
+    show(args.out, names, reference, sets, args.max_rows)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,421 @@
+"""Tables, statistics and figures out of records: ``python -m benchmarks.tabular report FILE... --out-dir DIR``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from benchmarks import datasets
+from benchmarks.tabular.models import MODELS, OURS, OURS_OPTIONAL, Ours
+from benchmarks.tabular.protocol import N_FOLDS, read
+
+CONTROLS = ("strong-4 @0.5", "default-1 @0.5")
+#: A model with scores on fewer sets than this share of the most that any model has is left out of ranks; one that is
+#: ranked gets the worst score where it has none.
+ENOUGH_SETS = 0.9
+#: Differences of R² or accuracy up to this do not matter, in the Bayesian test.
+ROPE = 0.01
+SCORE_NAMES = {"regression": "R²", "classification": "accuracy", "both": "R² or accuracy"}
+
+
+class Scores(NamedTuple):
+    """The scores of one task, or of both."""
+
+    task: str
+    table: pd.DataFrame
+    """Sets by models; NaN where a model has none."""
+    partial: pd.DataFrame
+    """Whether a score is a mean over fewer repeats than others have on the set."""
+    ranked: pd.DataFrame
+    """The same without gaps, for ranks and tests."""
+    filled: list[tuple[str, str]]
+    """Set and model, where a gap got the worst score."""
+    left_out: list[str]
+    """Models with scores on too few sets to be ranked."""
+
+
+def scores_of(frame: pd.DataFrame, task: str) -> Scores:
+    """Average over folds and seeds, and decide what is ranked."""
+    if task != "both":
+        frame = frame[frame["task"] == task]
+    order = model_order(frame["model"].unique())
+    if task == "both":
+        tasks = frame.groupby("model")["task"].nunique()
+        order = [name for name in order if tasks[name] == 2]
+        frame = frame[frame["model"].isin(order)]
+    grouped = frame.pivot_table(index="data", columns="model", values="score", aggfunc=["mean", "count"], sort=False)
+    table = grouped["mean"].reindex(columns=order)
+    counts = grouped["count"].reindex(columns=order).fillna(0)
+    partial = (counts > 0) & counts.lt(counts.max(axis=1), axis=0)
+    n_sets = table.notna().sum()
+    left_out = [name for name in order if n_sets[name] < ENOUGH_SETS * n_sets.max()]
+    ranked = table.drop(columns=left_out).dropna(how="all")
+    filled = [(data, name) for data in ranked.index for name in ranked if np.isnan(ranked.loc[data, name])]
+    ranked = ranked.apply(lambda row: row.fillna(row.min()), axis=1)
+    return Scores(task, table, partial, ranked, filled, left_out)
+
+
+def model_order(names: Sequence[str]) -> list[str]:
+    """Order standard models as in the registry, ours after them."""
+    known = [*MODELS, *OURS, *OURS_OPTIONAL]
+    return sorted(names, key=lambda name: (known.index(name) if name in known else len(known), name))
+
+
+def headline(scores: Scores) -> pd.DataFrame:
+    """The standard models and our main ones: what the tests are about."""
+    return scores.ranked[[name for name in scores.ranked if Ours.of(name) is None or name in CONTROLS]]
+
+
+def geometric_mean(values: pd.Series) -> float:
+    """Geometric mean of positive values."""
+    return float(np.exp(np.log(values).mean()))
+
+
+def costs(frame: pd.DataFrame, scores: Scores) -> pd.DataFrame:
+    """Per model, geometric means over the sets of medians over folds and seeds."""
+    frame = frame[frame["data"].isin(scores.table.index)].copy()
+    warm = frame["fit_seconds"] - frame["compile_seconds"]
+    frame["warm_seconds"] = warm.where(warm > 0)  # threads that compile at once can add up to more than the clock's
+    columns = ["fit_seconds", "warm_seconds", "cpu_seconds", "predict_1_seconds", "predict_1000_seconds", "bytes"]
+    columns += [name for name in ("n_parameters",) if name in frame]
+    per_set = frame.groupby(["model", "data"], sort=False)[columns].median()
+    found = per_set.groupby("model", sort=False).agg(lambda v: geometric_mean(v) if v.notna().any() else np.nan)
+    return found.reindex(scores.table.columns)
+
+
+# ---------------------------------------------------------------------- text
+
+
+def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def number(value: float, digits: int = 3) -> str:
+    """So many significant digits, without an exponent."""
+    if np.isnan(value):
+        return "-"
+    return np.format_float_positional(value, precision=digits, fractional=False, trim="-")
+
+
+def mean_ranks(table: pd.DataFrame) -> pd.Series:
+    from skbandit import stats
+
+    if table.shape[1] < 2:
+        return pd.Series(1.0, index=table.columns)
+    result = stats.mean_ranks(table)
+    return pd.Series(result.mean_ranks, index=list(result.names))
+
+
+def wins(table: pd.DataFrame) -> pd.Series:
+    """On how many sets each model has the best score; equal ones share it."""
+    best = table.eq(table.max(axis=1), axis=0)
+    return best.div(best.sum(axis=1), axis=0).sum()
+
+
+def score_table(scores: Scores) -> str:
+    """Sets by models, with mean rank and wins at the bottom."""
+    rows = []
+    for data, row in scores.table.iterrows():
+        best = row.max()
+        cells = []
+        for name, value in row.items():
+            text = "-" if np.isnan(value) else f"{value:.3f}"
+            text += "*" if scores.partial.loc[data, name] else ""
+            cells.append(f"**{text}**" if value == best else text)
+        rows.append([str(data), *cells])
+    for title, values, form in (
+        ("mean score", scores.ranked.mean(), "{:.3f}"),
+        ("mean rank", mean_ranks(scores.ranked), "{:.2f}"),
+        ("wins", wins(scores.ranked), "{:.3g}"),
+    ):
+        rows.append([title, *(form.format(values[name]) if name in values else "-" for name in scores.table)])
+    return markdown(["", *scores.table.columns], rows)
+
+
+def summary_table(scores: Scores, cost: pd.DataFrame) -> str:
+    """Models, best rank first: ranks, scores and costs."""
+    ranks, means, won = mean_ranks(scores.ranked), scores.ranked.mean(), wins(scores.ranked)
+    rows = []
+    for name in [*ranks.sort_values(kind="stable").index, *scores.left_out]:
+        row = cost.loc[name]
+        head = [f"{ranks[name]:.2f}", f"{means[name]:.3f}", f"{won[name]:.3g}"] if name in ranks else ["-"] * 3
+        cells = [number(row[c]) for c in ("fit_seconds", "warm_seconds", "cpu_seconds")]
+        cells += [number(1e3 * row[c]) for c in ("predict_1_seconds", "predict_1000_seconds")]
+        cells += [number(row["bytes"] / 2**10), number(row.get("n_parameters", np.nan))]
+        rows.append([name, *head, *cells])
+    header = ["model", "mean rank", f"mean {SCORE_NAMES[scores.task]}", "wins", "fit s", "fit s, not compiling"]
+    header += ["CPU s", "1 row, ms", "1 000 rows, ms", "model KiB", "parameters"]
+    return markdown(header, rows)
+
+
+def control_table(table: pd.DataFrame, control: str, others: Sequence[str]) -> str:
+    """One control against all others: wins, effect, p-values, posterior probabilities."""
+    from skbandit import stats
+
+    table = table[[control, *others]]
+    tests = stats.wilcoxon_holm(table, control=control)
+    rows = []
+    for j, name in enumerate(others, start=1):
+        pair = table[[control, name]]
+        gap = pair[control] - pair[name]
+        bayes = stats.bayesian_signed_rank(pair, rope=ROPE, random_state=0)
+        probabilities = [f"{p:.2f}" for p in (bayes.left[0, 1], bayes.rope[0, 1], bayes.right[0, 1])]
+        tally = f"{(gap > 0).sum()} / {(gap == 0).sum()} / {(gap < 0).sum()}"
+        cells = [tally, f"{gap.mean():+.4f}", f"{gap.median():+.4f}", f"{tests.rank_biserial[0, j]:+.2f}"]
+        rows.append([name, *cells, f"{tests.raw_p_values[0, j]:.2g}", f"{tests.p_values[0, j]:.2g}", *probabilities])
+    header = [f"{control} against", "better / equal / worse", "mean gain", "median gain", "rank-biserial", "p"]
+    return markdown([*header, "p (Holm)", "P(better)", f"P(within {ROPE:g})", "P(worse)"], rows)
+
+
+def statistics(scores: Scores) -> list[str]:
+    """Friedman's test, and each main model of ours against the standard ones."""
+    from skbandit import stats
+
+    table = headline(scores)
+    parts = []
+    if min(table.shape) >= 3:
+        f = stats.friedman(table)
+        parts.append(
+            f"All equal (these {table.shape[1]} models, {len(table)} sets)? Friedman χ² = {f.chi2:.1f}, "
+            f"p = {f.p_value:.2g}; Iman-Davenport F{f.df} = {f.f:.2f}, p = {f.f_p_value:.2g}; "
+            f"Kendall's W = {f.kendall_w:.2f}."
+        )
+    standard = [name for name in table if Ours.of(name) is None]
+    for control in CONTROLS:
+        if control in table and standard:
+            parts.append(control_table(table, control, standard))
+    return parts
+
+
+def caveats(scores: Scores) -> list[str]:
+    """What has to be known to read the numbers."""
+    lines = []
+    if scores.left_out:
+        lines.append(f"Left out of ranks, for scores on too few of the sets: {', '.join(scores.left_out)}.")
+    if scores.filled:
+        pairs = ", ".join(f"{name} on {data}" for data, name in scores.filled)
+        lines.append(f"No score; in ranks, means and tests the worst score on the set stands for: {pairs}.")
+    if not scores.left_out and not scores.filled:
+        lines.append("Every model has a score on every set.")
+    if scores.partial.to_numpy().any():
+        lines.append("An asterisk marks means over fewer folds and seeds than the set's other models have.")
+    for names, what in (
+        (datasets.RELATED_ROWS, "Rows ordered in time or near-duplicates of one another, split at random all the same"),
+        (datasets.SCALED_BY_SOURCE, "Scaled by their source over all rows"),
+    ):
+        here = [name for name in scores.table.index if name in names]
+        if here:
+            lines.append(f"{what}: {', '.join(here)}.")
+    return lines
+
+
+def setting(frame: pd.DataFrame) -> str:
+    """Say in a paragraph what was run."""
+    records = frame.iloc[-1]
+    versions = ", ".join(f"{name} {version}" for name, version in records["versions"].items())
+    machines = "; ".join(sorted(frame["machine"].unique()))
+    notes = sorted({f"{data}: {note}" for data, note in zip(frame["data"], frame["note"], strict=True) if note})
+    matrix = sorted({m for m, i in zip(frame["model"], frame["inputs"], strict=True) if Ours.of(m) and i == "matrix"})
+    n_sets, n_rows, n_seeds = frame["data"].nunique(), records["max_rows"], frame["seed"].nunique()
+    lines = [
+        f"{n_sets} data sets of at most {n_rows} rows, {N_FOLDS} shuffled folds, {n_seeds} "
+        f"seed(s). Scores are means over folds and seeds: R², or accuracy. All models have their library's defaults "
+        "(`benchmarks/tabular/models.py` says where not), and may use all cores. Seconds, milliseconds and KiB are "
+        "geometric means over sets of medians over folds and seeds; a pruned model's seconds are those of its dense "
+        "fit and of pruning; KiB is the pickle's size, preprocessing included. What XLA compiled for one model serves "
+        "later ones of the same shapes: of ours, compare the seconds without it.",
+        f"Machine: {machines}. Versions (of the last record): {versions}.",
+    ]
+    if notes:
+        lines.append("Rows left out: " + "; ".join(notes) + ".")
+    if matrix:
+        lines.append("Ours, given the same preprocessed matrix as scikit-learn's MLP: " + ", ".join(matrix) + ".")
+    if any(name.endswith("@auto") for name in frame["model"]):
+        lines.append(
+            "`@auto` prunes a network that is there already: where its preset holds no rows out, the choice is judged "
+            "on rows that it was trained on."
+        )
+    return "\n\n".join(lines)
+
+
+# ---------------------------------------------------------------------- figures
+
+
+def scatter(
+    scores: Scores, x: pd.Series, xlabel: str, path: Path, second: pd.Series | None = None, second_label: str = ""
+) -> None:
+    """Mean rank against a cost; a line leads from ``x`` to ``second`` where they differ much."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    ranks = mean_ranks(scores.ranked)
+    x = x.reindex(ranks.index)
+    ours = np.array([Ours.of(name) is not None for name in ranks.index])
+    figure, ax = plt.subplots(figsize=(9, 6), layout="constrained")
+    for mask, color, label in ((~ours, "0.45", "standard models"), (ours, "#c2410c", "skbandit")):
+        if mask.any():
+            ax.scatter(x[mask], ranks[mask], color=color, s=34, zorder=3, label=label)
+    if second is not None:
+        second = second.reindex(ranks.index)
+        far = ours & (second < 0.9 * x)
+        if far.any():
+            ax.scatter(second[far], ranks[far], s=34, facecolors="white", edgecolors="#c2410c", zorder=3)
+            ax.scatter([], [], s=34, facecolors="white", edgecolors="#c2410c", label=second_label)
+            ax.hlines(ranks[far], second[far], x[far], color="#c2410c", linewidth=0.8, zorder=2)
+    ax.set_xscale("log")
+    ax.set(xlabel=xlabel, ylabel=f"mean rank by {SCORE_NAMES[scores.task]} over {len(scores.ranked)} sets (1 is best)")
+    ax.invert_yaxis()
+    ax.margins(0.12, 0.08)
+    ax.grid(alpha=0.25, which="major")
+    ax.legend(loc="lower right", frameon=False, fontsize=9)
+    figure.canvas.draw()
+    figure.set_layout_engine("none")
+    points = list(zip(x, ranks, strict=True))
+    extra = [] if second is None else list(zip(second[far], ranks[far], strict=True))
+    place_labels(ax, points, list(ranks.index), extra)
+    figure.savefig(path, dpi=150)
+    plt.close(figure)
+
+
+def place_labels(ax: Any, points: Sequence[tuple[float, float]], names: Sequence[str], others: Sequence[Any]) -> None:
+    """Write each name at the nearest free place around its point; a thin line leads to one that is far off."""
+    renderer = ax.figure.canvas.get_renderer()
+    scale = ax.figure.dpi / 72
+    pixels = ax.transData.transform(points)
+    dots = np.vstack([pixels, ax.transData.transform(others)]) if len(others) else pixels
+    frame, legend = ax.get_window_extent(renderer), ax.get_legend().get_window_extent(renderer)
+    taken = [(x - 4 * scale, y - 4 * scale, x + 4 * scale, y + 4 * scale) for x, y in dots]
+    taken.append((legend.x0, legend.y0, legend.x1, legend.y1))
+
+    def overlap(box: tuple[float, ...]) -> float:
+        outside = max(0, frame.x0 - box[0], box[2] - frame.x1, frame.y0 - box[1], box[3] - frame.y1)
+        shared = (
+            max(0, min(box[2], b[2]) - max(box[0], b[0])) * max(0, min(box[3], b[3]) - max(box[1], b[1])) for b in taken
+        )
+        return 1e3 * outside + sum(shared)
+
+    # Crowded points choose last: they have to go far in any case.
+    crowd = [sum(np.abs(pixels - p).max(axis=1) < 60 * scale) for p in pixels]
+    for i in np.argsort(crowd, kind="stable"):
+        text = ax.text(0, 0, names[i], fontsize=8.5, color="0.1", zorder=4)
+        extent = text.get_window_extent(renderer)
+        width, height = extent.width, extent.height
+        text.remove()
+        best: tuple[float, float, tuple[float, float]] | None = None
+        for distance in np.arange(7, 130, 6) * scale:
+            for angle in np.linspace(0, 2 * np.pi, 24, endpoint=False):
+                dx, dy = np.cos(angle), np.sin(angle)
+                # The box's nearest point is at the distance: its centre is farther by its half sides.
+                x = pixels[i][0] + dx * distance + np.sign(np.round(dx, 6)) * width / 2 * min(1, 1.6 * abs(dx))
+                y = pixels[i][1] + dy * distance + np.sign(np.round(dy, 6)) * height / 2
+                box = (x - width / 2, y - height / 2, x + width / 2, y + height / 2)
+                cost = overlap(box)
+                if best is None or cost < best[0]:
+                    best = (cost, distance, (x, y))
+            if best is not None and best[0] == 0:
+                break
+        assert best is not None
+        x, y = best[2]
+        box = (x - width / 2, y - height / 2, x + width / 2, y + height / 2)
+        taken.append((box[0] - scale, box[1] - scale, box[2] + scale, box[3] + scale))
+        to_data: Callable[..., Any] = ax.transData.inverted().transform
+        at = to_data((x, y))
+        ax.text(*at, names[i], fontsize=8.5, color="0.1", ha="center", va="center", zorder=4)
+        if best[1] > 12 * scale:
+            near = np.clip(pixels[i], box[:2], box[2:])
+            ends = to_data([pixels[i], near])
+            ax.plot(ends[:, 0], ends[:, 1], color="0.6", linewidth=0.6, zorder=1)
+
+
+def critical_difference(scores: Scores, path: Path) -> None:
+    """The standard models and our main ones, joined where Wilcoxon's test finds no difference."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    from skbandit.plotting import CriticalDifferenceDisplay
+
+    display = CriticalDifferenceDisplay.from_scores(headline(scores))
+    for text in display.text_:
+        if Ours.of(text.get_text()) is not None:
+            text.set(color="#c2410c", weight="bold")
+    display.figure_.savefig(path, dpi=150, bbox_inches="tight")
+    plt.close(display.figure_)
+
+
+# ---------------------------------------------------------------------- all of it
+
+
+def section(frame: pd.DataFrame, task: str, out: Path) -> list[str]:
+    """Write the figures of a task and return its text."""
+    scores = scores_of(frame, task)
+    cost = costs(frame, scores)
+    sets, name = len(scores.table), SCORE_NAMES[task]
+    parts = [f"## {task.capitalize() if task != 'both' else 'Both tasks'}: {sets} sets, {name}"]
+    parts += caveats(scores)
+    parts += [summary_table(scores, cost)]
+    if task != "both":
+        parts += [score_table(scores)]
+    parts += statistics(scores)
+    if sets >= 2 and headline(scores).shape[1] >= 2:
+        critical_difference(scores, out / f"critical_difference_{task}.png")
+        parts.append(f"![critical-difference diagram](critical_difference_{task}.png)")
+    if scores.ranked.shape[1] >= 2:
+        warm = cost["warm_seconds"]
+        scatter(
+            scores,
+            cost["fit_seconds"],
+            "seconds of a fit",
+            out / f"rank_against_fit_time_{task}.png",
+            warm,
+            "skbandit, not compiling",
+        )
+        scatter(scores, cost["bytes"] / 2**10, "KiB of the fitted model", out / f"rank_against_bytes_{task}.png")
+        parts.append(f"![mean rank against fit time](rank_against_fit_time_{task}.png)")
+        parts.append(f"![mean rank against model size](rank_against_bytes_{task}.png)")
+    return parts
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.tabular report", description=__doc__)
+    parser.add_argument("files", nargs="+", type=Path, metavar="FILE.jsonl")
+    parser.add_argument("--out-dir", type=Path, default=Path("docs/results/tabular"), metavar="DIR")
+    args = parser.parse_args(argv)
+    records = read(args.files)
+    frame = pd.DataFrame(records)
+    failed = frame[frame["error"].notna() & ~frame["skipped"].astype(bool)]
+    good = frame[frame["error"].isna()]
+    if good.empty:
+        raise SystemExit("There is no record with a score.")
+    if frame["max_rows"].nunique() > 1:
+        raise SystemExit(f"The records are of several caps of rows: {sorted(frame['max_rows'].unique().tolist())}.")
+    args.out_dir.mkdir(parents=True, exist_ok=True)
+    with (args.out_dir / "results.jsonl").open("w", encoding="utf-8") as file:
+        file.writelines(json.dumps(record) + "\n" for record in records)
+    parts = ["# Comparison with standard models", setting(good)]
+    tasks = [task for task in ("regression", "classification") if (good["task"] == task).any()]
+    for task in [*tasks, *(["both"] if len(tasks) == 2 else [])]:
+        parts += section(good, task, args.out_dir)
+    for title, rows in (("Failed", failed), ("Not run", frame[frame["skipped"].astype(bool)])):
+        if len(rows):
+            counts = rows.groupby(["model", "data", "error"]).size()
+            listed = [f"- {model} on {data} ({n}): {error}" for (model, data, error), n in counts.items()]
+            parts += [f"## {title}", "\n".join(listed)]
+    parts.append("Raw records: [results.jsonl](results.jsonl), one line for each model, set, seed and fold.")
+    path = args.out_dir / "README.md"
+    path.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+    print(f"wrote {path}")
+
+
+if __name__ == "__main__":
+    main()

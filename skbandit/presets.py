@@ -1,0 +1,167 @@
+"""Presets: named sets of constructor parameters.
+
+* ``"plain"``: what scikit-learn's `MLPClassifier` and `MLPRegressor` do by default;
+* ``"fast"``: the recipe RealMLP-TD-S (Holzmüller et al., 2024, arXiv 2407.04491);
+* ``"strong"``: the recipe RealMLP-TD, and four members.
+
+The numbers of both recipes are the authors', tuned by them on other data, but for layers of 128 units in place of 256,
+mini-batches of 200 rows in place of 256, the number of epochs, and the number of members (docs/decisions/0007).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+_PLAIN: dict[str, Any] = {
+    "hidden_layer_sizes": (100,),
+    "activation": "relu",
+    "parametric_activation": False,
+    "preprocessing": None,
+    "categorical_features": None,
+    "numeric_embedding": None,
+    "input_scaling": False,
+    "parametrization": "standard",
+    "weight_init": "glorot_uniform",
+    "solver": "adam",
+    "alpha": 1e-4,
+    "batch_size": "auto",
+    "balanced_batches": False,
+    "learning_rate": "constant",
+    "learning_rate_init": 1e-3,
+    "dropout": 0.0,
+    "regularization_schedule": "constant",
+    "max_iter": 200,
+    "tol": 1e-4,
+    "early_stopping": False,
+    "validation_fraction": 0.1,
+    "validation_metric": "score",
+    "beta_1": 0.9,
+    "beta_2": 0.999,
+    "epsilon": 1e-8,
+    "n_iter_no_change": 10,
+    "n_members": 1,
+}
+
+_FAST = _PLAIN | {
+    "hidden_layer_sizes": (128, 128, 128),
+    "preprocessing": "auto",
+    "categorical_features": "from_dtype",
+    "input_scaling": True,
+    "parametrization": "ntk",
+    "weight_init": "normal",
+    "alpha": 0.0,
+    "balanced_batches": True,
+    "learning_rate": "coslog4",
+    "max_iter": "auto",
+    "early_stopping": True,
+    "validation_fraction": 0.2,
+    "beta_2": 0.95,
+    "n_iter_no_change": float("inf"),
+}
+
+_STRONG = _FAST | {
+    "parametric_activation": True,
+    "numeric_embedding": "periodic",
+    "weight_init": "data_driven",
+    "solver": "adamw",
+    "alpha": 0.02,
+    "dropout": 0.15,
+    "regularization_schedule": "flat_cosine",
+    "n_members": 4,
+}
+
+#: Parameters by preset and by task.
+PRESETS: dict[str, dict[str, dict[str, Any]]] = {
+    "plain": {
+        "regression": _PLAIN | {"clip_predictions": False},
+        "classification": _PLAIN | {"label_smoothing": 0.0},
+    },
+    "fast": {
+        "regression": _FAST | {"activation": "mish", "learning_rate_init": 0.07, "clip_predictions": False},
+        "classification": _FAST | {"activation": "selu", "learning_rate_init": 0.04, "label_smoothing": 0.1},
+    },
+    "strong": {
+        "regression": _STRONG | {"activation": "mish", "learning_rate_init": 0.2, "clip_predictions": True},
+        "classification": _STRONG | {"activation": "selu", "learning_rate_init": 0.04, "label_smoothing": 0.1},
+    },
+}
+
+
+def preset_params(name: str, task: str) -> dict[str, Any]:
+    """Return the constructor parameters of a preset, to build or to `set_params` an estimator with.
+
+    Parameters
+    ----------
+    name : {"plain", "fast", "strong"}
+    task : {"regression", "classification"}
+
+    Returns
+    -------
+    params : dict
+        A new one, with every parameter that some preset sets.
+
+    Raises
+    ------
+    ValueError
+        If there is no such preset or task.
+
+    Examples
+    --------
+    >>> from skbandit.presets import preset_params
+    >>> preset_params("strong", "regression")["dropout"]
+    0.15
+    """
+    if name not in PRESETS:
+        raise ValueError(f"The preset must be one of {sorted(PRESETS)}. Got {name!r} instead.")
+    if task not in PRESETS[name]:
+        raise ValueError(f"The task must be one of {sorted(PRESETS[name])}. Got {task!r} instead.")
+    return dict(PRESETS[name][task])
+
+
+def param_distributions(task: str, prefix: str = "") -> dict[str, Any]:
+    """Return a search space of few dimensions, for `sklearn.model_selection.RandomizedSearchCV` and its like.
+
+    Lists for what makes another program (each combination of these compiles once), SciPy distributions for numbers.
+
+    Parameters
+    ----------
+    task : {"regression", "classification"}
+    prefix : str, default=""
+        What names begin with in a pipeline, for example ``"banditprunedmlpregressor__"``.
+
+    Returns
+    -------
+    distributions : dict of str to list or scipy.stats distribution
+
+    Notes
+    -----
+    The ranges are those of RealMLP's own search (Holzmüller et al., 2024, arXiv 2407.04491), without its rarer choices.
+    For a search by trials, as Optuna's, a list is a categorical choice and the learning rate a float on a logarithmic
+    scale between its ``support()``.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from sklearn.model_selection import RandomizedSearchCV
+    >>> from skbandit import BanditPrunedMLPRegressor
+    >>> from skbandit.presets import param_distributions
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> space = param_distributions("regression") | {"hidden_layer_sizes": [(16,)], "max_iter": [30]}
+    >>> model = BanditPrunedMLPRegressor(random_state=0)
+    >>> search = RandomizedSearchCV(model, space, n_iter=2, cv=3, random_state=0).fit(X, y)
+    >>> sorted(search.best_params_)[:3]
+    ['dropout', 'hidden_layer_sizes', 'learning_rate_init']
+    """
+    from scipy.stats import loguniform
+
+    preset_params("fast", task)  # raises for an unknown task
+    space: dict[str, Any] = {
+        "hidden_layer_sizes": [(64, 64, 64), (128, 128, 128), (256, 256, 256)],
+        "numeric_embedding": [None, "periodic"],
+        "learning_rate_init": loguniform(0.02, 0.3) if task == "regression" else loguniform(0.01, 0.15),
+        "dropout": [0.0, 0.15, 0.3],
+        "pruning_ratio": [0.25, 0.5, 0.75],
+    }
+    if task == "classification":
+        space["label_smoothing"] = [0.0, 0.1]
+    return {prefix + name: values for name, values in space.items()}
