@@ -4,7 +4,7 @@ install:
 	python -m pip install -e '.[dev]'
 
 test:
-	pytest
+	pytest -n auto
 
 lint:
 	ruff check .
