@@ -398,7 +398,7 @@ class BaseBanditPrunedMLP(CallbackSupportMixin, FitSteps):
 
 def has_one_member(estimator: Any) -> bool:
     """Say whether there is a `partial_fit`; raises AttributeError, which says why, where there is none."""
-    if isinstance(estimator.n_members, Integral) and estimator.n_members > 1:  # what is no int, the call refuses
+    if isinstance(estimator.n_members, Integral) and int(estimator.n_members) > 1:  # what is no int, the call refuses
         raise AttributeError(f"partial_fit trains one network: 'n_members' must be 1. Got {estimator.n_members!r}.")
     return True
 
