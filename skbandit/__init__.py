@@ -17,7 +17,7 @@ _EXPORTS = {
     "enable_compilation_cache": "skbandit.runtime",
     "prune": "skbandit.pruning",
 }
-_SUBMODULES = ("criteria", "policies", "rewards", "stats")
+_SUBMODULES = ("criteria", "policies", "presets", "rewards", "stats")
 
 __all__ = [
     "BanditPrunedMLPClassifier",
@@ -26,13 +26,14 @@ __all__ = [
     "criteria",
     "enable_compilation_cache",
     "policies",
+    "presets",
     "prune",
     "rewards",
     "stats",
 ]
 
 if TYPE_CHECKING:
-    from skbandit import criteria, policies, rewards, stats
+    from skbandit import criteria, policies, presets, rewards, stats
     from skbandit.estimators import BanditPrunedMLPClassifier, BanditPrunedMLPRegressor
     from skbandit.plotting import CriticalDifferenceDisplay
     from skbandit.pruning import prune

@@ -28,7 +28,7 @@ import scipy.optimize
 from skbandit.calibration import Calibration
 from skbandit.compensation import fold_emissions
 from skbandit.criteria.base import Criterion
-from skbandit.data import Batches, Data
+from skbandit.data import Batches, Data, bucket
 from skbandit.inference import raw_output
 from skbandit.inputs import fold_scale
 from skbandit.losses import weighted_mean
@@ -234,7 +234,8 @@ def train(
     """
     if data is None:
         data = Data.pad(rows.X, rows.y, rows.weight, settings.dtype)
-    program = (settings.network, settings.solver, settings.batch_size, data.X.shape, settings.early_stopping)
+    n_held_out = bucket(held_out.X.shape[0]) if settings.early_stopping and held_out is not None else 0
+    program = (settings.network, settings.solver, settings.batch_size, data.X.shape, n_held_out, settings.dtype)
     make_room(program)
     if settings.solver == "lbfgs":
         return _train_lbfgs(start, data, settings, reporter)
@@ -444,13 +445,14 @@ def prune(
         measure=measured.loss,
         guard=held_out_loss if held_out is not None else measured.loss,
         on_round=reporter.round,
+        scoring=lambda: first_call(program),
     )
-    program = (mlp, jax.tree.structure(settings.criterion), batches.X.shape)
+    program = (mlp, jax.tree.structure(settings.criterion), batches.X.shape, training.dtype)
     make_room(program)
     reporter.begin("prune", settings.n_rounds if settings.pruning_ratio != "auto" else None)
     # The result must not depend on how many threads the caller's process has (joblib's workers have fewer), and for
     # matrices of this size threads of BLAS beside those of XLA only get in each other's way.
-    with single_threaded_blas(), first_call(program):
+    with single_threaded_blas():
         result = pruner.run(network.layers, settings.pruning_ratio)
     reporter.end("prune")
     return result

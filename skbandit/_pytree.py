@@ -24,11 +24,30 @@ def static(*, default: Any = dataclasses.MISSING) -> Any:
 
 @dataclass_transform(frozen_default=True, field_specifiers=(dataclasses.field, static))
 def pytree_dataclass(cls: type[T]) -> type[T]:
-    """Make ``cls`` a frozen dataclass and register it as a JAX pytree."""
+    """Make ``cls`` a frozen dataclass and register it as a JAX pytree.
+
+    Not with `jax.tree_util.register_dataclass`: to JAX 0.10.2 the structures of two such classes are equal if their
+    fields are, whatever the classes. Their hashes differ, so that the program of one is only now and then called for
+    the other.
+    """
     cls = dataclasses.dataclass(frozen=True)(cls)
     meta = [f.name for f in dataclasses.fields(cls) if f.metadata.get("static")]  # type: ignore[arg-type]
     data = [f.name for f in dataclasses.fields(cls) if not f.metadata.get("static")]  # type: ignore[arg-type]
-    jax.tree_util.register_dataclass(cls, data_fields=data, meta_fields=meta)
+
+    def flatten(config: T) -> tuple[list[Any], tuple[Any, ...]]:
+        return [getattr(config, name) for name in data], (cls, *(getattr(config, name) for name in meta))
+
+    def flatten_with_keys(config: T) -> tuple[list[tuple[Any, Any]], tuple[Any, ...]]:
+        leaves, structure = flatten(config)
+        return [(jax.tree_util.GetAttrKey(name), leaf) for name, leaf in zip(data, leaves, strict=True)], structure
+
+    def unflatten(structure: tuple[Any, ...], leaves: Any) -> T:
+        config = object.__new__(cls)  # no check: leaves may be tracers, or anything that JAX puts there
+        for name, value in (*zip(data, leaves, strict=True), *zip(meta, structure[1:], strict=True)):
+            object.__setattr__(config, name, value)
+        return config
+
+    jax.tree_util.register_pytree_with_keys(cls, flatten_with_keys, unflatten, flatten)
     return cls
 
 

@@ -17,8 +17,8 @@ from skbandit.activations import ACTIVATIONS
 
 Layers = tuple[tuple[np.ndarray, np.ndarray], ...]
 
-#: Rows that a data-driven start looks at.
-_ROWS = 4096
+#: Rows that a start should look at, at most: a standard deviation over them is good to a percent.
+MOST_ROWS = 4096
 #: Rows whose pre-activations a bias is drawn between.
 _BIAS_ROWS = 5
 
@@ -54,10 +54,9 @@ def data_driven(sizes: tuple[int, ...], activation: str, rng: np.random.RandomSt
     Parameters
     ----------
     features : f[n, n_features]
-        Training rows as the first layer reads them; 4 096 of them at most are looked at.
+        Training rows as the first layer reads them; they all count the same.
     """
-    n = features.shape[0]
-    h = np.asarray(features if n <= _ROWS else features[rng.choice(n, _ROWS, replace=False)], np.float64)
+    h = np.asarray(features, np.float64)
     layers: list[tuple[np.ndarray, np.ndarray]] = []
     for fan_in, fan_out in pairwise(sizes):
         if layers:

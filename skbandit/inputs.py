@@ -77,15 +77,24 @@ class Inputs:
         of_terms = 2 * TERMS if self.embedding == "periodic" else TERMS + 1
         return self.n_embedded * (of_terms + (TERMS + 1) * (WIDTH - 1)) + EMBEDDING_DIM * sum(self.cardinalities)
 
-    def init(self, rng: np.random.RandomState, X: np.ndarray, dtype: str) -> Params:
-        """Draw the parameters on the host; ``X`` f[n, n_columns] gives the quantiles of piecewise-linear bins."""
+    @property
+    def looks_at_rows(self) -> bool:
+        """Whether `init` needs rows: for the quantiles of piecewise-linear bins."""
+        return self.n_embedded > 0 and self.embedding == "piecewise_linear"
+
+    def init(
+        self, rng: np.random.RandomState, dtype: str, X: np.ndarray | None = None, weight: np.ndarray | None = None
+    ) -> Params:
+        """Draw the parameters on the host; ``X`` f[n, n_columns] and weights f[n] where it `looks_at_rows`."""
         params: Params = {}
         m, out = self.n_embedded, WIDTH - 1
         if m and self.embedding == "periodic":
             params["frequency"] = FREQUENCY_SCALE * rng.standard_normal((m, TERMS))
             params["phase"] = rng.uniform(-np.pi, np.pi, (m, TERMS))
         elif m:
-            params["edges"] = np.quantile(X[:, :m], np.linspace(0, 1, TERMS + 1), axis=0).T
+            assert X is not None
+            shares = np.linspace(0, 1, TERMS + 1)
+            params["edges"] = np.quantile(X[:, :m], shares, axis=0, weights=weight, method="inverted_cdf").T
         if m:
             bound = TERMS**-0.5  # as of a dense layer with so many inputs
             params["weight"] = rng.uniform(-bound, bound, (m, TERMS, out))
@@ -121,7 +130,7 @@ class Inputs:
         parts.append(X[:, m : self.n_dense])
         codes = X[:, self.n_dense :].astype(np.int32)
         for column, table in enumerate(params.get("tables", ())):
-            parts.append(_as(xp, table, X)[codes[:, column]])
+            parts.append(_as(xp, table[codes[:, column]], X))
         return xp.concatenate(parts, axis=1)
 
 

@@ -135,9 +135,9 @@ def param_distributions(task: str, prefix: str = "") -> dict[str, Any]:
 
     Notes
     -----
-    The ranges are those of RealMLP's own search (Holzmüller et al., 2024, arXiv 2407.04491), without its rarer choices.
-    For a search by trials, as Optuna's, a list is a categorical choice and the learning rate a float on a logarithmic
-    scale between its ``support()``.
+    After the search space of RealMLP (Holzmüller et al., 2024, arXiv 2407.04491), with fewer choices and smaller
+    layers. For a search by trials, as Optuna's, a list is a categorical choice and the learning rate a float on a
+    logarithmic scale between its ``support()``.
 
     Examples
     --------

@@ -17,6 +17,7 @@ import itertools
 import numbers
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple
 
 import jax
@@ -215,6 +216,8 @@ class Pruner:
     measure: Callable[[Params, Vectors, Vectors | None], float] | None = None
     guard: Callable[[Params, Vectors], float] | None = None
     on_round: Callable[[PruningRound, Callable[[], PruneResult]], bool] | None = None
+    scoring: Callable[[], AbstractContextManager[None]] = nullcontext
+    """What to enter around the compiled call of a round."""
 
     def __post_init__(self) -> None:
         self.groups = self.network.groups
@@ -320,10 +323,11 @@ class Pruner:
         )
         criterion = canonical(self.criterion)
         seed = np.uint32((self.seed + 0x9E3779B9 * (r + 1)) % 2**32)  # distinct streams for successive rounds
-        if self._state is None:
-            self._state = () if type(criterion).init is Criterion.init else _init(criterion, seed, problem)
         score = _score_quick if self._quick else _score_thorough
-        self._state, scores = score(criterion, seed, self._state, problem, now.active)
+        with self.scoring():
+            if self._state is None:
+                self._state = () if type(criterion).init is Criterion.init else _init(criterion, seed, problem)
+            self._state, scores = score(criterion, seed, self._state, problem, now.active)
         spent = int(scores.n_pulls)
         self.n_pulls += spent
         return np.asarray(scores.value), np.asarray(scores.damage), spent, emissions

@@ -15,7 +15,8 @@ def row_ranks(X: np.ndarray, seed: int, dtype: str = "float64") -> np.ndarray:
     state = np.full(X.shape[0], (seed * 0x9E3779B97F4A7C15 + 0x632BE59BD9B4E019) % 2**64, np.uint64)
     with np.errstate(over="ignore"):
         for column in X.T:
-            bits = (column.astype(dtype).astype(np.float64) + 0.0).view(np.uint64)  # + 0.0 makes -0.0 equal to 0.0
+            values = column.astype(dtype).astype(np.float64) + 0.0  # + 0.0 makes -0.0 equal to 0.0
+            bits = np.where(np.isnan(values), np.nan, values).view(np.uint64)  # there are many NaNs, too
             state = (state ^ bits) * np.uint64(0xBF58476D1CE4E5B9)
             state ^= state >> np.uint64(29)
         state *= np.uint64(0x94D049BB133111EB)

@@ -246,6 +246,8 @@ def run_chunk(
         if wants_rate:
             rate = (plan.lr[epoch, b] * lr_scale).astype(dtype)
             updates = jax.tree.map(lambda u, factor: -(rate * factor) * u, updates, rates.rate)
+        else:  # what has rate 0 is not trained
+            updates = jax.tree.map(lambda u, factor: jnp.where(factor > 0, u, 0), updates, rates.rate)
         new_params = optax.apply_updates(params, updates)
         if decoupled:
             decay = rate * hyper.alpha * plan.regular[epoch, b].astype(dtype)

@@ -25,7 +25,7 @@ def columns(inputs, n=20, seed=0, dtype="float64"):
 
 
 def draw(inputs, X=None, seed=0, dtype="float64"):
-    return inputs.init(np.random.RandomState(seed), columns(inputs) if X is None else X, dtype)
+    return inputs.init(np.random.RandomState(seed), dtype, columns(inputs) if X is None else X)
 
 
 @EVERY

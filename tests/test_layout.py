@@ -19,7 +19,7 @@ MAY_IMPORT = {
     "__main__": ["_cli"],
     "_cli": [""],  # "" is skbandit/__init__.py: the command line uses public names only
     # Public names, imported on first use.
-    "": ["estimators", "pruning", "criteria", "policies", "rewards", "runtime", "stats", "plotting"],
+    "": ["estimators", "pruning", "criteria", "policies", "presets", "rewards", "runtime", "stats", "plotting"],
     "estimators": ["estimators.*"],
     "estimators.*": [
         *("estimators.*", "_fit", "pruning", "training", "splitting", "criteria", "policies"),

@@ -551,7 +551,7 @@ def tabular(embedding, **changes):
     on = Rows(X, X[:, :1] + (X[:, 2:] == 1), rng.exponential(size=30))
     inputs = Inputs(embedding=embedding, **TABULAR)
     network = Trainable(MLP((inputs.n_features, 4, 1), "mish", "squared_error", parametric=True), inputs)
-    params = inputs.init(np.random.RandomState(1), X, "float64")
+    params = inputs.init(np.random.RandomState(1), "float64", X)
     params["scale"] = rng.normal(size=inputs.n_features)
     (W1, b1), last = init_params(network.mlp.layer_sizes, "mish", np.random.RandomState(1), "float64")
     return on, network, Network(params, ((W1, b1, rng.normal(size=4)), last))

@@ -197,7 +197,8 @@ class BaseBanditPrunedMLP(CallbackSupportMixin, FitSteps):
             As in `fit`; nothing is trained on them but the fine-tuning.
         **params : dict
             Pruning parameters to change in the result: ``policy``, ``budget``, ``pruning_ratio``, ``tolerance``,
-            ``scope``, ``n_rounds``, ``ablation``, ``compensate``, ``fine_tune_iter``, ``random_state``.
+            ``scope``, ``n_rounds``, ``ablation``, ``compensate``, ``fine_tune_iter``, ``calibration``,
+            ``random_state``.
             ``pruning_ratio`` counts from the network that was trained: at a ratio that is reached, nothing is removed.
 
         Returns
@@ -353,7 +354,7 @@ class BaseBanditPrunedMLP(CallbackSupportMixin, FitSteps):
             from skbandit import _fit
             from skbandit.estimators._settings import incremental_settings, train_settings
 
-            start = self._new_network(X[weight > 0], rng) if first else self._network()
+            start = self._new_network(X, weight, rng) if first else self._network()
             rows = _fit.Rows(self._encode(X), self._encode_target(y), weight * self._class_weighting(y, weight)(y))
             settings = incremental_settings(train_settings(self, layer_sizes(start.layers), X.shape[0]))
             # An int as random_state is the same in each call: the rows seen so far make the shuffles differ.
@@ -362,7 +363,7 @@ class BaseBanditPrunedMLP(CallbackSupportMixin, FitSteps):
             trained = _fit.train(
                 start, self._optimizer_state(), rows, None, settings, seed, self._n_steps, reporter=reporter
             )
-            self._check_trained(trained, warn=False)
+            self._check_trained(trained)
         self._record_training(trained, X.shape[0], incremental=True)
         if first:
             self._note_pruning([], "not pruned", 0)

@@ -29,7 +29,8 @@ weight_init : {"normal", "data_driven", "glorot_uniform"}, default="normal"
     MLP.
 solver : {"adam", "adamw", "lbfgs", "lion", "nadam", "rmsprop", "sgd"} or optax.GradientTransformation, \
 default="adam"
-    Optimizer. An optax transformation brings its own learning rate; each new one compiles anew.
+    Optimizer. An optax transformation brings its own learning rate (so ``learning_rate`` must be ``"constant"`` and
+    ``parametrization`` ``"standard"``); each new one compiles anew. ``"lbfgs"`` stops by itself, and holds no rows out.
 alpha : float, default=0.0
     Strength of the L2 penalty on the weights; with ``"adamw"``, its decoupled weight decay.
 batch_size : int or "auto", default="auto"
@@ -52,15 +53,16 @@ regularization_schedule : {"constant", "cosine", "flat_cosine"}, default="consta
     Course of dropout and of ``"adamw"``'s weight decay over the epochs: ``"flat_cosine"`` is constant for the first
     half, then falls to 0.
 OTHERSmax_iter : int or "auto", default="auto"
-    Epochs at most (``"lbfgs"``: iterations). ``"auto"``: about 12 000 steps, but between 48 and 256 epochs.
+    Epochs at most (``"lbfgs"``: iterations). ``"auto"``: about 12 000 steps, but between 48 and 256 epochs
+    (``"lbfgs"``: 200 iterations).
 shuffle : bool, default=True
     Shuffle the rows before each epoch.
 random_state : int, RandomState instance or None, default=None
     Seeds initial weights, shuffling, dropout, the held-out split and the policy. The same int gives the same network,
     bit for bit, on the same machine.
 tol : float, default=1e-4
-    Training stops when neither the training loss nor, with early stopping, the validation score has improved by
-    ``tol`` for ``n_iter_no_change`` epochs.
+    Training stops when the training loss, or with early stopping what ``validation_metric`` names, has not
+    improved by ``tol`` for ``n_iter_no_change`` epochs.
 verbose : bool or int, default=False
     Print what happens.
 warm_start : bool, default=False
@@ -118,7 +120,8 @@ def training(kind: str) -> str:
 
 
 PRUNING = """n_members : int, default=1
-    Networks that are trained and pruned, each with other held-out rows; their predictions are averaged.
+    Networks that are trained and pruned, each with other held-out rows; their predictions are averaged. They run in
+    threads, as many as there are cores or OMP_NUM_THREADS says.
 policy : str, Policy or Criterion, default="ucb1"
     Who decides which units leave. Bandit policies: ``"epsilon_greedy"``, ``"softmax"``, ``"ucb1"``, ``"thompson"``,
     ``"gaussian_thompson"``, ``"hedge"``, ``"exp3"``, ``"uniform"``; other criteria: ``"leave_one_out"``,
@@ -185,7 +188,7 @@ training_status_ : str
 n_pulls_ : int
     Pulls spent.
 n_parameters_, n_macs_ : tuple of int
-    Parameters, and multiply-accumulates per predicted row, before and after pruning.
+    Parameters, and multiply-accumulates of the layers per predicted row, before and after pruning.
 loss_ : float
     Training loss of the last epoch of training.
 best_loss_ : float or None
@@ -195,7 +198,7 @@ loss_curve_ : list of float
 validation_scores_ : list of float or None
     Validation score of each epoch, with early stopping.
 best_validation_score_ : float or None
-    The best of them.
+    The best of them (with ``validation_metric="loss"`` not necessarily that of the epoch that was kept).
 n_iter_ : int
     Epochs of training.
 t_ : int
@@ -214,11 +217,15 @@ feature_names_in_ : ndarray of str
 
 _OUT_OF_FOLD = {
     "regressor": """oof_prediction_ : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-    For each training row, the mean prediction of the members that held it out; NaN where none did. Only with several
-    members, and where these hold rows out.""",
+    For each training row, the mean prediction of the members that held it out; NaN where none did (a share of
+    ``n_members`` times ``validation_fraction`` of the rows has one). No member was trained on these rows, but each
+    chose its best epoch, and whether fine-tuning is kept, by them. Only with several members that hold rows out, and
+    ``calibration="train"``.""",
     "classifier": """oof_decision_function_ : ndarray of shape (n_samples, n_classes)
-    For each training row, the mean probabilities of the members that held it out; NaN where none did. Only with several
-    members, and where these hold rows out.""",
+    For each training row, the mean probabilities of the members that held it out; NaN where none did (a share of
+    ``n_members`` times ``validation_fraction`` of the rows has one). No member was trained on these rows, but each
+    chose its best epoch, and whether fine-tuning is kept, by them. Only with several members that hold rows out, and
+    ``calibration="train"``.""",
 }
 
 

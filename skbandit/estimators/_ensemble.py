@@ -1,7 +1,8 @@
 """Ensembles: several networks for one target, trained side by side, each pruned by itself; predictions are averaged.
 
 Where rows are held out, each member holds out others: windows of ``validation_fraction`` of the rows that begin at
-equal distances, in one order of all rows. So most rows have predictions of a member that has not seen them.
+equal distances, in one order of all rows. So each held-out row has a prediction of a member that was not trained on it
+(but chose its best epoch on it, among others).
 
 Members run in threads, all in the same compiled programs: at these sizes one program does not fill two cores, and on
 two of them four members take about the time of two, where one program that maps over them takes that of four to five
@@ -11,6 +12,7 @@ two of them four members take about the time of two, where one program that maps
 from __future__ import annotations
 
 import copy
+import os
 import threading
 import warnings
 from collections.abc import Callable
@@ -31,7 +33,8 @@ class _MemberReporter(FitReporter):
 
     def __init__(self, estimator: Any, context: Any, task: FitTask, member: Any, stop: threading.Event) -> None:
         def attributes(*args: Any) -> dict[str, Any]:
-            return {**member._network_attributes(*args), "n_members_": 1}
+            inputs = {"_input_params": member._input_params} if hasattr(member, "_input_params") else {}
+            return {**inputs, **member._network_attributes(*args), "n_members_": 1}
 
         super().__init__(estimator, context, **task.given, attributes=attributes)
         self.stop = stop
@@ -55,7 +58,7 @@ def fit(estimator: Any, task: FitTask, rng: np.random.RandomState, context: Any)
     n_members = estimator.n_members_
     seeds = rng.randint(np.iinfo(np.int32).max, size=n_members + 1)
     if hasattr(estimator, "estimators_"):
-        members = [copy.copy(member).set_params(**_shared(estimator)) for member in estimator.estimators_]
+        members = _old_members(estimator, task)
     else:
         members = [_new_member(estimator, int(seed)) for seed in seeds[1:]]
         for k, member in enumerate(members):  # windows in one order of the rows
@@ -85,12 +88,14 @@ def prune(estimator: Any, task: FitTask, rng: np.random.RandomState) -> list[Any
     """Prune copies of the members; returns a copy of the ensemble after each round."""
     n_members = estimator.n_members_
     seeds = rng.randint(np.iinfo(np.int32).max, size=n_members)
-    members = [copy.copy(member).set_params(**_shared(estimator)) for member in estimator.estimators_]
+    members = _old_members(estimator, task)
+    stop = threading.Event()
 
     def run(k: int) -> list[Any]:
-        return members[k]._prune_network(task, np.random.RandomState(seeds[k]))
+        return members[k]._prune_network(task, np.random.RandomState(seeds[k]), stop.is_set)
 
-    paths = _for_each(estimator, n_members, run, threading.Event())
+    paths = _for_each(estimator, n_members, run, stop)
+    estimator._set_out_of_fold(None)  # those were of the network before
     snapshots = []
     for r in range(max(map(len, paths))):
         snapshot = copy.copy(estimator)
@@ -102,8 +107,6 @@ def prune(estimator: Any, task: FitTask, rng: np.random.RandomState) -> list[Any
         snapshots.append(snapshot)
     estimator.estimators_ = members
     _summarise(estimator)
-    # Those were of the network before.
-    estimator._set_out_of_fold(None)
     return snapshots
 
 
@@ -111,6 +114,21 @@ def _shared(estimator: Any) -> dict[str, Any]:
     """Return the ensemble's parameters that its members have, too."""
     params = estimator.get_params(deep=False)
     return {name: value for name, value in params.items() if name not in ("n_members", "random_state")}
+
+
+def _old_members(estimator: Any, task: FitTask) -> list[Any]:
+    """Return copies of the members, which have learned the target anew as the ensemble has."""
+    members = [copy.copy(member).set_params(**_shared(estimator)) for member in estimator.estimators_]
+    for member in members:
+        # A network is kept in the target's own units, and can be expressed in any scale.
+        member._learn_target(task.y, task.weight, reset=False)
+    return members
+
+
+def _n_threads(n_members: int) -> int:
+    """As many as there are cores, and no more than OMP_NUM_THREADS: joblib's workers share the cores by it."""
+    limit = os.environ.get("OMP_NUM_THREADS", "")
+    return max(1, min(n_members, cpu_count(), int(limit) if limit.isdecimal() and int(limit) > 0 else n_members))
 
 
 def _new_member(estimator: Any, seed: int) -> Any:
@@ -126,7 +144,7 @@ def _for_each(estimator: Any, n: int, run: Callable[[int], Any], stop: threading
     """Call ``run`` for every member, in threads where nobody watches and one device computes."""
     watched = bool(estimator.verbose) or bool(getattr(estimator, "_skl_callbacks", None))
     many_devices = str(estimator.device).endswith(":*")
-    n_threads = 1 if watched or many_devices else min(n, cpu_count())
+    n_threads = 1 if watched or many_devices else _n_threads(n)
     if n_threads == 1:
         return [run(k) for k in range(n)]
 
@@ -141,11 +159,14 @@ def _for_each(estimator: Any, n: int, run: Callable[[int], Any], stop: threading
                 try:
                     return [future.result() for future in futures]
                 except KeyboardInterrupt:
-                    # What was learned is kept: members end their training at the next chunk of epochs.
+                    if stop.is_set():  # the second time
+                        raise
+                    # What was learned is kept: members end at the next chunk of epochs, or the next round.
                     stop.set()
-                    warnings.warn("Training interrupted by user.", UserWarning, stacklevel=6)
+                    warnings.warn("Interrupted by user: the members end early.", UserWarning, stacklevel=6)
         except BaseException:
             stop.set()
+            pool.shutdown(wait=True, cancel_futures=True)
             raise
 
 
@@ -165,7 +186,8 @@ def _summarise(estimator: Any) -> None:
 
 def _keep_out_of_fold(estimator: Any, X: np.ndarray, held: list[np.ndarray | None]) -> None:
     """Average, for each row, the predictions of the members that have held it out."""
-    if any(h is None for h in held):
+    # With other calibration rows, damages and repairs were computed on the held-out ones.
+    if any(h is None for h in held) or estimator.calibration != "train":
         estimator._set_out_of_fold(None)
         return
     summed = np.zeros((X.shape[0], estimator.n_outputs_))

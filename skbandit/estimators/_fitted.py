@@ -52,10 +52,7 @@ class FittedNetwork(BaseEstimator):
 
     def _described_network(self) -> dict[str, Any]:
         """Return the parameters that describe the network, as opposed to how it is trained and pruned."""
-        described = {name: getattr(self, name) for name in NETWORK_PARAMETERS}
-        described = {
-            name: v if v is None or isinstance(v, (str, bool, int)) else list(v) for name, v in described.items()
-        }
+        described = {name: _plain(getattr(self, name)) for name in NETWORK_PARAMETERS}
         return {"hidden_layer_sizes": as_sizes(self.hidden_layer_sizes), **described}
 
     def _describe_network(self) -> None:
@@ -94,7 +91,7 @@ class FittedNetwork(BaseEstimator):
         """Become a fitted estimator with this network, as it would be after a fit without pruning."""
         self.n_outputs_ = coefs[-1].shape[1]
         self._describe_network()
-        self.n_members_, self._reader, self._encoder = 1, None, None
+        self.n_members_, self._reader, self._encoder, self._allow_nan = 1, None, None, False
         self._inputs, self._input_params = Inputs(n_dense=coefs[0].shape[0]), {}
         self._trained_sizes = tuple(W.shape[1] for W in coefs[:-1])
         self._opt_leaves, self._n_steps, self._split_seed, self._split_start = None, 0, None, 0.0
@@ -196,6 +193,13 @@ class FittedNetwork(BaseEstimator):
 def layer_sizes(layers: Any) -> tuple[int, ...]:
     """Return input features, hidden widths and outputs of a network."""
     return (layers[0][0].shape[0], *(layer[0].shape[1] for layer in layers))
+
+
+def _plain(value: Any) -> Any:
+    """Return a parameter so that it can be compared: NumPy's scalars and arrays as Python's."""
+    if isinstance(value, np.generic):
+        return value.item()
+    return list(value) if np.iterable(value) and not isinstance(value, str) else value
 
 
 def _as_dtype(value: Any, dtype: str) -> Any:

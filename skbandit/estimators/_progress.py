@@ -117,10 +117,11 @@ class FitReporter:
 class PathReporter(FitReporter):
     """Keeps a fitted copy of every size of a pruning run."""
 
-    def __init__(self, estimator: Any) -> None:
+    def __init__(self, estimator: Any, stop: Callable[[], bool] = lambda: False) -> None:
         super().__init__(estimator, None, None, None, estimator._network_attributes)
         self.every_epoch = False
         self.snapshots: list[Any] = []
+        self.stop = stop
 
     def round(self, record: Any, result: Any) -> bool:
         """Copy the estimator with the network as it is after the round."""
@@ -128,4 +129,4 @@ class PathReporter(FitReporter):
         snapshot = copy.copy(self.estimator)
         snapshot._record_pruning(result())
         self.snapshots.append(snapshot)
-        return False
+        return self.stop()

@@ -50,7 +50,9 @@ def check_rows(
 def check_features(estimator: Any, X: Any, *, reset: bool, y: Any = _NO_TARGET) -> Any:
     """Validate X, and y where it is given, against ``estimator``; categories become their codes."""
     reader = estimator._reader
-    finite = True if estimator.preprocessing is None else "allow-nan"
+    # As it was fitted, whatever the parameter says now.
+    allow_nan = estimator.preprocessing is not None if reset else estimator._allow_nan
+    finite = "allow-nan" if allow_nan else True
     kinds = {"dtype": (np.float64, np.float32), "accept_sparse": "csr", "ensure_all_finite": finite}
     if reader is None:
         if y is _NO_TARGET:
@@ -58,7 +60,7 @@ def check_features(estimator: Any, X: Any, *, reset: bool, y: Any = _NO_TARGET) 
         return validate_data(estimator, X, y, reset=reset, multi_output=True, **kinds)
     validate_data(estimator, X, reset=reset, skip_check_array=True)
     X = reader.convert(X)
-    if estimator.preprocessing is None:  # a missing category is no missing number
+    if not allow_nan:  # a missing category is no missing number
         check_array(X[:, np.asarray(reader.categories) == 0], ensure_min_features=0, input_name="X")
         kinds["ensure_all_finite"] = "allow-nan"
     if y is _NO_TARGET:

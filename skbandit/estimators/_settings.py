@@ -17,6 +17,8 @@ from skbandit.training import Hyper, Trainable
 AUTO_BATCH = 200
 #: ``max_iter="auto"``: so many steps, in no fewer and no more epochs than that.
 AUTO_STEPS, AUTO_FEWEST, AUTO_MOST = 12_000, 48, 256
+#: ... and with ``"lbfgs"`` so many iterations, scikit-learn's default.
+AUTO_LBFGS = 200
 
 
 def train_settings(estimator: Any, layer_sizes: tuple[int, ...], n_rows: int) -> TrainSettings:
@@ -24,15 +26,16 @@ def train_settings(estimator: Any, layer_sizes: tuple[int, ...], n_rows: int) ->
     solver = estimator.solver
     if isinstance(solver, str) and solver == "sgd" and estimator.nesterovs_momentum and estimator.momentum > 0:
         solver = "sgd_nesterov"
-    if not isinstance(solver, str) and estimator.learning_rate != "constant":
+    if not isinstance(solver, str) and (estimator.learning_rate, estimator.parametrization) != ("constant", "standard"):
         raise ValueError(
             "An optax.GradientTransformation as 'solver' brings its own learning rate, so 'learning_rate' must be "
-            f"'constant' (it has no effect). Got {estimator.learning_rate!r}."
+            "'constant' and 'parametrization' 'standard' (they have no effect). Got "
+            f"learning_rate={estimator.learning_rate!r}, parametrization={estimator.parametrization!r}."
         )
-    if not isinstance(solver, str) and estimator.parametrization != "standard":
+    if np.isinf(estimator.n_iter_no_change) and estimator.learning_rate == "adaptive":
         raise ValueError(
-            "'parametrization' gives each array its own learning rate, but an optax.GradientTransformation as 'solver' "
-            f"brings its own: it must be 'standard'. Got {estimator.parametrization!r}."
+            "learning_rate='adaptive' falls where training has not improved for 'n_iter_no_change' epochs, which must "
+            f"be a number of them. Got {estimator.n_iter_no_change!r}."
         )
     if solver == "lbfgs" and estimator.dropout > 0:
         raise ValueError(f"'dropout' needs a mini-batch solver. Got dropout={estimator.dropout!r}, solver='lbfgs'.")
@@ -44,7 +47,9 @@ def train_settings(estimator: Any, layer_sizes: tuple[int, ...], n_rows: int) ->
             stacklevel=5,
         )
     max_iter = estimator.max_iter
-    if max_iter == "auto":
+    if max_iter == "auto" and solver == "lbfgs":
+        max_iter = AUTO_LBFGS
+    elif max_iter == "auto":
         steps = -(-n_rows // min(batch_size, n_rows))
         max_iter = int(np.clip(np.ceil(AUTO_STEPS / steps), AUTO_FEWEST, AUTO_MOST))
     return TrainSettings(
@@ -85,8 +90,8 @@ def train_settings(estimator: Any, layer_sizes: tuple[int, ...], n_rows: int) ->
 
 def incremental_settings(settings: TrainSettings) -> TrainSettings:
     """Return the settings of one epoch of `partial_fit`: nothing is held out, and nobody knows when training ends."""
-    if settings.learning_rate == "coslog4":
-        share = FINE_TUNE_SHARE  # of a rate whose peaks are for passing
+    if settings.learning_rate in ("coslog4", "cosine"):
+        share = FINE_TUNE_SHARE if settings.learning_rate == "coslog4" else 1.0  # its peaks are for passing
         settings = dataclasses.replace(
             settings, learning_rate="constant", learning_rate_init=share * settings.learning_rate_init
         )

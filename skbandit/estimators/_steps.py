@@ -122,6 +122,7 @@ class FitSteps(FittedNetwork):
             if name in _OF_ONE_FIT or (name.endswith("_") and name not in _LEARNED):
                 delattr(self, name)
         self.n_members_ = int(self.n_members)
+        self._allow_nan = self.preprocessing is not None
         categories = () if self._reader is None else self._reader.categories
         self._encoder, scaled = None, bool(self.input_scaling)
         self._inputs = Inputs(n_dense=X.shape[1], scaled=scaled)
@@ -133,16 +134,16 @@ class FitSteps(FittedNetwork):
                 scale=self.preprocessing is not None,
                 embed=self.numeric_embedding is not None,
             )
-            self._inputs = Inputs(
-                encoder.n_dense, encoder.n_embeddable, self.numeric_embedding, encoder.cardinalities, scaled
-            )
+            # Tables are rounded up, so that folds with a category more or less share their programs.
+            rows = tuple(1 << (n - 1).bit_length() for n in encoder.cardinalities)
+            self._inputs = Inputs(encoder.n_dense, encoder.n_embeddable, self.numeric_embedding, rows, scaled)
         self._describe_network()
         self._split_seed, self._split_start = None, 0.0
 
-    def _new_network(self, X: np.ndarray, rng: np.random.RandomState) -> Network:
-        """Draw a new network; it may look at the rows ``X``, but no further than their features."""
+    def _new_network(self, X: np.ndarray, weight: np.ndarray, rng: np.random.RandomState) -> Network:
+        """Draw a new network; where its start depends on the rows ``X``, it is on their features alone."""
         from skbandit._fit import Network
-        from skbandit.initialization import init_params
+        from skbandit.initialization import MOST_ROWS, init_params
         from skbandit.runtime import single_threaded_blas
 
         hidden = as_sizes(self.hidden_layer_sizes)
@@ -152,13 +153,17 @@ class FitSteps(FittedNetwork):
         self.loss_curve_, self.validation_scores_, self.best_loss_ = [], None, None
         self.kept_units_ = [np.arange(size) for size in hidden]
         sizes = (self._inputs.n_features, *hidden, self.n_outputs_)
-        inputs, features = {}, None
-        if self.weight_init == "data_driven" or self._inputs.n_embedded or self._inputs.cardinalities:
-            encoded = self._encode(X)
-            inputs = self._inputs.init(rng, encoded, self.dtype)
-            features = self._inputs.features(np, inputs, encoded)
-        elif self._inputs.scaled:
-            inputs = self._inputs.init(rng, X, self.dtype)
+        there = np.flatnonzero(weight > 0)
+        if self._inputs.looks_at_rows:
+            inputs = self._inputs.init(rng, self.dtype, self._encode(X[there]), weight[there])
+        else:
+            inputs = self._inputs.init(rng, self.dtype)
+        features = None
+        if self.weight_init == "data_driven":
+            if there.size > MOST_ROWS or np.ptp(weight[there]) > 0:
+                # Drawn in proportion to their weights, they count the same.
+                there = there[rng.choice(there.size, MOST_ROWS, p=weight[there] / weight[there].sum())]
+            features = self._inputs.features(np, inputs, self._encode(X[there]))
         with single_threaded_blas():  # the same network whatever the threads of the process
             layers: Any = init_params(sizes, self.activation, rng, self.dtype, self.weight_init, features)
         if self._parametric:
@@ -191,20 +196,20 @@ class FitSteps(FittedNetwork):
             if trained.status in ("interrupted", "stopped"):
                 kept.clear()  # another fit shall train to the end
         reporter.end("train")
-        self._check_trained(trained)
+        self._check_trained(trained, settings.max_iter)
         return trained, data
 
-    def _check_trained(self, trained: Trained, warn: bool = True) -> None:
-        """Raise if training diverged; warn if it did not end by itself."""
+    def _check_trained(self, trained: Trained, max_iter: int | None = None) -> None:
+        """Raise if training diverged; warn if it did not end by itself within ``max_iter`` epochs."""
         if trained.status == "not finite":
             raise_not_finite(self)
         check_finite(self, (*trained.network.layers, parameter_arrays(trained.network.inputs)))
         # Levels: this method, _train, _fit_network, fit, its two decorators, the caller.
         if trained.status == "interrupted":
             warnings.warn("Training interrupted by user.", UserWarning, stacklevel=7)
-        elif trained.status == "max_iter" and warn:
+        elif trained.status == "max_iter" and max_iter is not None:
             warnings.warn(
-                f"Stochastic Optimizer: Maximum iterations ({self.max_iter}) reached and the optimization hasn't "
+                f"Stochastic Optimizer: Maximum iterations ({max_iter}) reached and the optimization hasn't "
                 "converged yet.",
                 ConvergenceWarning,
                 stacklevel=7,
@@ -237,7 +242,7 @@ class FitSteps(FittedNetwork):
         from skbandit.estimators._settings import prune_settings, train_settings
 
         warm = hasattr(self, "coefs_")
-        start = self._network() if warm else self._new_network(task.X[task.weight > 0], rng)
+        start = self._network() if warm else self._new_network(task.X, task.weight, rng)
         seeds = rng.randint(np.iinfo(np.int32).max, size=3)
         if self._split_seed is None:
             self._split_seed = int(seeds[0])
@@ -255,8 +260,10 @@ class FitSteps(FittedNetwork):
         self._record_pruning(result)
         return held
 
-    def _prune_network(self, task: FitTask, rng: np.random.RandomState) -> list[Self]:
-        """Prune one fitted network; returns a copy of the estimator after each round."""
+    def _prune_network(
+        self, task: FitTask, rng: np.random.RandomState, stop: Callable[[], bool] = lambda: False
+    ) -> list[Self]:
+        """Prune one fitted network, until ``stop()``; returns a copy of the estimator after each round."""
         from skbandit._fit import Network
         from skbandit.estimators._settings import prune_settings, train_settings
 
@@ -266,7 +273,7 @@ class FitSteps(FittedNetwork):
         rows, held_out, _ = split_rows(self, task.X, task.y, task.weight, *task.val)
         network = Network(*fold_scale(*self._network()))
         training = train_settings(self, layer_sizes(network.layers), rows.X.shape[0])
-        path = PathReporter(self)
+        path = PathReporter(self, stop)
         pruning = prune_settings(self, task.criterion)
         result = self._prune(network, rows, held_out, training, pruning, int(seeds[2]), path)
         self._record_pruning(result)

@@ -69,3 +69,12 @@ def test_leave_one_out_ignores_the_budget(score, bench):
 def test_fields_out_of_bounds_are_refused(wrong):
     with pytest.raises(ValueError, match=r"'(exploration|rank_by)' parameter of (UCB1|Bandit) must be"):
         resolve(wrong)
+
+
+def test_no_two_classes_have_one_structure():
+    """Two structures that are equal may share a program, which would be that of the wrong one."""
+    objects = [make(name) for name in (*POLICIES, *CRITERIA)]
+    for i, a in enumerate(objects):
+        for b in objects[i + 1 :]:
+            assert jax.tree.structure(a) != jax.tree.structure(b), (a, b)
+        assert jax.tree.structure(a) == jax.tree.structure(make((*POLICIES, *CRITERIA)[i]))

@@ -460,7 +460,7 @@ def test_ctrl_c_ends_the_training_of_every_member(make_data, regressor, monkeypa
     monkeypatch.setattr(_fit, "run_chunk", run_chunk)
     monkeypatch.setattr(_ensemble, "ThreadPoolExecutor", Pool)
     monkeypatch.setattr(_ensemble, "threading", SimpleNamespace(Event=lambda: heard))
-    with pytest.warns(UserWarning, match="Training interrupted by user"):
+    with pytest.warns(UserWarning, match="nterrupted by user"):
         model = regressor(**LONG).fit(data.X, data.y)
     monkeypatch.undo()
     # What was learned is kept, and nothing is pruned: the user wants to go on.
@@ -483,7 +483,7 @@ def test_an_interrupt_where_members_come_one_after_the_other(make_data, regresso
         return original(*args, **kwargs)
 
     monkeypatch.setattr(_fit, "run_chunk", interrupted)
-    with pytest.warns(UserWarning, match="Training interrupted by user"):
+    with pytest.warns(UserWarning, match="nterrupted by user"):
         model = regressor(**LONG).fit(data.X, data.y)
     first, second = model.estimators_
     assert (first.n_iter_, first.training_status_, first.hidden_layer_sizes_) == (32, "interrupted", (8,))

@@ -76,7 +76,7 @@ def test_a_table_with_categories_and_gaps_is_learned_from(columns):
     # Two numbers, an answer, an indicator of missing ages, three colours and one for none, eight numbers for a city.
     assert model.coefs_[0].shape == (2 + 1 + 1 + 4 + 8, 4)
     sizes = [W.size + b.size for W, b in zip(model.coefs_, model.intercepts_, strict=True)]
-    assert model.n_parameters_[1] == sum(sizes) + 13 * 8  # of twelve cities, and another one for unknown ones
+    assert model.n_parameters_[1] == sum(sizes) + 16 * 8  # twelve cities, unknown ones, and padding
     assert model.feature_names_in_.tolist() == list(columns[0])
 
 
