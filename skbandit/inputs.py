@@ -137,8 +137,9 @@ class Inputs:
 def _cosine_of_turns(xp: Any, t: Any) -> Any:
     r"""Return cos(2 π t), as :math:`1 - 2 \sin^2(\pi r)` with r the distance to the nearest whole number.
 
-    A polynomial in r is ten times as fast as XLA's cosine on a CPU, which was more than half of a training step. Terms
-    of sin's series up to x^13 leave 6e-8 of float32 at r = ½, up to x^21 3e-16 of float64.
+    XLA's cosine was more than half of a training step on a CPU: with it the embedding of 200 x 10 numbers took 2.1 ms
+    a step, with a polynomial in r 0.8 ms. At r = ½ sin's series leaves 7e-10 after x^13, for float32, and 1e-18 after
+    x^21, for float64: less than rounding.
     """
     x = np.pi * (t - xp.round(t))
     square = x * x

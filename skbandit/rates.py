@@ -25,7 +25,6 @@ BIAS_RATE = 0.1
 SCALE_RATE = 6.0
 EMBEDDING_RATE = 0.1
 
-
 #: Under "coslog4", fine-tuning begins at this share of the highest learning rate.
 FINE_TUNE_SHARE = 0.1
 

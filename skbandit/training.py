@@ -212,10 +212,7 @@ def run_chunk(
 
     def loss_fn(params, X, y, weight, total, dropout):
         z = network.apply(params, X, gates, dropout)
-        rows = LOSSES[loss_name](jnp, z, y)
-        if loss_name in UNIFORM_LABELS:
-            rows = rows + hyper.label_smoothing * (UNIFORM_LABELS[loss_name](jnp, z) - rows)
-        loss = jnp.sum(weight * rows) / total
+        loss = jnp.sum(weight * _smoothed_losses(loss_name, z, y, hyper.label_smoothing)) / total
         if decoupled:
             return loss
         return loss + 0.5 * hyper.alpha * _squares(params) / total
@@ -375,13 +372,19 @@ def full_loss(
         total = jnp.sum(data.weight)
         gates = tuple(jnp.ones(size, data.X.dtype) for size in network.mlp.groups.sizes)
         z = network.apply(params, data.X, gates)
-        rows = LOSSES[network.mlp.loss](jnp, z, data.y)
-        if network.mlp.loss in UNIFORM_LABELS:
-            rows = rows + label_smoothing * (UNIFORM_LABELS[network.mlp.loss](jnp, z) - rows)
+        rows = _smoothed_losses(network.mlp.loss, z, data.y, label_smoothing)
         penalty = 0.5 * alpha * _squares(params)
         return (jnp.sum(data.weight * rows) + penalty) / total
 
     return jax.value_and_grad(loss_fn)(params)
+
+
+def _smoothed_losses(loss: str, z: jax.Array, y: jax.Array, label_smoothing: Any) -> jax.Array:
+    """Losses of rows f[n], with a share of the mean over all labels where there are labels."""
+    rows = LOSSES[loss](jnp, z, y)
+    if loss in UNIFORM_LABELS:
+        rows = rows + label_smoothing * (UNIFORM_LABELS[loss](jnp, z) - rows)
+    return rows
 
 
 def _squares(params: Params) -> jax.Array:
