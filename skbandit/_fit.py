@@ -28,7 +28,7 @@ import scipy.optimize
 from skbandit.calibration import Calibration
 from skbandit.compensation import fold_emissions
 from skbandit.criteria.base import Criterion
-from skbandit.data import Batches, Data, bucket
+from skbandit.data import Batches, Data
 from skbandit.inference import raw_output
 from skbandit.inputs import fold_scale
 from skbandit.losses import weighted_mean
@@ -68,6 +68,17 @@ class Rows(NamedTuple):
     """f[n, n_targets], encoded as the loss wants it."""
     weight: np.ndarray
     """f[n]"""
+    name: np.ndarray | None = None
+    """u32[n]: what dropout knows a row by; copies share a name, so that a weight of 2 is a row that is there twice.
+    None calls rows by their positions."""
+
+    def take(self, rows: np.ndarray) -> Rows:
+        """Return some of the rows, by position or by a mask."""
+        return Rows(*(None if array is None else array[rows] for array in self))  # type: ignore[arg-type]
+
+    def pad(self, dtype: str) -> Data:
+        """Copy them to the device."""
+        return Data.pad(self.X, self.y, self.weight, dtype, name=self.name)
 
 
 class Reporter(Protocol):
@@ -149,7 +160,6 @@ class Trained(NamedTuple):
     loss_curve: list[float]
     validation_scores: list[float] | None
     best_loss: float
-    best_score: float | None
     n_steps: int
     status: str
     """"converged", "completed" (all epochs of a run that has no other end), "max_iter", "stopped", "interrupted",
@@ -181,6 +191,12 @@ def first_call(program: Hashable) -> Iterator[None]:
                 _called.add(program)
                 return
     yield
+
+
+def _training_program(settings: TrainSettings, solver: Solver, data: Data, validation: Data | None) -> Hashable:
+    """Say which compiled program trains."""
+    n_held_out = 0 if validation is None else validation.X.shape[0]
+    return settings.network, solver, settings.batch_size, data.X.shape, n_held_out, settings.dtype
 
 
 def to_numpy(tree: Any) -> Any:
@@ -233,16 +249,15 @@ def train(
         ``rows`` on the device, if they are there already.
     """
     if data is None:
-        data = Data.pad(rows.X, rows.y, rows.weight, settings.dtype)
-    n_held_out = bucket(held_out.X.shape[0]) if settings.early_stopping and held_out is not None else 0
-    program = (settings.network, settings.solver, settings.batch_size, data.X.shape, n_held_out, settings.dtype)
+        data = rows.pad(settings.dtype)
+    validation = None
+    if settings.early_stopping and settings.solver != "lbfgs":
+        assert held_out is not None
+        validation = held_out.pad(settings.dtype)
+    program = _training_program(settings, settings.solver, data, validation)
     make_room(program)
     if settings.solver == "lbfgs":
         return _train_lbfgs(start, data, settings, reporter)
-    validation = None
-    if settings.early_stopping:
-        assert held_out is not None
-        validation = Data.pad(held_out.X, held_out.y, held_out.weight, settings.dtype)
     planner = Planner(
         rng=np.random.default_rng(seed),
         n_rows=rows.X.shape[0],
@@ -302,7 +317,6 @@ def train(
         losses,
         scores if validation is not None else None,
         float(best) if validation is None else min(losses, default=np.inf),
-        -float(best) if validation is not None else None,
         n_steps + len(losses) * planner.steps_per_epoch,  # the planner also counted epochs after a stop
         status,
     )
@@ -352,12 +366,12 @@ def _train_lbfgs(start: Network, data: Data, settings: TrainSettings, reporter: 
             options={"maxiter": settings.max_iter, "maxfun": settings.max_fun, "gtol": settings.hyper.tol},
         )
     except KeyboardInterrupt:
-        return Trained(latest, None, curve, None, min(curve, default=np.inf), None, 0, "interrupted")
+        return Trained(latest, None, curve, None, min(curve, default=np.inf), 0, "interrupted")
     curve = curve or [float(result.fun)]
     status = "stopped" if stopped else {0: "converged", 1: "max_iter"}.get(result.status, "line search failed")
     if not np.isfinite(result.x).all():
         status = "not finite"
-    return Trained(unpack(result.x), None, curve, None, float(result.fun), None, 0, status)
+    return Trained(unpack(result.x), None, curve, None, float(result.fun), 0, status)
 
 
 def prune(
@@ -381,29 +395,29 @@ def prune(
     mlp, groups = training.network.mlp, training.network.mlp.groups
     rng = np.random.default_rng(seed)
     if data is None and settings.fine_tune_iter > 0:
-        data = Data.pad(rows.X, rows.y, rows.weight, training.dtype)
+        data = rows.pad(training.dtype)
 
     def as_read_by_layers(rows: Rows) -> Rows:
         # Converted once: repair and measurement run in NumPy, in the network's precision.
-        X, y, weight = (np.asarray(a, training.dtype) for a in rows)
+        X, y, weight = (np.asarray(a, training.dtype) for a in rows[:3])
         return Rows(training.network.inputs.features(np, network.inputs, X), y, weight)
 
     calibration = rows
     if held_out is not None and settings.calibration == "held_out":
         calibration = held_out
     elif held_out is not None and settings.calibration == "all":
-        calibration = Rows(*(np.concatenate(both) for both in zip(rows, held_out, strict=True)))
+        calibration = Rows(*(np.concatenate(both) for both in zip(rows[:3], held_out[:3], strict=True)))
     if calibration.X.shape[0] > CALIBRATION_ROWS:
         chosen = np.sort(rng.choice(calibration.X.shape[0], CALIBRATION_ROWS, replace=False))
-        calibration = Rows(*(a[chosen] for a in calibration))
+        calibration = calibration.take(chosen)
     calibration = as_read_by_layers(calibration)
-    batches = Batches.partition(rng, *calibration, training.dtype, PULL_ROWS)
-    measured = Calibration(*calibration, mlp)
+    batches = Batches.partition(rng, *calibration[:3], training.dtype, PULL_ROWS)
+    measured = Calibration(*calibration[:3], mlp)
     validation = guard_rows = None
     if held_out is not None:
         guard_rows = as_read_by_layers(held_out)
         if training.early_stopping:
-            validation = Data.pad(*held_out, training.dtype)
+            validation = held_out.pad(training.dtype)
 
     def held_out_loss(layers: Layers, gates: Any) -> float:
         assert guard_rows is not None
@@ -494,22 +508,25 @@ def _fine_tune(
     state = init_state(tuple(network), solver)
     hyper = training.hyper._replace(adaptive=0.0, patience_on=0.0, dropout=0.0)
     rates = leaf_rates(network, training.parametrization, solver, frozen_inputs=True)
+    program = _training_program(training, solver, data, validation)
+    make_room(program)
     done = 0
     while done < n_epochs:
         plan = planner.next(1 if reporter.every_epoch else n_epochs - done)
-        state, losses, _, n_run = run_chunk(
-            state,
-            gates=gates,
-            data=data,
-            validation=validation,
-            plan=plan,
-            hyper=_floats(hyper, training.dtype),
-            rates=rates,
-            network=training.network,
-            solver=solver,
-            width=planner.width,
-            has_validation=validation is not None,
-        )
+        with first_call(program):
+            state, losses, _, n_run = run_chunk(
+                state,
+                gates=gates,
+                data=data,
+                validation=validation,
+                plan=plan,
+                hyper=_floats(hyper, training.dtype),
+                rates=rates,
+                network=training.network,
+                solver=solver,
+                width=planner.width,
+                has_validation=validation is not None,
+            )
         done += int(plan.n_epochs)
         stop = False
         for loss in np.asarray(losses)[: int(n_run)]:

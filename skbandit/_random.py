@@ -56,6 +56,13 @@ def _random_bits(key: jax.Array, bit_width: int, shape: tuple[int, ...]) -> jax.
     return low.astype(f"uint{bit_width}")
 
 
+def bits_of_rows(key: jax.Array, rows: jax.Array, n: int) -> jax.Array:
+    """Draw u32[len(rows), n], each row by the key and by what it is called, u32[len(rows)], alone."""
+    words = jax.random.key_data(key)
+    start = _mix(rows ^ words[0]) + words[1]
+    return _mix(start[:, None] + _counters((n,)) * jnp.uint32(0x9E3779B9))
+
+
 #: For `jax.random.key(seed, impl=COUNTER_HASH)`, seeds below 2^32.
 COUNTER_HASH = define_prng_impl(
     key_shape=(2,),

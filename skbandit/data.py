@@ -26,18 +26,34 @@ def bucket(n: int) -> int:
 
 
 class Data(NamedTuple):
-    """Padded rows: X [N, ...], y [N, ...], weight f[N] (0 on the padding), n = number of real rows."""
+    """Padded rows: X [N, ...], y [N, ...], weight f[N] (0 on the padding), n = number of real rows.
+
+    ``name`` u32[N] tells rows apart where something is drawn for each: copies of a row may share a name.
+    """
 
     X: jax.Array
     y: jax.Array
     weight: jax.Array
     n: jax.Array
+    name: jax.Array
 
     @classmethod
-    def pad(cls, X: np.ndarray, y: np.ndarray, weight: np.ndarray, dtype: str, rows: int | None = None) -> Data:
-        """Copy the rows once, into padded arrays on the default device; floats become ``dtype``, integers stay."""
+    def pad(
+        cls,
+        X: np.ndarray,
+        y: np.ndarray,
+        weight: np.ndarray,
+        dtype: str,
+        rows: int | None = None,
+        name: np.ndarray | None = None,
+    ) -> Data:
+        """Copy the rows once, into padded arrays on the default device; floats become ``dtype``, integers stay.
+
+        Without ``name``, a row is called by its position.
+        """
         n = X.shape[0]
         size = bucket(n) if rows is None else rows
+        name = np.arange(n, dtype=np.uint32) if name is None else name
 
         def padded(array: np.ndarray) -> jax.Array:
             integral = np.issubdtype(array.dtype, np.integer)
@@ -46,7 +62,7 @@ class Data(NamedTuple):
                 out[:n] = array
             return to_device(out)
 
-        return cls(padded(X), padded(y), padded(weight), to_device(np.int32(n)))
+        return cls(padded(X), padded(y), padded(weight), to_device(np.int32(n)), padded(name))
 
 
 class Batches(NamedTuple):

@@ -28,7 +28,7 @@ import numpy as np
 import optax
 from jax import lax
 
-from skbandit._random import COUNTER_HASH
+from skbandit._random import COUNTER_HASH, bits_of_rows
 from skbandit.data import Data, bucket
 from skbandit.inputs import Inputs
 from skbandit.losses import LOSSES, UNIFORM_LABELS, score
@@ -217,16 +217,15 @@ def run_chunk(
             return loss
         return loss + 0.5 * hyper.alpha * _squares(params) / total
 
-    def dropout_of(epoch, b):
+    def dropout_of(epoch, b, names):
         if not network.dropout:
             return None
         key = jax.random.fold_in(jax.random.key(plan.seed[epoch], impl=COUNTER_HASH), b)
         rate = hyper.dropout * plan.regular[epoch, b].astype(dtype)
 
         def drop(layer, a):
-            # Bytes would do for the choice, but a share of 1/256 is coarse beside a schedule that goes to 0.
-            bits = jax.random.bits(jax.random.fold_in(key, layer), a.shape, jnp.uint16)
-            return jnp.where(bits >= (rate * 2**16).astype(jnp.uint16), a / (1 - rate), 0)
+            bits = bits_of_rows(jax.random.fold_in(key, layer), names, a.shape[1])
+            return jnp.where(bits >= (rate * 2.0**32).astype(jnp.uint32), a / (1 - rate), 0)
 
         return drop
 
@@ -235,10 +234,11 @@ def run_chunk(
         first, end = plan.edges[b], plan.edges[b + 1]
         rows = lax.dynamic_slice(plan.order, (epoch, first), (1, width))[0]
         weight = jnp.where(first + jnp.arange(width) < end, data.weight[rows], 0)
-        X, y, weight = spread(data.X[rows], data.y[rows], weight)
+        X, y, weight, names = spread(data.X[rows], data.y[rows], weight, data.name[rows])
         total = jnp.sum(weight)
         some = total > 0
-        loss, grads = jax.value_and_grad(loss_fn)(params, X, y, weight, jnp.where(some, total, 1), dropout_of(epoch, b))
+        drop = dropout_of(epoch, b, names)
+        loss, grads = jax.value_and_grad(loss_fn)(params, X, y, weight, jnp.where(some, total, 1), drop)
         updates, new_opt_state = tx.update(grads, opt_state, params)
         if wants_rate:
             rate = (plan.lr[epoch, b] * lr_scale).astype(dtype)

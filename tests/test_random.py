@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from skbandit._random import COUNTER_HASH, beta
+from skbandit._random import COUNTER_HASH, beta, bits_of_rows
 
 #: Chance that a sound generator fails one of the tests below; the seeds are fixed.
 RARE = 1e-4
@@ -85,3 +85,25 @@ def test_beta_without_a_distribution_is_nan_and_ends():
     a = jnp.array([1.0, jnp.nan, 0.0, jnp.inf, 2.0])
     draws = np.asarray(beta(key(0), a, jnp.ones(5)))
     np.testing.assert_array_equal(np.isnan(draws), [False, True, True, True, False])
+
+
+@pytest.mark.parametrize(
+    "names", [np.arange(2000), np.random.default_rng(0).integers(2**32, size=2000)], ids=["in order", "hashes"]
+)
+def test_bits_of_rows_are_fair_and_unrelated(names):
+    bits = np.asarray(bits_of_rows(key(1), jnp.asarray(names, jnp.uint32), 128))
+    ones = ((bits[..., None] >> np.arange(32, dtype=np.uint32)) & 1).sum(axis=(0, 1))
+    assert min(stats.binomtest(int(k), bits.size).pvalue for k in ones) > RARE / 32
+    uniform = bits / 2**32
+    for a, b in [(uniform[:-1], uniform[1:]), (uniform[:, :-1], uniform[:, 1:])]:  # neighbours: rows, units
+        assert stats.pearsonr(a.ravel(), b.ravel()).pvalue > RARE
+    other = np.asarray(bits_of_rows(key(2), jnp.asarray(names, jnp.uint32), 128)) / 2**32
+    assert stats.pearsonr(uniform.ravel(), other.ravel()).pvalue > RARE
+    assert np.unique(bits).size > bits.size - 50  # 2^18 draws of 2^32: eight coincide on average
+
+
+def test_bits_of_a_row_depend_on_its_name_alone():
+    names = np.array([7, 3, 7, 2**32 - 1], np.uint32)
+    bits = np.asarray(bits_of_rows(key(0), jnp.asarray(names), 5))
+    np.testing.assert_array_equal(bits[0], bits[2])
+    np.testing.assert_array_equal(np.asarray(bits_of_rows(key(0), jnp.asarray(names[::-1]), 5)), bits[::-1])

@@ -46,8 +46,6 @@ class Variant(NamedTuple):
         return our_estimator(task, self.preset, self.n_members, seed, **{"pruning_ratio": 0} | self.params)
 
 
-_REGULAR = {"dropout": 0.15, "solver": "adamw", "alpha": 0.02, "regularization_schedule": "flat_cosine"}
-
 #: What each ingredient of "fast" is worth: the recipe without it, or with another in its place.
 _WITHOUT: dict[str, dict[str, Any]] = {
     "batches that may be tiny": {"balanced_batches": False},
@@ -68,9 +66,12 @@ _WITHOUT: dict[str, dict[str, Any]] = {
     "periodic": {"numeric_embedding": "periodic"},
     "piecewise linear": {"numeric_embedding": "piecewise_linear"},
     "slopes": {"parametric_activation": True},
-    "dropout and decay": _REGULAR,
-    "dropout and decay, nothing held out": _REGULAR | {"early_stopping": False},
-    "dropout, nothing held out": {"dropout": 0.15, "early_stopping": False},
+    "no dropout, no decay": {"dropout": 0.0, "alpha": 0.0},
+    "no dropout": {"dropout": 0.0},
+    "no decay": {"alpha": 0.0},
+    "dropout 0.3": {"dropout": 0.3},
+    "a tenth held out": {"validation_fraction": 0.1},
+    "batches of 64": {"batch_size": 64},
 }
 #: ... and of "strong", as one network.
 _STRONG_WITHOUT: dict[str, dict[str, Any]] = {

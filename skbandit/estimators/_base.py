@@ -20,9 +20,9 @@ from skbandit.estimators import _ensemble
 from skbandit.estimators._convert import from_sklearn, to_sklearn
 from skbandit.estimators._fitted import layer_sizes
 from skbandit.estimators._progress import FitReporter
-from skbandit.estimators._rows import check_features, check_rows
+from skbandit.estimators._rows import FitTask, check_features, check_rows, row_names
 from skbandit.estimators._state import unchanged_on_error
-from skbandit.estimators._steps import FitSteps, FitTask
+from skbandit.estimators._steps import FitSteps
 from skbandit.inference import CHUNK_ROWS
 from skbandit.presets import preset_params
 
@@ -161,7 +161,7 @@ class BaseBanditPrunedMLP(CallbackSupportMixin, FitSteps):
         if not warm:
             self._learn_features(X, weight)
         rng = check_random_state(self.random_state)
-        task = FitTask(X, y, weight, (X_val, y_val, sample_weight_val), criterion, given)
+        task = FitTask(X, self._encode(X), y, weight, (X_val, y_val, sample_weight_val), criterion, given)
         with self._computing():
             context = self._init_callback_context(max_subtasks=2 if self.n_members == 1 else self.n_members)
             context.call_on_fit_task_begin(estimator=self, **given)
@@ -354,8 +354,10 @@ class BaseBanditPrunedMLP(CallbackSupportMixin, FitSteps):
             from skbandit import _fit
             from skbandit.estimators._settings import incremental_settings, train_settings
 
-            start = self._new_network(X, weight, rng) if first else self._network()
-            rows = _fit.Rows(self._encode(X), self._encode_target(y), weight * self._class_weighting(y, weight)(y))
+            encoded = self._encode(X)
+            start = self._new_network(encoded, weight, rng) if first else self._network()
+            weight = weight * self._class_weighting(y, weight)(y)
+            rows = _fit.Rows(encoded, self._encode_target(y), weight, row_names(self, X))
             settings = incremental_settings(train_settings(self, layer_sizes(start.layers), X.shape[0]))
             # An int as random_state is the same in each call: the rows seen so far make the shuffles differ.
             seed = (int(rng.randint(np.iinfo(np.int32).max)) + self.t_) % 2**31
@@ -383,7 +385,7 @@ class BaseBanditPrunedMLP(CallbackSupportMixin, FitSteps):
         X, y, weight = check_rows(new, X, y, sample_weight, reset=False)
         new._learn_target(y, weight, reset=False)
         rng = check_random_state(new.random_state)
-        task = FitTask(X, y, weight, (X_val, y_val, sample_weight_val), criterion, {})
+        task = FitTask(X, self._encode(X), y, weight, (X_val, y_val, sample_weight_val), criterion, {})
         with new._computing():
             before = copy.copy(self)
             if self.n_members_ == 1:

@@ -28,10 +28,11 @@ weight_init : {"normal", "data_driven", "glorot_uniform"}, default="normal"
     Initial weights: normal, and 0 in the last layer; scaled unit by unit to the training rows; or as in scikit-learn's
     MLP.
 solver : {"adam", "adamw", "lbfgs", "lion", "nadam", "rmsprop", "sgd"} or optax.GradientTransformation, \
-default="adam"
+default="adamw"
     Optimizer. An optax transformation brings its own learning rate (so ``learning_rate`` must be ``"constant"`` and
-    ``parametrization`` ``"standard"``); each new one compiles anew. ``"lbfgs"`` stops by itself, and holds no rows out.
-alpha : float, default=0.0
+    ``parametrization`` ``"standard"``); each new one compiles anew. ``"lbfgs"`` stops by itself, and neither holds
+    rows out nor drops activations out.
+alpha : float, default=0.02
     Strength of the L2 penalty on the weights; with ``"adamw"``, its decoupled weight decay.
 batch_size : int or "auto", default="auto"
     Rows of a mini-batch at most; ``"auto"`` is ``min(200, n_samples)``.
@@ -47,9 +48,9 @@ learning_rate_init : float, default=RATE
     Learning rate at the start; the highest one with ``"coslog4"``.
 power_t : float, default=0.5
     Exponent of ``"invscaling"``.
-dropout : float in [0, 1), default=0.0
+dropout : float in [0, 1), default=0.15
     Share of the hidden activations that a training step leaves out.
-regularization_schedule : {"constant", "cosine", "flat_cosine"}, default="constant"
+regularization_schedule : {"constant", "cosine", "flat_cosine"}, default="flat_cosine"
     Course of dropout and of ``"adamw"``'s weight decay over the epochs: ``"flat_cosine"`` is constant for the first
     half, then falls to 0.
 OTHERSmax_iter : int or "auto", default="auto"

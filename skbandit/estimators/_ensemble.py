@@ -25,7 +25,7 @@ from joblib import cpu_count
 from skbandit.estimators._progress import FitReporter
 
 if TYPE_CHECKING:
-    from skbandit.estimators._steps import FitTask
+    from skbandit.estimators._rows import FitTask
 
 
 class _MemberReporter(FitReporter):

@@ -124,6 +124,21 @@ class FeatureReader:
             out[:, j] = array
         return out
 
+    def restricted(self, codes: np.ndarray, rows: np.ndarray) -> tuple[FeatureReader, np.ndarray]:
+        """Forget the categories that none of ``rows``, bool[n], has; codes f[n, n_features] are expressed anew."""
+        tables, codes = list(self.tables), codes.copy()
+        for j, table in enumerate(self.tables):
+            if table is None:
+                continue
+            known = codes[:, j] >= 0  # not NaN
+            values = np.array([*table, None], dtype=object)[:-1]
+            used = np.unique(codes[rows & known, j]).astype(int)
+            tables[j] = {value: code for code, value in enumerate(values[used])}
+            renumbered = np.full(values.size, np.nan)
+            renumbered[used] = np.arange(used.size)
+            codes[known, j] = renumbered[codes[known, j].astype(int)]
+        return dataclasses.replace(self, tables=tuple(tables)), codes
+
 
 def _columns(X: Any) -> tuple[list[Any], tuple[Any, ...] | None]:
     """Return the columns of X, narwhals' Series or arrays, and their names."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import warnings
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,23 @@ if TYPE_CHECKING:
 _NO_TARGET = object()
 
 
+@dataclasses.dataclass(frozen=True)
+class FitTask:
+    """What a network is fitted to."""
+
+    X: np.ndarray
+    """Checked."""
+    encoded: np.ndarray
+    """What the network's inputs read of X."""
+    y: np.ndarray
+    weight: np.ndarray
+    val: tuple[Any, Any, Any]
+    """X_val, y_val, sample_weight_val, as the user gave them."""
+    criterion: Any
+    given: dict[str, Any]
+    """X and y as the user gave them."""
+
+
 def check_rows(
     estimator: Any, X: Any, y: Any, sample_weight: Any, *, reset: bool
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -32,6 +50,9 @@ def check_rows(
         estimator._reader = None if reader.is_trivial else reader
     X, y = check_features(estimator, X, reset=reset, y=y)
     weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+    if reset and estimator._reader is not None and not weight.all():
+        # A row of weight 0 is a row that is not there; nor are its categories.
+        estimator._reader, X = estimator._reader.restricted(X, weight > 0)
     if sparse.issparse(X):
         X = X.astype(estimator.dtype, copy=False).toarray()
     if sparse.issparse(y):  # a multi-label indicator
@@ -68,45 +89,39 @@ def check_features(estimator: Any, X: Any, *, reset: bool, y: Any = _NO_TARGET) 
     return check_X_y(X, y, estimator=estimator, multi_output=True, **kinds)
 
 
-def split_rows(
-    estimator: Any,
-    X: Any,
-    y: Any,
-    weight: Any,
-    X_val: Any,
-    y_val: Any,
-    sample_weight_val: Any,
-) -> tuple[Rows, Rows | None, np.ndarray | None]:
-    """Cut off the held-out rows, where something needs them; the rows come back encoded.
+def split_rows(estimator: Any, task: FitTask) -> tuple[Rows, Rows | None, np.ndarray | None]:
+    """Cut off the held-out rows, where something needs them; rows and targets come back encoded.
 
     Returns
     -------
     rows, held_out : Rows
     held : bool[n] or None
-        Which rows of ``X`` are held out.
+        Which rows of the task are held out.
     """
     from skbandit._fit import Rows
     from skbandit.splitting import held_out_rows
 
+    X, features, y, weight = task.X, task.encoded, task.y, task.weight
+    X_val, y_val, sample_weight_val = task.val
     if (X_val is None) != (y_val is None) or (X_val is None and sample_weight_val is not None):
         raise ValueError("'X_val' and 'y_val' go together, and 'sample_weight_val' needs both.")
-    encoded = estimator._encode_target(y)
+    target = estimator._encode_target(y)
     class_weighting = estimator._class_weighting(y, weight)
     there = weight > 0
     if not there.all():
         # A row of weight 0 is a row that is not there.
-        X, y, encoded, weight = (a[there] for a in (X, y, encoded, weight))
+        X, features, y, target, weight = (a[there] for a in (X, features, y, target, weight))
     weight_fit = weight * class_weighting(y)
     _check_total(weight_fit, estimator.dtype, "training")
+    rows = Rows(features, target, weight_fit, row_names(estimator, X))
     if X_val is not None:
         X_val, y_val, weight_val = check_rows(estimator, X_val, y_val, sample_weight_val, reset=False)
         estimator._check_target(y_val)
         weight_val = weight_val * class_weighting(y_val)
         held_out = Rows(estimator._encode(X_val), estimator._encode_target(y_val), weight_val)
         _check_total(held_out.weight, estimator.dtype, "held-out")
-        return Rows(estimator._encode(X), encoded, weight_fit), held_out, None
+        return rows, held_out, None
     needed = (estimator.early_stopping and estimator.solver != "lbfgs") or estimator.pruning_ratio == "auto"
-    rows = Rows(estimator._encode(X), encoded, weight_fit)
     if not needed:
         return rows, None, None
     mask = held_out_rows(
@@ -128,10 +143,17 @@ def split_rows(
             )
         # So few rows that none can be spared: "auto" is then judged on the training rows.
         return rows, None, None
-    train, held_out = (Rows(*(a[m] for a in rows)) for m in (~mask, mask))
+    train, held_out = rows.take(~mask), rows.take(mask)
     held = np.zeros(there.size, bool)
     held[np.flatnonzero(there)[mask]] = True
     return train, held_out, held
+
+
+def row_names(estimator: Any, X: np.ndarray) -> np.ndarray | None:
+    """Return what dropout knows the rows by, u32[n]."""
+    from skbandit.splitting import row_ranks
+
+    return row_ranks(X, 0, estimator.dtype).astype(np.uint32) if estimator.dropout > 0 else None
 
 
 def _check_total(weight: np.ndarray, dtype: str, rows: str) -> None:

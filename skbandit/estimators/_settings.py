@@ -37,8 +37,6 @@ def train_settings(estimator: Any, layer_sizes: tuple[int, ...], n_rows: int) ->
             "learning_rate='adaptive' falls where training has not improved for 'n_iter_no_change' epochs, which must "
             f"be a number of them. Got {estimator.n_iter_no_change!r}."
         )
-    if solver == "lbfgs" and estimator.dropout > 0:
-        raise ValueError(f"'dropout' needs a mini-batch solver. Got dropout={estimator.dropout!r}, solver='lbfgs'.")
     batch_size = AUTO_BATCH if estimator.batch_size == "auto" else int(estimator.batch_size)
     if estimator.batch_size != "auto" and batch_size > n_rows:
         warnings.warn(
@@ -56,7 +54,7 @@ def train_settings(estimator: Any, layer_sizes: tuple[int, ...], n_rows: int) ->
         network=Trainable(
             MLP(layer_sizes, estimator._activation, estimator._loss, estimator._parametric),
             estimator._inputs,
-            dropout=estimator.dropout > 0,
+            dropout=estimator.dropout > 0 and solver != "lbfgs",
         ),
         solver=solver,
         hyper=Hyper(

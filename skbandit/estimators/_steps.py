@@ -18,7 +18,7 @@ from skbandit._validation import as_sizes
 from skbandit.encoding import FeatureEncoder
 from skbandit.estimators._fitted import FittedNetwork, layer_sizes
 from skbandit.estimators._progress import FitReporter, PathReporter
-from skbandit.estimators._rows import split_rows
+from skbandit.estimators._rows import FitTask, split_rows
 from skbandit.estimators._state import check_finite, raise_not_finite
 from skbandit.inference import OUTPUTS, raw_output
 from skbandit.inputs import Inputs, fold_scale, parameter_arrays
@@ -31,21 +31,6 @@ if TYPE_CHECKING:
 _LEARNED = ("n_features_in_", "feature_names_in_", "classes_", "n_outputs_")
 #: ... and private ones that belong to a network, which an ensemble does not have.
 _OF_ONE_FIT = ("_guard_loss", "_input_params", "_n_steps", "_opt_leaves", "_opt_solver", "_trained_sizes")
-
-
-@dataclasses.dataclass(frozen=True)
-class FitTask:
-    """What a network is fitted to."""
-
-    X: np.ndarray
-    """Checked, not encoded."""
-    y: np.ndarray
-    weight: np.ndarray
-    val: tuple[Any, Any, Any]
-    """X_val, y_val, sample_weight_val, as the user gave them."""
-    criterion: Any
-    given: dict[str, Any]
-    """X and y as the user gave them."""
 
 
 class FitSteps(FittedNetwork):
@@ -140,8 +125,8 @@ class FitSteps(FittedNetwork):
         self._describe_network()
         self._split_seed, self._split_start = None, 0.0
 
-    def _new_network(self, X: np.ndarray, weight: np.ndarray, rng: np.random.RandomState) -> Network:
-        """Draw a new network; where its start depends on the rows ``X``, it is on their features alone."""
+    def _new_network(self, encoded: np.ndarray, weight: np.ndarray, rng: np.random.RandomState) -> Network:
+        """Draw a new network; its start may depend on the rows, but not on their target."""
         from skbandit._fit import Network
         from skbandit.initialization import MOST_ROWS, init_params
         from skbandit.runtime import single_threaded_blas
@@ -155,7 +140,7 @@ class FitSteps(FittedNetwork):
         sizes = (self._inputs.n_features, *hidden, self.n_outputs_)
         there = np.flatnonzero(weight > 0)
         if self._inputs.looks_at_rows:
-            inputs = self._inputs.init(rng, self.dtype, self._encode(X[there]), weight[there])
+            inputs = self._inputs.init(rng, self.dtype, encoded[there], weight[there])
         else:
             inputs = self._inputs.init(rng, self.dtype)
         features = None
@@ -163,7 +148,7 @@ class FitSteps(FittedNetwork):
             if there.size > MOST_ROWS or np.ptp(weight[there]) > 0:
                 # Drawn in proportion to their weights, they count the same.
                 there = there[rng.choice(there.size, MOST_ROWS, p=weight[there] / weight[there].sum())]
-            features = self._inputs.features(np, inputs, self._encode(X[there]))
+            features = self._inputs.features(np, inputs, encoded[there])
         with single_threaded_blas():  # the same network whatever the threads of the process
             layers: Any = init_params(sizes, self.activation, rng, self.dtype, self.weight_init, features)
         if self._parametric:
@@ -175,13 +160,12 @@ class FitSteps(FittedNetwork):
     ) -> tuple[Trained, Any]:
         """Train, or take the dense network from ``memory``."""
         from skbandit import _fit
-        from skbandit.data import Data
 
         reporter.begin("train", settings.max_iter)
         task = (start, self._optimizer_state(), rows, held_out, settings, seed, self._n_steps)
         if self.memory is None:
             # On the device once, for training, damages and fine-tuning.
-            data = Data.pad(rows.X, rows.y, rows.weight, self.dtype)
+            data = rows.pad(self.dtype)
             trained = _fit.train(*task, reporter=reporter, data=data)
         else:
             if not isinstance(settings.solver, str) or callable(settings.learning_rate):
@@ -242,17 +226,19 @@ class FitSteps(FittedNetwork):
         from skbandit.estimators._settings import prune_settings, train_settings
 
         warm = hasattr(self, "coefs_")
-        start = self._network() if warm else self._new_network(task.X, task.weight, rng)
+        start = self._network() if warm else self._new_network(task.encoded, task.weight, rng)
         seeds = rng.randint(np.iinfo(np.int32).max, size=3)
         if self._split_seed is None:
             self._split_seed = int(seeds[0])
         self._n_steps = 0  # a schedule begins anew with each fit
-        rows, held_out, held = split_rows(self, task.X, task.y, task.weight, *task.val)
+        rows, held_out, held = split_rows(self, task)
         settings = train_settings(self, layer_sizes(start.layers), rows.X.shape[0])
         trained, data = self._train(start, rows, held_out, settings, int(seeds[1]), reporter)
+        if reporter.interrupted and trained.status == "stopped":
+            trained = trained._replace(status="interrupted")  # in another thread, which could not be told otherwise
         self._record_training(trained, rows.X.shape[0])
         pruning = prune_settings(self, task.criterion)
-        if trained.status == "interrupted" or reporter.interrupted:
+        if trained.status == "interrupted":
             # The user wants to go on: what was learned is kept, and nothing is pruned.
             pruning = dataclasses.replace(pruning, pruning_ratio=0.0)
         network = Network(*fold_scale(*trained.network))
@@ -270,7 +256,7 @@ class FitSteps(FittedNetwork):
         seeds = rng.randint(np.iinfo(np.int32).max, size=3)
         # By the seed of the fit: what was held out there is held out here.
         self._split_seed = int(seeds[0]) if self._split_seed is None else self._split_seed
-        rows, held_out, _ = split_rows(self, task.X, task.y, task.weight, *task.val)
+        rows, held_out, _ = split_rows(self, task)
         network = Network(*fold_scale(*self._network()))
         training = train_settings(self, layer_sizes(network.layers), rows.X.shape[0])
         path = PathReporter(self, stop)

@@ -487,5 +487,5 @@ def test_an_interrupt_where_members_come_one_after_the_other(make_data, regresso
         model = regressor(**LONG).fit(data.X, data.y)
     first, second = model.estimators_
     assert (first.n_iter_, first.training_status_, first.hidden_layer_sizes_) == (32, "interrupted", (8,))
-    assert (second.n_iter_, second.training_status_, second.hidden_layer_sizes_) == (32, "stopped", (8,))
+    assert (second.n_iter_, second.training_status_, second.hidden_layer_sizes_) == (32, "interrupted", (8,))
     assert np.isfinite(model.predict(data.X)).all()

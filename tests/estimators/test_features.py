@@ -130,6 +130,19 @@ def test_a_column_of_missing_categories_has_one_that_never_occurs():
     np.testing.assert_array_equal(reader.convert(X), [[NAN, 1], [NAN, 2]])
 
 
+def test_categories_of_rows_that_do_not_count_are_forgotten():
+    X = pd.DataFrame({"c": pd.Categorical(["z", "a", None, "m", "z"]), "x": np.arange(5.0)})
+    reader = FeatureReader.fit(X)
+    fewer, codes = reader.restricted(reader.convert(X), np.array([True, False, True, True, True]))
+    assert fewer.values == (("m", "z"), ())
+    np.testing.assert_array_equal(codes[:, 0], [1, np.nan, np.nan, 0, 1])
+    np.testing.assert_array_equal(codes, fewer.convert(X))
+    assert reader.values == (("a", "m", "z"), ())
+    none, codes = reader.restricted(reader.convert(X), X["x"].to_numpy() == 2)
+    assert (none.values, none.categories) == (((), ()), (1, 0))
+    assert np.isnan(codes[:, 0]).all()
+
+
 def test_a_column_of_several_types_is_sorted_by_type():
     X = np.array([["b"], [2], ["a"], [(1, 2)], [10], [None]], dtype=object)
     reader = FeatureReader.fit(X, [0])

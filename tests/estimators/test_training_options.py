@@ -69,6 +69,14 @@ def test_nesterovs_momentum_is_another_path_than_plain_momentum(make_data, regre
     assert max(losses[0.9, True], losses[0.9, False]) < losses[0.0, True]
 
 
+def test_lbfgs_drops_nothing_out(make_data, regressor):
+    data = make_data("regression")
+    model = regressor(solver="lbfgs", dropout=0.5).fit(data.X, data.y)
+    np.testing.assert_array_equal(
+        model.predict(data.X), regressor(solver="lbfgs", dropout=0.0).fit(data.X, data.y).predict(data.X)
+    )
+
+
 @pytest.mark.parametrize("kind", ["regression", "multi-class"])
 def test_lbfgs_reaches_the_loss_of_scikit_learn(kind, make_data, make_estimator):
     data = make_data(kind)

@@ -119,9 +119,8 @@ def test_parameters_of_one_estimator_only(make_data, regressor, classifier):
         ({"solver": optax.sgd(0.1), "learning_rate": "coslog4"}, "brings its own learning rate, so 'learning_rate'"),
         ({"solver": optax.sgd(0.1), "parametrization": "ntk"}, "'constant' and 'parametrization' 'standard'"),
         ({"learning_rate": "adaptive", "n_iter_no_change": np.inf}, "'n_iter_no_change' epochs, which must be"),
-        ({"solver": "lbfgs", "dropout": 0.1}, r"'dropout' needs a mini-batch solver. Got dropout=0.1"),
     ],
-    ids=["rate", "ntk", "adaptive", "lbfgs"],
+    ids=["rate", "ntk", "adaptive"],
 )
 def test_parameters_that_do_not_go_together(params, message, make_data, regressor):
     data = make_data("regression")
