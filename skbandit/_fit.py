@@ -68,9 +68,9 @@ class Rows(NamedTuple):
     """f[n, n_targets], encoded as the loss wants it."""
     weight: np.ndarray
     """f[n]"""
-    name: np.ndarray | None = None
-    """u32[n]: what dropout knows a row by; copies share a name, so that a weight of 2 is a row that is there twice.
-    None calls rows by their positions."""
+    row_id: np.ndarray | None = None
+    """u32[n]: what dropout knows a row by. Copies share one, so that a weight of 2 is a row that is there twice. None
+    stands for the positions."""
 
     def take(self, rows: np.ndarray) -> Rows:
         """Return some of the rows, by position or by a mask."""
@@ -78,7 +78,7 @@ class Rows(NamedTuple):
 
     def pad(self, dtype: str) -> Data:
         """Copy them to the device."""
-        return Data.pad(self.X, self.y, self.weight, dtype, name=self.name)
+        return Data.pad(self.X, self.y, self.weight, dtype, row_id=self.row_id)
 
 
 class Reporter(Protocol):

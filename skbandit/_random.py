@@ -2,9 +2,9 @@
 
 On a CPU, XLA compiles JAX's ``threefry2x32`` for 0.15 s at every place in a program that draws, and a round of pruning
 draws in several. The generator here is a counter run through two rounds of a 32-bit integer hash, one small kernel.
-Its bits decide which arms are explored and how ties fall; they are not for cryptography, nor for a simulation of 10^9
-draws. `jax.random` takes its keys like any other, but for `jax.random.poisson`, which needs one of JAX's own
-generator: ``jax.random.key(jax.random.bits(key))``.
+Its bits decide which arms are explored, how ties fall and what drops out; they are not for cryptography, nor for a
+simulation that needs more than the 2^32 words of a key. `jax.random` takes its keys like any other, but for
+`jax.random.poisson`, which needs one of JAX's own generator: ``jax.random.key(jax.random.bits(key))``.
 """
 
 from __future__ import annotations
@@ -25,9 +25,13 @@ def _mix(x: jax.Array) -> jax.Array:
     return x ^ (x >> jnp.uint32(14))
 
 
-def _word(key: jax.Array, counter: jax.Array, stream: int) -> jax.Array:
-    """Return a word u32[...] for each counter; the streams of a key are unrelated."""
-    return _mix(_mix(counter ^ key[0]) + key[1] + jnp.uint32(stream * 0x9E3779B9 % 2**32))
+#: Streams of a key below this one serve the functions of the generator.
+_FREE_STREAM = 6
+
+
+def _word(key: jax.Array, counter: jax.Array, stream: int | jax.Array) -> jax.Array:
+    """Return a word u32[...] for each counter; the streams of a key, u32[...], are unrelated."""
+    return _mix(_mix(counter ^ key[0]) + key[1] + jnp.asarray(stream, jnp.uint32) * jnp.uint32(0x9E3779B9))
 
 
 def _counters(shape: tuple[int, ...]) -> jax.Array:
@@ -56,11 +60,9 @@ def _random_bits(key: jax.Array, bit_width: int, shape: tuple[int, ...]) -> jax.
     return low.astype(f"uint{bit_width}")
 
 
-def bits_of_rows(key: jax.Array, rows: jax.Array, n: int) -> jax.Array:
-    """Draw u32[len(rows), n], each row by the key and by what it is called, u32[len(rows)], alone."""
-    words = jax.random.key_data(key)
-    start = _mix(rows ^ words[0]) + words[1]
-    return _mix(start[:, None] + _counters((n,)) * jnp.uint32(0x9E3779B9))
+def bits_of_rows(key: jax.Array, row_id: jax.Array, n: int) -> jax.Array:
+    """Draw u32[len(row_id), n]: each row's by the key and its id, u32[len(row_id)], alone."""
+    return _word(jax.random.key_data(key), row_id[:, None], _counters((n,)) + jnp.uint32(_FREE_STREAM))
 
 
 #: For `jax.random.key(seed, impl=COUNTER_HASH)`, seeds below 2^32.

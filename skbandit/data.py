@@ -28,14 +28,14 @@ def bucket(n: int) -> int:
 class Data(NamedTuple):
     """Padded rows: X [N, ...], y [N, ...], weight f[N] (0 on the padding), n = number of real rows.
 
-    ``name`` u32[N] tells rows apart where something is drawn for each: copies of a row may share a name.
+    ``row_id`` u32[N] tells rows apart where something is drawn for each; copies of a row may share one.
     """
 
     X: jax.Array
     y: jax.Array
     weight: jax.Array
     n: jax.Array
-    name: jax.Array
+    row_id: jax.Array
 
     @classmethod
     def pad(
@@ -45,15 +45,15 @@ class Data(NamedTuple):
         weight: np.ndarray,
         dtype: str,
         rows: int | None = None,
-        name: np.ndarray | None = None,
+        row_id: np.ndarray | None = None,
     ) -> Data:
         """Copy the rows once, into padded arrays on the default device; floats become ``dtype``, integers stay.
 
-        Without ``name``, a row is called by its position.
+        Without ``row_id``, it is a row's position.
         """
         n = X.shape[0]
         size = bucket(n) if rows is None else rows
-        name = np.arange(n, dtype=np.uint32) if name is None else name
+        row_id = np.arange(n, dtype=np.uint32) if row_id is None else row_id
 
         def padded(array: np.ndarray) -> jax.Array:
             integral = np.issubdtype(array.dtype, np.integer)
@@ -62,7 +62,7 @@ class Data(NamedTuple):
                 out[:n] = array
             return to_device(out)
 
-        return cls(padded(X), padded(y), padded(weight), to_device(np.int32(n)), padded(name))
+        return cls(padded(X), padded(y), padded(weight), to_device(np.int32(n)), padded(row_id))
 
 
 class Batches(NamedTuple):

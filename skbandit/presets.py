@@ -1,7 +1,7 @@
 """Presets: named sets of constructor parameters.
 
 * ``"plain"``: what scikit-learn's `MLPClassifier` and `MLPRegressor` do by default;
-* ``"fast"``: the recipe RealMLP-TD-S (Holzmüller et al., 2024, arXiv 2407.04491);
+* ``"fast"``: the recipe RealMLP-TD-S (Holzmüller et al., 2024, arXiv 2407.04491), with dropout and weight decay;
 * ``"strong"``: the recipe RealMLP-TD, and four members.
 
 The numbers of both recipes are the authors', tuned by them on other data, but for layers of 128 units in place of 256,

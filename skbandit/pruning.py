@@ -50,6 +50,7 @@ QUICK_UNITS = 128
 
 #: Status of a phase that Ctrl-C ended.
 INTERRUPTED = "interrupted by the user"
+STOPPED = "stopped by a callback"
 
 
 class PruningRound(NamedTuple):
@@ -270,7 +271,7 @@ class Pruner:
             scores = self._scores(now, r, pulls)
             now, record = self._attempt(now, r, scores, n_remove, t0)
             if self._accept(record, now):
-                return f"stopped by a callback after round {r}"
+                return f"{STOPPED} after round {r}"
         return f"removed {n_active - int(now.active.sum())} of {n_active} units in {len(removals)} rounds"
 
     def _auto(self) -> str:
@@ -301,7 +302,7 @@ class Pruner:
                 break
             now = proposal
             if self._accept(record, now):
-                why = "stopped by a callback"
+                why = STOPPED
                 break
         return f"removed {n_start - int(now.active.sum())} of {n_start} units in {len(self.history)} rounds; {why}"
 

@@ -217,14 +217,14 @@ def run_chunk(
             return loss
         return loss + 0.5 * hyper.alpha * _squares(params) / total
 
-    def dropout_of(epoch, b, names):
+    def dropout_of(epoch, b, row_id):
         if not network.dropout:
             return None
         key = jax.random.fold_in(jax.random.key(plan.seed[epoch], impl=COUNTER_HASH), b)
         rate = hyper.dropout * plan.regular[epoch, b].astype(dtype)
 
         def drop(layer, a):
-            bits = bits_of_rows(jax.random.fold_in(key, layer), names, a.shape[1])
+            bits = bits_of_rows(jax.random.fold_in(key, layer), row_id, a.shape[1])
             return jnp.where(bits >= (rate * 2.0**32).astype(jnp.uint32), a / (1 - rate), 0)
 
         return drop
@@ -234,10 +234,10 @@ def run_chunk(
         first, end = plan.edges[b], plan.edges[b + 1]
         rows = lax.dynamic_slice(plan.order, (epoch, first), (1, width))[0]
         weight = jnp.where(first + jnp.arange(width) < end, data.weight[rows], 0)
-        X, y, weight, names = spread(data.X[rows], data.y[rows], weight, data.name[rows])
+        X, y, weight, row_id = spread(data.X[rows], data.y[rows], weight, data.row_id[rows])
         total = jnp.sum(weight)
         some = total > 0
-        drop = dropout_of(epoch, b, names)
+        drop = dropout_of(epoch, b, row_id)
         loss, grads = jax.value_and_grad(loss_fn)(params, X, y, weight, jnp.where(some, total, 1), drop)
         updates, new_opt_state = tx.update(grads, opt_state, params)
         if wants_rate:

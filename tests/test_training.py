@@ -299,13 +299,13 @@ def test_an_integer_weight_is_a_repeated_row():
 
 def test_an_integer_weight_is_a_repeated_row_where_units_drop_out():
     counts = np.array([3, 0, 1, 2, 1, 4, 1, 1, 2, 0])
-    once = rows(n=10)._replace(name=np.arange(10, dtype=np.uint32) * 77)
+    once = rows(n=10)._replace(row_id=np.arange(10, dtype=np.uint32) * 77)
     full = {**WITH_DROPOUT, "batch_size": 200, "dtype": "float64"}
     weighted = train(once._replace(weight=counts.astype(float)), **full)
     copies = once.take(np.repeat(np.arange(10), counts))
     together = train(copies._replace(weight=np.ones(len(copies.X))), **full)
     assert_close(weighted.network, together.network, 1e-12)
-    apart = train(copies._replace(weight=np.ones(len(copies.X)), name=None), **full)
+    apart = train(copies._replace(weight=np.ones(len(copies.X)), row_id=None), **full)
     assert np.abs(apart.network.layers[0][0] - weighted.network.layers[0][0]).max() > 1e-3
 
 

@@ -227,10 +227,10 @@ def setting(frame: pd.DataFrame) -> str:
     lines = [
         f"{n_sets} data sets of at most {n_rows} rows, {N_FOLDS} shuffled folds, {n_seeds} "
         f"seed(s). Scores are means over folds and seeds: R², or accuracy. All models have their library's defaults "
-        "(`benchmarks/tabular/models.py` says where not), and may use all cores. Seconds, milliseconds and KiB are "
-        "geometric means over sets of medians over folds and seeds; a pruned model's seconds are those of its dense "
-        "fit and of pruning; KiB is the pickle's size, preprocessing included. What XLA compiled for one model serves "
-        "later ones of the same shapes: of ours, compare the seconds without it.",
+        "(`benchmarks/tabular/models.py` says where not), and may use all cores that the process has. Seconds, "
+        "milliseconds and KiB are geometric means over sets of medians over folds and seeds; a pruned model's seconds "
+        "are those of its dense fit and of pruning; KiB is the pickle's size, preprocessing included. What XLA "
+        "compiled for one model serves later ones of the same shapes: of ours, compare the seconds without it.",
         f"Machine: {machines}. Versions (of the last record): {versions}.",
     ]
     if notes:

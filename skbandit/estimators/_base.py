@@ -20,7 +20,7 @@ from skbandit.estimators import _ensemble
 from skbandit.estimators._convert import from_sklearn, to_sklearn
 from skbandit.estimators._fitted import layer_sizes
 from skbandit.estimators._progress import FitReporter
-from skbandit.estimators._rows import FitTask, check_features, check_rows, row_names
+from skbandit.estimators._rows import FitTask, check_features, check_rows, row_ids
 from skbandit.estimators._state import unchanged_on_error
 from skbandit.estimators._steps import FitSteps
 from skbandit.inference import CHUNK_ROWS
@@ -161,7 +161,8 @@ class BaseBanditPrunedMLP(CallbackSupportMixin, FitSteps):
         if not warm:
             self._learn_features(X, weight)
         rng = check_random_state(self.random_state)
-        task = FitTask(X, self._encode(X), y, weight, (X_val, y_val, sample_weight_val), criterion, given)
+        val = (X_val, y_val, sample_weight_val)
+        task = FitTask(X, self._encode(X), row_ids(self, X, y), y, weight, val, criterion, given)
         with self._computing():
             context = self._init_callback_context(max_subtasks=2 if self.n_members == 1 else self.n_members)
             context.call_on_fit_task_begin(estimator=self, **given)
@@ -357,7 +358,7 @@ class BaseBanditPrunedMLP(CallbackSupportMixin, FitSteps):
             encoded = self._encode(X)
             start = self._new_network(encoded, weight, rng) if first else self._network()
             weight = weight * self._class_weighting(y, weight)(y)
-            rows = _fit.Rows(encoded, self._encode_target(y), weight, row_names(self, X))
+            rows = _fit.Rows(encoded, self._encode_target(y), weight, row_ids(self, X, y))
             settings = incremental_settings(train_settings(self, layer_sizes(start.layers), X.shape[0]))
             # An int as random_state is the same in each call: the rows seen so far make the shuffles differ.
             seed = (int(rng.randint(np.iinfo(np.int32).max)) + self.t_) % 2**31
@@ -385,7 +386,8 @@ class BaseBanditPrunedMLP(CallbackSupportMixin, FitSteps):
         X, y, weight = check_rows(new, X, y, sample_weight, reset=False)
         new._learn_target(y, weight, reset=False)
         rng = check_random_state(new.random_state)
-        task = FitTask(X, self._encode(X), y, weight, (X_val, y_val, sample_weight_val), criterion, {})
+        val = (X_val, y_val, sample_weight_val)
+        task = FitTask(X, self._encode(X), None, y, weight, val, criterion, {})  # nothing drops out
         with new._computing():
             before = copy.copy(self)
             if self.n_members_ == 1:

@@ -25,8 +25,9 @@ class BanditPrunedMLPClassifier(ClassifierMixin, BaseBanditPrunedMLP):
     fine-tuned, and the arrays become smaller. Prediction runs in NumPy.
 
     By default the network is one for tables: it scales its inputs, takes missing values and categories, and is trained
-    after a recipe that is known to work over many data sets [2]_ (RealMLP-TD-S, with layers of 128 units);
-    `from_preset` makes one that is trained as scikit-learn's MLP is, or a stronger one.
+    after a recipe that is known to work over many data sets [2]_ (RealMLP-TD-S, with the dropout and weight decay of
+    RealMLP-TD, and layers of 128 units); `from_preset` makes one that is trained as scikit-learn's MLP is, or a
+    stronger one.
 
     Binary, multi-class and multi-label targets.
 
@@ -235,7 +236,8 @@ class BanditPrunedMLPClassifier(ClassifierMixin, BaseBanditPrunedMLP):
         """Train for one epoch on these rows; nothing is held out, and nothing pruned (see `prune`).
 
         How the columns of X are scaled and encoded is learned on the first call. With ``learning_rate="coslog4"`` the
-        rate is a tenth of ``learning_rate_init``, throughout.
+        rate is a tenth of ``learning_rate_init``, throughout, and dropout and weight decay do not fade; once units are
+        gone, none drops out and ``"adamw"`` decays nothing.
 
         Parameters
         ----------

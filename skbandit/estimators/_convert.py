@@ -37,6 +37,8 @@ def to_sklearn(estimator: Any) -> MLPClassifier | MLPRegressor:
     if not isinstance(params["max_iter"], int):
         params["max_iter"] = max(int(estimator.n_iter_), 1)
     # Parameters of the training that scikit-learn does not have are of no use to a network that is trained.
+    if params["solver"] == "adamw":
+        params["alpha"] = known["alpha"]  # decoupled weight decay is another quantity
     if params["solver"] not in ("adam", "sgd", "lbfgs"):
         params["solver"] = "adam"
     if params["learning_rate"] not in ("constant", "invscaling", "adaptive"):

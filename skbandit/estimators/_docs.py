@@ -30,10 +30,12 @@ weight_init : {"normal", "data_driven", "glorot_uniform"}, default="normal"
 solver : {"adam", "adamw", "lbfgs", "lion", "nadam", "rmsprop", "sgd"} or optax.GradientTransformation, \
 default="adamw"
     Optimizer. An optax transformation brings its own learning rate (so ``learning_rate`` must be ``"constant"`` and
-    ``parametrization`` ``"standard"``); each new one compiles anew. ``"lbfgs"`` stops by itself, and neither holds
-    rows out nor drops activations out.
+    ``parametrization`` ``"standard"``); each new one compiles anew. ``"lbfgs"`` stops by itself, needs no held-out rows
+    for that, and drops nothing out.
 alpha : float, default=0.02
-    Strength of the L2 penalty on the weights; with ``"adamw"``, its decoupled weight decay.
+    With ``"adamw"``, its decoupled weight decay: a step multiplies weights by ``1 - learning_rate * alpha``. Else, as
+    in scikit-learn's MLP, the strength of an L2 penalty, ``alpha / 2`` times the squared weights over the summed weight
+    of the batch's rows: for that, 0.02 is much (there it is 1e-4).
 batch_size : int or "auto", default="auto"
     Rows of a mini-batch at most; ``"auto"`` is ``min(200, n_samples)``.
 balanced_batches : bool, default=True
@@ -49,7 +51,9 @@ learning_rate_init : float, default=RATE
 power_t : float, default=0.5
     Exponent of ``"invscaling"``.
 dropout : float in [0, 1), default=0.15
-    Share of the hidden activations that a training step leaves out.
+    Share of the hidden activations that a training step leaves out (the others are scaled up), drawn by what a row
+    holds: copies of a row are masked alike, as one row of their summed weight is. A network that has lost units is
+    trained without.
 regularization_schedule : {"constant", "cosine", "flat_cosine"}, default="flat_cosine"
     Course of dropout and of ``"adamw"``'s weight decay over the epochs: ``"flat_cosine"`` is constant for the first
     half, then falls to 0.
@@ -148,7 +152,8 @@ compensate : bool, default=True
     After each removal, refit what follows by least squares on the training rows.
 fine_tune_iter : int, default=10
     Epochs of training after each removal, by the same solver with a fresh state (Adam in place of ``"lbfgs"`` and of an
-    optax transformation), along a cosine from the initial learning rate to 0. The result is kept only if it lowers the
+    optax transformation), without dropout and decoupled weight decay, along a cosine from the initial learning rate to
+    0. The result is kept only if it lowers the
     loss, on the held-out rows where there are any. With ``learning_rate="coslog4"`` from a tenth of its highest rate.
 calibration : {"train", "held_out", "all"}, default="train"
     Rows that damages are measured and repairs fitted on, where rows are held out: those that were trained on, the
@@ -191,7 +196,7 @@ n_pulls_ : int
 n_parameters_, n_macs_ : tuple of int
     Parameters, and multiply-accumulates of the layers per predicted row, before and after pruning.
 loss_ : float
-    Training loss of the last epoch of training.
+    Training loss of the last epoch of training, with its dropout, penalty and label smoothing.
 best_loss_ : float or None
     Smallest training loss; None with early stopping.
 loss_curve_ : list of float

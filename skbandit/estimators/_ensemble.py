@@ -81,7 +81,7 @@ def fit(estimator: Any, task: FitTask, rng: np.random.RandomState, context: Any)
     held = _for_each(estimator, n_members, run, stop)
     estimator.estimators_ = members
     _summarise(estimator)
-    _keep_out_of_fold(estimator, task.X, held)
+    _keep_out_of_fold(estimator, task.encoded, held)
 
 
 def prune(estimator: Any, task: FitTask, rng: np.random.RandomState) -> list[Any]:
@@ -92,7 +92,10 @@ def prune(estimator: Any, task: FitTask, rng: np.random.RandomState) -> list[Any
     stop = threading.Event()
 
     def run(k: int) -> list[Any]:
-        return members[k]._prune_network(task, np.random.RandomState(seeds[k]), stop.is_set)
+        path = members[k]._prune_network(task, np.random.RandomState(seeds[k]), stop.is_set)
+        if "interrupted" in members[k].pruning_status_:
+            stop.set()
+        return path
 
     paths = _for_each(estimator, n_members, run, stop)
     estimator._set_out_of_fold(None)  # those were of the network before
@@ -184,16 +187,16 @@ def _summarise(estimator: Any) -> None:
         setattr(estimator, name, "; ".join(dict.fromkeys(getattr(m, name) for m in members)))
 
 
-def _keep_out_of_fold(estimator: Any, X: np.ndarray, held: list[np.ndarray | None]) -> None:
+def _keep_out_of_fold(estimator: Any, encoded: np.ndarray, held: list[np.ndarray | None]) -> None:
     """Average, for each row, the predictions of the members that have held it out."""
     # With other calibration rows, damages and repairs were computed on the held-out ones.
     if any(h is None for h in held) or estimator.calibration != "train":
         estimator._set_out_of_fold(None)
         return
-    summed = np.zeros((X.shape[0], estimator.n_outputs_))
-    count = np.zeros((X.shape[0], 1))
+    summed = np.zeros((encoded.shape[0], estimator.n_outputs_))
+    count = np.zeros((encoded.shape[0], 1))
     for member, rows in zip(estimator.estimators_, held, strict=True):
-        summed[rows] += member._as_prediction(member._network_output(X[rows], member._read))
+        summed[rows] += member._as_prediction(member._network_output(encoded[rows], member._embed))
         count[rows] += 1
     with np.errstate(invalid="ignore"):
         estimator._set_out_of_fold(summed / count)

@@ -123,6 +123,10 @@ class PathReporter(FitReporter):
         self.snapshots: list[Any] = []
         self.stop = stop
 
+    @property
+    def interrupted(self) -> bool:
+        return self.stop()
+
     def round(self, record: Any, result: Any) -> bool:
         """Copy the estimator with the network as it is after the round."""
         super().round(record, result)

@@ -21,8 +21,9 @@ class BanditPrunedMLPRegressor(RegressorMixin, BaseBanditPrunedMLP):
     fine-tuned, and the arrays become smaller. Prediction runs in NumPy.
 
     By default the network is one for tables: it scales its inputs, takes missing values and categories, and is trained
-    after a recipe that is known to work over many data sets [2]_ (RealMLP-TD-S, with layers of 128 units);
-    `from_preset` makes one that is trained as scikit-learn's MLP is, or a stronger one.
+    after a recipe that is known to work over many data sets [2]_ (RealMLP-TD-S, with the dropout and weight decay of
+    RealMLP-TD, and layers of 128 units); `from_preset` makes one that is trained as scikit-learn's MLP is, or a
+    stronger one.
 
     The target is standardised inside, and its scale folded into the last layer.
 
@@ -193,7 +194,8 @@ class BanditPrunedMLPRegressor(RegressorMixin, BaseBanditPrunedMLP):
         """Train for one epoch on these rows; nothing is held out, and nothing pruned (see `prune`).
 
         How the columns of X are scaled and encoded is learned on the first call. With ``learning_rate="coslog4"`` the
-        rate is a tenth of ``learning_rate_init``, throughout.
+        rate is a tenth of ``learning_rate_init``, throughout, and dropout and weight decay do not fade; once units are
+        gone, none drops out and ``"adamw"`` decays nothing.
 
         Parameters
         ----------

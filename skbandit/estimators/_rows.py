@@ -30,6 +30,8 @@ class FitTask:
     """Checked."""
     encoded: np.ndarray
     """What the network's inputs read of X."""
+    row_id: np.ndarray | None
+    """What dropout knows the rows by, u32[n]; None where nothing drops out."""
     y: np.ndarray
     weight: np.ndarray
     val: tuple[Any, Any, Any]
@@ -101,7 +103,7 @@ def split_rows(estimator: Any, task: FitTask) -> tuple[Rows, Rows | None, np.nda
     from skbandit._fit import Rows
     from skbandit.splitting import held_out_rows
 
-    X, features, y, weight = task.X, task.encoded, task.y, task.weight
+    X, features, y, weight, row_id = task.X, task.encoded, task.y, task.weight, task.row_id
     X_val, y_val, sample_weight_val = task.val
     if (X_val is None) != (y_val is None) or (X_val is None and sample_weight_val is not None):
         raise ValueError("'X_val' and 'y_val' go together, and 'sample_weight_val' needs both.")
@@ -111,9 +113,10 @@ def split_rows(estimator: Any, task: FitTask) -> tuple[Rows, Rows | None, np.nda
     if not there.all():
         # A row of weight 0 is a row that is not there.
         X, features, y, target, weight = (a[there] for a in (X, features, y, target, weight))
+        row_id = None if row_id is None else row_id[there]
     weight_fit = weight * class_weighting(y)
     _check_total(weight_fit, estimator.dtype, "training")
-    rows = Rows(features, target, weight_fit, row_names(estimator, X))
+    rows = Rows(features, target, weight_fit, row_id)
     if X_val is not None:
         X_val, y_val, weight_val = check_rows(estimator, X_val, y_val, sample_weight_val, reset=False)
         estimator._check_target(y_val)
@@ -149,11 +152,19 @@ def split_rows(estimator: Any, task: FitTask) -> tuple[Rows, Rows | None, np.nda
     return train, held_out, held
 
 
-def row_names(estimator: Any, X: np.ndarray) -> np.ndarray | None:
-    """Return what dropout knows the rows by, u32[n]."""
+def row_ids(estimator: Any, X: np.ndarray, y: np.ndarray) -> np.ndarray | None:
+    """Return what dropout knows the rows by, u32[n]: a hash of their features and target; None if nothing drops out.
+
+    Rows of the same features need masks of their own, unless they are copies: in a table of few distinct rows, the
+    noise of few masks would not average out.
+    """
     from skbandit.splitting import row_ranks
 
-    return row_ranks(X, 0, estimator.dtype).astype(np.uint32) if estimator.dropout > 0 else None
+    if estimator.dropout == 0 or estimator.solver == "lbfgs":
+        return None
+    # Not what the loss wants of a regression target, whose mean depends on the other rows, to the last bit.
+    target = (y if is_regressor(estimator) else estimator._encode_target(y)).reshape(len(y), -1)
+    return (row_ranks(X, 0, estimator.dtype) ^ row_ranks(target, 1)).astype(np.uint32)
 
 
 def _check_total(weight: np.ndarray, dtype: str, rows: str) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from skbandit._fit import PruneSettings, TrainSettings
 from skbandit.network import MLP
 from skbandit.rates import FINE_TUNE_SHARE
-from skbandit.training import Hyper, Trainable
+from skbandit.training import DECOUPLED, Hyper, Trainable
 
 #: Rows that a mini-batch has at most under ``batch_size="auto"``, as in scikit-learn's MLP.
 AUTO_BATCH = 200
@@ -50,15 +50,19 @@ def train_settings(estimator: Any, layer_sizes: tuple[int, ...], n_rows: int) ->
     elif max_iter == "auto":
         steps = -(-n_rows // min(batch_size, n_rows))
         max_iter = int(np.clip(np.ceil(AUTO_STEPS / steps), AUTO_FEWEST, AUTO_MOST))
+    # Dropout and decoupled decay are for a network that has units to spare.
+    pruned = sum(map(len, estimator.kept_units_)) < sum(estimator._trained_sizes)
+    dropout = 0.0 if pruned or solver == "lbfgs" else float(estimator.dropout)
+    alpha = 0.0 if pruned and solver in DECOUPLED else float(estimator.alpha)
     return TrainSettings(
         network=Trainable(
             MLP(layer_sizes, estimator._activation, estimator._loss, estimator._parametric),
             estimator._inputs,
-            dropout=estimator.dropout > 0 and solver != "lbfgs",
+            dropout=dropout > 0,
         ),
         solver=solver,
         hyper=Hyper(
-            alpha=float(estimator.alpha),
+            alpha=alpha,
             beta_1=float(estimator.beta_1),
             beta_2=float(estimator.beta_2),
             epsilon=float(estimator.epsilon),
@@ -66,7 +70,7 @@ def train_settings(estimator: Any, layer_sizes: tuple[int, ...], n_rows: int) ->
             tol=float(estimator.tol),
             n_iter_no_change=float(estimator.n_iter_no_change),
             adaptive=float(isinstance(estimator.learning_rate, str) and estimator.learning_rate == "adaptive"),
-            dropout=float(estimator.dropout),
+            dropout=dropout,
             label_smoothing=float(getattr(estimator, "label_smoothing", 0.0)),
             monitor_loss=float(estimator.validation_metric == "loss"),
         ),

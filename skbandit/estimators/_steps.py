@@ -213,11 +213,13 @@ class FitSteps(FittedNetwork):
         data: Any = None,
     ) -> PruneResult:
         from skbandit import _fit
-        from skbandit.pruning import INTERRUPTED
+        from skbandit.pruning import INTERRUPTED, STOPPED
 
         result = _fit.prune(network, rows, held_out, training, settings, seed, reporter=reporter, data=data)
         if result.status == INTERRUPTED:
             warnings.warn(f"Pruning interrupted by user after {len(result.history)} rounds.", UserWarning, stacklevel=6)
+        elif reporter.interrupted and result.status.startswith(STOPPED):
+            result = result._replace(status=INTERRUPTED)
         return result
 
     def _fit_network(self, task: FitTask, rng: np.random.RandomState, reporter: FitReporter) -> np.ndarray | None:
@@ -235,10 +237,10 @@ class FitSteps(FittedNetwork):
         settings = train_settings(self, layer_sizes(start.layers), rows.X.shape[0])
         trained, data = self._train(start, rows, held_out, settings, int(seeds[1]), reporter)
         if reporter.interrupted and trained.status == "stopped":
-            trained = trained._replace(status="interrupted")  # in another thread, which could not be told otherwise
+            trained = trained._replace(status="interrupted")  # training itself knows only that it was told to stop
         self._record_training(trained, rows.X.shape[0])
         pruning = prune_settings(self, task.criterion)
-        if trained.status == "interrupted":
+        if trained.status == "interrupted" or reporter.interrupted:
             # The user wants to go on: what was learned is kept, and nothing is pruned.
             pruning = dataclasses.replace(pruning, pruning_ratio=0.0)
         network = Network(*fold_scale(*trained.network))

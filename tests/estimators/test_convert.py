@@ -49,6 +49,12 @@ def test_to_sklearn_knows_the_activations_of_both(activation, make_data, regress
     np.testing.assert_allclose(model.to_sklearn().predict(data.X_val), model.predict(data.X_val), rtol=1e-5)
 
 
+def test_decoupled_weight_decay_is_not_handed_over_as_a_penalty(make_data, regressor):
+    data = make_data("regression")
+    alphas = [regressor(solver=s, alpha=0.3).fit(data.X, data.y).to_sklearn().alpha for s in ("sgd", "adamw")]
+    assert alphas == [0.3, MLPRegressor().alpha]
+
+
 @pytest.mark.parametrize("activation", ["gelu", "silu"])
 def test_to_sklearn_refuses_what_scikit_learn_does_not_have(activation, make_data, regressor):
     data = make_data("regression")

@@ -14,7 +14,7 @@ from sklearn.callback import ProgressBar, ScoringMonitor
 from sklearn.metrics import accuracy_score, r2_score
 from sklearn.neural_network import MLPRegressor
 
-from skbandit import BanditPrunedMLPRegressor, _fit
+from skbandit import BanditPrunedMLPRegressor, _fit, pruning
 from skbandit.estimators import _ensemble
 from skbandit.splitting import held_out_rows
 
@@ -485,7 +485,47 @@ def test_an_interrupt_where_members_come_one_after_the_other(make_data, regresso
     monkeypatch.setattr(_fit, "run_chunk", interrupted)
     with pytest.warns(UserWarning, match="nterrupted by user"):
         model = regressor(**LONG).fit(data.X, data.y)
+    assert (model.training_status_, model.n_members_) == ("interrupted", 2)
     first, second = model.estimators_
     assert (first.n_iter_, first.training_status_, first.hidden_layer_sizes_) == (32, "interrupted", (8,))
     assert (second.n_iter_, second.training_status_, second.hidden_layer_sizes_) == (32, "interrupted", (8,))
     assert np.isfinite(model.predict(data.X)).all()
+
+
+@pytest.fixture
+def interrupted_scoring(monkeypatch):
+    """Press Ctrl-C in the second round of the first member; members come one after the other."""
+    monkeypatch.setattr(_ensemble, "cpu_count", lambda: 1)
+    original, calls = pruning.Pruner._scores, []
+
+    def score(self, *args, **kwargs):
+        calls.append(1)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return original(self, *args, **kwargs)
+
+    return lambda: monkeypatch.setattr(pruning.Pruner, "_scores", score)
+
+
+def test_after_an_interrupt_no_member_is_pruned_also_if_it_comes_from_memory(
+    make_data, regressor, interrupted_scoring, tmp_path
+):
+    data = make_data("regression")
+    params = {"n_members": 3, "memory": str(tmp_path)}
+    whole = regressor(**params).fit(data.X, data.y)
+    interrupted_scoring()
+    with pytest.warns(UserWarning, match="Pruning interrupted by user after 1 rounds"):
+        model = regressor(**params).fit(data.X, data.y)
+    assert [m.hidden_layer_sizes_ for m in whole.estimators_] == [(4,)] * 3
+    assert [m.hidden_layer_sizes_ for m in model.estimators_] == [(6,), (8,), (8,)]
+    assert model.estimators_[0].pruning_status_ == "interrupted by the user"
+
+
+def test_an_interrupt_ends_the_pruning_of_all_members(make_data, regressor, interrupted_scoring):
+    data = make_data("regression")
+    dense = regressor(n_members=3, pruning_ratio=0).fit(data.X, data.y)
+    interrupted_scoring()
+    with pytest.warns(UserWarning, match="Pruning interrupted by user after 1 rounds"):
+        model = dense.prune(data.X, data.y, pruning_ratio=0.5)
+    assert [m.hidden_layer_sizes_ for m in model.estimators_] == [(6,)] * 3
+    assert model.pruning_status_ == "interrupted by the user"

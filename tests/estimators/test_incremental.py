@@ -138,6 +138,45 @@ def test_partial_fit_weighs_rows(make_data, regressor):
     np.testing.assert_allclose(a.coefs_[0], b.coefs_[0], rtol=1e-9)
 
 
+def test_partial_fit_weighs_rows_where_units_drop_out(make_data, regressor):
+    data = make_data("regression")
+    params = {"dropout": 0.3, "dtype": "float64"}
+    counts = np.arange(60) % 3
+    repeated = np.repeat(np.arange(60), counts)
+    weighted, copies = (regressor(**params) for _ in range(2))
+    for _ in range(5):
+        weighted.partial_fit(data.X, data.y, sample_weight=counts)
+        copies.partial_fit(data.X[repeated], data.y[repeated])
+    np.testing.assert_allclose(weighted.predict(data.X), copies.predict(data.X), rtol=1e-6)
+
+
+STRICT = {"solver": "adamw", "dropout": 0.5, "alpha": 10.0}
+
+
+def test_a_network_that_has_lost_units_is_trained_without_dropout_and_decay(make_data, regressor):
+    data = make_data("regression")
+
+    def trained_on(loose, how):
+        model = regressor(warm_start=True, **STRICT).fit(data.X, data.y)
+        if loose:
+            model.set_params(dropout=0.0, alpha=0.0)
+        return getattr(model, how)(data.X, data.y).predict(data.X)
+
+    for how in ("partial_fit", "fit"):
+        np.testing.assert_array_equal(trained_on(True, how), trained_on(False, how))
+
+
+@pytest.mark.parametrize("how", ["partial_fit", "fit"])
+def test_a_network_that_has_all_its_units_is_trained_with_dropout_and_decay(how, make_data, regressor):
+    data = make_data("regression")
+    predictions = []
+    for change in ({}, {"dropout": 0.0}, {"alpha": 0.0}):
+        model = regressor(warm_start=True, pruning_ratio=0, **STRICT).fit(data.X, data.y).set_params(**change)
+        predictions.append(getattr(model, how)(data.X, data.y).predict(data.X))
+    assert np.abs(predictions[0] - predictions[1]).max() > 1e-3
+    assert np.abs(predictions[0] - predictions[2]).max() > 1e-3
+
+
 def test_partial_fit_keeps_the_scale_of_the_first_batch(make_data, regressor):
     # The network was trained in those units: another scale would shift every prediction.
     data = make_data("regression")

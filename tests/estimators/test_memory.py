@@ -56,6 +56,14 @@ def test_the_result_is_that_of_a_fit_without(params, store, make_data, regressor
         assert same_network(regressor(memory=store, **params).fit(data.X, data.y), without)
 
 
+def test_lbfgs_trains_once_for_all_dropouts(store, make_data, regressor, monkeypatch):
+    data = make_data("regression")
+    params = {"memory": store, "solver": "lbfgs"}
+    expected = regressor(dropout=0.1, **params).fit(data.X, data.y)
+    monkeypatch.setattr(_fit, "_train_lbfgs", None)
+    assert same_network(regressor(dropout=0.5, **params).fit(data.X, data.y), expected)
+
+
 @pytest.mark.parametrize(
     "change", [{"alpha": 0.5}, {"max_iter": 10}, {"learning_rate_init": 0.01}, {"random_state": 1}, {"tol": 1.0}]
 )

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 from scipy import sparse
 
+from skbandit.estimators._rows import row_ids
+
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 KINDS = ("regression", "multi-class")
@@ -14,18 +16,48 @@ def networks(model):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("ratio", [0.5, "auto"])
-def test_weight_two_is_the_row_twice(kind, ratio, make_data, make_estimator):
+@pytest.mark.parametrize("change", [{"pruning_ratio": 0.5}, {"pruning_ratio": "auto"}, {"dropout": 0.3}], ids=str)
+def test_weight_two_is_the_row_twice(kind, change, make_data, make_estimator):
     data = make_data(kind)
     X, y = data.X[:40], data.y[:40]
     weight = np.where(np.arange(40) < 20, 2.0, 1.0)
     repeated = np.repeat(np.arange(40), weight.astype(int))
-    params = {"dtype": "float64", "pruning_ratio": ratio}
+    params = {"dtype": "float64", **change}
     weighted = make_estimator(kind, **params).fit(X, y, sample_weight=weight)
     copied = make_estimator(kind, **params).fit(X[repeated], y[repeated])
     assert weighted.hidden_layer_sizes_ == copied.hidden_layer_sizes_
     for a, b in zip(networks(weighted), networks(copied), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-9)
+
+
+def ids(model, X, y):
+    return row_ids(model.fit(X, y), X, y)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("columns", [1, 3, 40])
+def test_rows_of_few_values_have_ids_of_their_own(columns, dtype, regressor):
+    rng = np.random.default_rng(columns)
+    X = rng.integers(2 if columns > 3 else 30, size=(20_000, columns)).astype(float)
+    y = rng.integers(1000, size=20_000).astype(float)
+    distinct = len(np.unique(np.column_stack([X, y]), axis=0))
+    found = row_ids(regressor(dropout=0.1, dtype=dtype), X, y)
+    assert found.dtype == np.uint32
+    # Of 20 000 numbers of 32 bits, 0.05 pairs coincide on average.
+    assert distinct - 2 <= len(np.unique(found)) <= distinct
+
+
+def test_the_ids_of_rows_follow_features_and_target(make_data, regressor, classifier):
+    data = make_data("multi-class")
+    X = np.zeros((60, 4))
+    for model in (classifier(dropout=0.1), classifier(dropout=0.1).set_params(alpha=0.0)):
+        found = ids(model, X, data.y)
+        assert len(np.unique(found)) == 3
+        np.testing.assert_array_equal(ids(model, X, np.array(["a", "b", "c"])[data.y]), found)
+    y = make_data("regression").y
+    assert len(np.unique(ids(regressor(dropout=0.1), X, y))) == len(np.unique(y))
+    assert ids(regressor(dropout=0.0), X, y) is None
+    assert ids(regressor(dropout=0.1, solver="lbfgs"), X, y) is None
 
 
 @pytest.mark.parametrize("kind", KINDS)
