@@ -72,6 +72,9 @@ _WITHOUT: dict[str, dict[str, Any]] = {
     "dropout 0.3": {"dropout": 0.3},
     "a tenth held out": {"validation_fraction": 0.1},
     "batches of 64": {"batch_size": 64},
+    "128 epochs, a tenth held out": {"max_iter": 128, "validation_fraction": 0.1},
+    "128 epochs, nothing held out": {"max_iter": 128, "early_stopping": False},
+    "no decay, nothing held out": {"alpha": 0.0, "early_stopping": False},
 }
 #: ... and of "strong", as one network.
 _STRONG_WITHOUT: dict[str, dict[str, Any]] = {

@@ -257,8 +257,7 @@ def our_estimator(task: str, preset: str, n_members: int, seed: int, **params: A
 
 def takes_frames(model: Any) -> bool:
     """Whether an estimator says that it takes categories and missing values as they are."""
-    tags = model.__sklearn_tags__().input_tags
-    return bool(tags.categorical and tags.allow_nan)
+    return model.categorical_features is not None and model.__sklearn_tags__().input_tags.allow_nan
 
 
 # ---------------------------------------------------------------------- choice
