@@ -268,7 +268,7 @@ class Pruner:
             zip(removals, pulls_per_round(sizes, self.budget, n_active), strict=True)
         ):
             t0 = time.perf_counter()
-            scores = self._scores(now, r, pulls)
+            scores = self._scores(now, r, pulls, n_remove)
             now, record = self._attempt(now, r, scores, n_remove, t0)
             if self._accept(record, now):
                 return f"{STOPPED} after round {r}"
@@ -288,9 +288,10 @@ class Pruner:
             if left < n_active:
                 why = "the budget is used up"
                 break
-            scores = self._scores(now, r, min(left, int(n_active * max(1, self.budget * AUTO_BUDGET_SHARE))))
-            left -= scores[2]
             n_remove = max(1, int(n_active * AUTO_SHARE))
+            pulls = min(left, int(n_active * max(1, self.budget * AUTO_BUDGET_SHARE)))
+            scores = self._scores(now, r, pulls, n_remove)
+            left -= scores[2]
             smallest = max(1, int(n_active * AUTO_SMALLEST_SHARE))
             accepted = False
             while not accepted and n_remove >= smallest:
@@ -306,7 +307,7 @@ class Pruner:
                 break
         return f"removed {n_start - int(now.active.sum())} of {n_start} units in {len(self.history)} rounds; {why}"
 
-    def _scores(self, now: _Network, r: int, pulls: int) -> tuple[np.ndarray, np.ndarray, int, Vectors]:
+    def _scores(self, now: _Network, r: int, pulls: int, n_remove: int) -> tuple[np.ndarray, np.ndarray, int, Vectors]:
         """One XLA call: value, damage, pulls spent, and the emissions that the round uses."""
         gates = self._gates(now.active)
         emissions = self.emissions(now.params, gates) if self.emissions else tuple(np.zeros_like(g) for g in gates)
@@ -319,6 +320,7 @@ class Pruner:
             emissions=emissions,
             batches=self.batches,
             budget=np.int32(max(pulls, n_active)),  # type: ignore[arg-type]
+            n_remove=np.int32(n_remove),  # type: ignore[arg-type]
             network=self.network,
             arms_per_step=arms_per_step(self.groups.n_units),
         )

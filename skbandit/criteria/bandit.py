@@ -11,7 +11,7 @@ from jax import lax
 from skbandit._pytree import pytree_dataclass, static
 from skbandit._validation import OneOf
 from skbandit.criteria.base import Criterion, Problem, Scores
-from skbandit.policies import UCB1, Policy
+from skbandit.policies import UCB1, Goal, IdentificationPolicy, Policy
 from skbandit.rewards import Reward, SmoothReward
 
 _INT32_MAX = 2**31 - 1
@@ -73,6 +73,11 @@ class Bandit(Criterion):
         # Every n_max steps some arm meets a mini-batch that is new to it, if the policy picks one at all.
         last_step = jnp.minimum(budget, _INT32_MAX // n_max - 1) * n_max + n_max
 
+        identifies = isinstance(self.policy, IdentificationPolicy)
+        begin = self.policy.init(n)
+        if identifies:
+            begin = self.policy.aim(begin, Goal(problem.n_remove, budget, n_batches, active))
+
         def body(carry: _Carry) -> _Carry:
             first = carry.t == 0
             batch = lax.rem(carry.t, n_batches)
@@ -88,7 +93,7 @@ class Bandit(Criterion):
             pulled = jnp.zeros(n, bool).at[arms].set(True, mode="drop")
             damage, weight = problem.pull(batch, pulled)
             scale = jnp.where(first, self.reward.scale(damage, active).astype(dtype), carry.scale)
-            rewards = self.reward(damage, scale)
+            rewards = -damage / scale if identifies else self.reward(damage, scale)
             return _Carry(
                 carry.t + 1,
                 carry.spent + jnp.sum(pulled, dtype=jnp.int32),
@@ -104,8 +109,9 @@ class Bandit(Criterion):
 
         zeros = jnp.zeros(n, dtype)
         zero = jnp.zeros((), jnp.int32)
-        start = _Carry(zero, zero, self.policy.init(n), jnp.ones((), dtype), jnp.zeros((n_max, n), bool), zeros, zeros)
+        start = _Carry(zero, zero, begin, jnp.ones((), dtype), jnp.zeros((n_max, n), bool), zeros, zeros)
         end = lax.while_loop(going, body, start)
         mean = end.damage / jnp.where(end.weight > 0, end.weight, 1)
-        value = -mean if self.rank_by == "damage" else self.policy.value(end.policy)
+        by_damage = self.rank_by == "damage" and not identifies  # which says itself what it has found
+        value = -mean if by_damage else self.policy.value(end.policy)
         return state, Scores(value, end.spent, mean, info={"pulls": jnp.sum(end.seen, axis=0), "scale": end.scale})

@@ -32,6 +32,8 @@ class Problem:
     """Calibration rows."""
     budget: jax.Array
     """i32: pulls of this round, at most one for each active unit and mini-batch."""
+    n_remove: jax.Array
+    """i32: units that leave in this round, or would if all goes well."""
     network: Any = static()
     """``groups``, ``batch_loss`` and, optionally, ``damages``: the fast evaluator of arms."""
     arms_per_step: int = static()

@@ -11,31 +11,46 @@ from skbandit.policies.base import Counts, MeanRewardPolicy, Policy
 from skbandit.policies.epsilon_greedy import EpsilonGreedy
 from skbandit.policies.exp3 import EXP3, EXP3State
 from skbandit.policies.hedge import Hedge
+from skbandit.policies.identification import Goal, IdentificationPolicy, Moments
+from skbandit.policies.lucb import LUCB
+from skbandit.policies.racing import Racing, RacingState
 from skbandit.policies.softmax import Softmax
 from skbandit.policies.thompson import GaussianThompson, Thompson
+from skbandit.policies.top_two_thompson import TopTwoThompson
 from skbandit.policies.ucb import UCB1
 from skbandit.policies.uniform import Uniform
 
 __all__ = [
     "EXP3",
+    "LUCB",
     "POLICIES",
     "UCB1",
     "Counts",
     "EXP3State",
     "EpsilonGreedy",
     "GaussianThompson",
+    "Goal",
     "Hedge",
+    "IdentificationPolicy",
     "MeanRewardPolicy",
+    "Moments",
     "Policy",
+    "Racing",
+    "RacingState",
     "Softmax",
     "Thompson",
+    "TopTwoThompson",
     "Uniform",
     "get",
 ]
 
 #: Every policy by the name that ``policy=`` takes.
 POLICIES: dict[str, type[Policy]] = {
-    cls.name: cls for cls in (EpsilonGreedy, Softmax, UCB1, Thompson, GaussianThompson, Hedge, EXP3, Uniform)
+    cls.name: cls
+    for cls in (
+        *(EpsilonGreedy, Softmax, UCB1, Thompson, GaussianThompson, Hedge, EXP3, Uniform),
+        *(Racing, LUCB, TopTwoThompson),
+    )
 }
 
 

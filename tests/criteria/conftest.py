@@ -46,6 +46,7 @@ class Bench:
             emissions=(np.zeros(N, np.float32),),
             batches=batches,
             budget=np.int32(budget),
+            n_remove=np.int32(N // 2),
             network=Table(),
             arms_per_step=2,
         )
