@@ -112,6 +112,8 @@ class Bandit(Criterion):
         start = _Carry(zero, zero, begin, jnp.ones((), dtype), jnp.zeros((n_max, n), bool), zeros, zeros)
         end = lax.while_loop(going, body, start)
         mean = end.damage / jnp.where(end.weight > 0, end.weight, 1)
-        by_damage = self.rank_by == "damage" and not identifies  # which says itself what it has found
-        value = -mean if by_damage else self.policy.value(end.policy)
+        value = -mean if self.rank_by == "damage" else self.policy.value(end.policy)
+        decided = self.policy.decided(end.policy) if identifies else None
+        if decided is not None:  # accepted arms before all others, rejected ones after them
+            value = value + decided * (1 + 2 * jnp.max(jnp.where(jnp.isfinite(value), jnp.abs(value), 0)))
         return state, Scores(value, end.spent, mean, info={"pulls": jnp.sum(end.seen, axis=0), "scale": end.scale})

@@ -9,7 +9,7 @@ there is little.
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -34,11 +34,21 @@ class Goal(NamedTuple):
 
 
 class Moments(NamedTuple):
-    """Pulls, mean and summed squared deviation of each arm's rewards (Welford, 1962), f[n] each."""
+    """Pulls, summed rewards and summed squares of each arm, f[n] each."""
 
     n_pulls: jax.Array
-    mean: jax.Array
+    total: jax.Array
     squares: jax.Array
+
+    @property
+    def mean(self) -> jax.Array:
+        """Mean reward; 0 where there is none."""
+        return self.total / jnp.maximum(self.n_pulls, 1)
+
+    @property
+    def deviations(self) -> jax.Array:
+        """Summed squared deviations from the mean."""
+        return jnp.maximum(self.squares - self.total * self.mean, 0)
 
 
 def init_moments(n: int) -> Moments:
@@ -47,14 +57,11 @@ def init_moments(n: int) -> Moments:
 
 
 def add_rewards(moments: Moments, arms: jax.Array, rewards: jax.Array) -> Moments:
-    """Credit one reward to each of distinct arms; empty slots fall out of bounds and are dropped."""
-    n_pulls = moments.n_pulls.at[arms].add(1.0, mode="drop")
-    off = rewards - moments.mean.at[arms].get(mode="clip")
-    step = off / jnp.maximum(n_pulls.at[arms].get(mode="clip"), 1.0)
+    """Credit each reward to its arm; empty slots fall out of bounds and are dropped."""
     return Moments(
-        n_pulls,
-        moments.mean.at[arms].add(step, mode="drop"),
-        moments.squares.at[arms].add(off * (off - step), mode="drop"),
+        moments.n_pulls.at[arms].add(1.0, mode="drop"),
+        moments.total.at[arms].add(rewards, mode="drop"),
+        moments.squares.at[arms].add(rewards * rewards, mode="drop"),
     )
 
 
@@ -66,10 +73,10 @@ def standard_error(moments: Moments, goal: Goal) -> jax.Array:
 
     with the arm's own variance shrunk towards the mean one, and the correction for a population of :math:`D` batches.
     """
-    n, degrees = moments.n_pulls, jnp.maximum(moments.n_pulls - 1, 0)
+    n, degrees, deviations = moments.n_pulls, jnp.maximum(moments.n_pulls - 1, 0), moments.deviations
     counts = goal.active & (n >= 2)
-    pooled = jnp.sum(jnp.where(counts, moments.squares, 0)) / jnp.maximum(jnp.sum(jnp.where(counts, degrees, 0)), 1)
-    variance = (PRIOR_PULLS * pooled + moments.squares) / (PRIOR_PULLS + degrees)
+    pooled = jnp.sum(jnp.where(counts, deviations, 0)) / jnp.maximum(jnp.sum(jnp.where(counts, degrees, 0)), 1)
+    variance = (PRIOR_PULLS * pooled + deviations) / (PRIOR_PULLS + degrees)
     unseen = jnp.maximum(1 - n / goal.n_batches, 0)
     return jnp.where(n >= jnp.minimum(2, goal.n_batches), jnp.sqrt(variance * unseen / jnp.maximum(n, 1)), jnp.inf)
 
@@ -104,13 +111,14 @@ class IdentificationPolicy(Policy):
         """Return the state with the goal of a round in it."""
         raise NotImplementedError
 
+    def decided(self, state: PolicyState) -> jax.Array | None:
+        """Return 1 for arms that are accepted, -1 for rejected ones, else 0, f[n]; None where nothing is decided."""
+        return None
+
 
 @dataclasses.dataclass(frozen=True)
 class MomentsPolicy(IdentificationPolicy):
     """Remembers the moments of every arm and nothing else: its subclasses only select."""
-
-    #: How the state of these policies is called.
-    replacement: ClassVar[bool] = False
 
     def init(self, n: int) -> tuple[Moments, Any]:
         """Return the state before the first pull of ``n`` arms."""

@@ -126,11 +126,12 @@ class Racing(IdentificationPolicy):
         )
 
     def value(self, state: RacingState) -> jax.Array:
-        """Return the mean reward ``f[n]``, with accepted arms above all others and rejected ones below."""
-        pulled = state.moments.n_pulls > 0
-        beyond = 1 + 2 * jnp.max(jnp.where(pulled & jnp.isfinite(state.moments.mean), jnp.abs(state.moments.mean), 0))
-        decided = beyond * (state.accepted.astype(float) - state.rejected.astype(float))
-        return jnp.where(pulled, state.moments.mean + decided, -jnp.inf)
+        """Return the mean reward ``f[n]`` of each arm; ``-inf`` where it was never pulled."""
+        return jnp.where(state.moments.n_pulls > 0, state.moments.mean, -jnp.inf)
+
+    def decided(self, state: RacingState) -> jax.Array:
+        """Return 1 for arms that are accepted, -1 for rejected ones, else 0."""
+        return state.accepted.astype(float) - state.rejected.astype(float)
 
     def _undecided(self, state: RacingState) -> jax.Array:
         goal: Any = state.goal

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from skbandit.policies import EXP3, POLICIES, EpsilonGreedy, Hedge, Policy, Softmax
+from skbandit.policies import EXP3, POLICIES, EpsilonGreedy, Goal, Hedge, IdentificationPolicy, Policy, Softmax
 
 N = 6
 CASES = {name: cls() for name, cls in POLICIES.items()} | {
@@ -20,6 +20,14 @@ CASES = {name: cls() for name, cls in POLICIES.items()} | {
     "exp3-classical-constant": EXP3(gamma=0.1, variant="classical"),
 }
 ALL = np.ones(N, bool)
+
+
+def begin(policy):
+    """Return the state before the first pull; policies of identification are told to find the two best arms."""
+    state = policy.init(N)
+    if not isinstance(policy, IdentificationPolicy):
+        return state
+    return policy.aim(state, Goal(np.int32(2), np.int32(8 * N), np.int32(16), ALL))
 
 
 @pytest.fixture(params=CASES.values(), ids=CASES.keys())
@@ -47,7 +55,7 @@ def play(select, learn):
     def call(policy, reward, n_steps, active=ALL, seed=0):
         rng = np.random.default_rng(seed)
         everyone = np.flatnonzero(active)
-        state = learn(policy, policy.init(N), everyone, reward(rng, everyone))
+        state = learn(policy, begin(policy), everyone, reward(rng, everyone))
         for key in keys(seed, n_steps):
             arms, probs = map(np.asarray, select(policy, key, state, active, n_slots(policy)))
             state = learn(policy, state, arms, reward(rng, arms), probs)
@@ -92,11 +100,11 @@ def test_numeric_fields_are_leaves(policy):
 def test_shapes_and_types(policy, k):
     if policy.full_information and k != N:
         with pytest.raises(ValueError, match=f"k must be {N}, got {k}"):
-            policy.select(jax.random.key(0), policy.init(N), jnp.ones(N, bool), k)
+            policy.select(jax.random.key(0), begin(policy), jnp.ones(N, bool), k)
         return
 
     def step(key, active, rewards):
-        state = policy.init(N)
+        state = begin(policy)
         arms, probs = policy.select(key, state, active, k)
         new = policy.update(state, arms, rewards, probs)
         return state, new, arms, probs, policy.value(new)
@@ -105,8 +113,9 @@ def test_shapes_and_types(policy, k):
         with jax.enable_x64(x64):
             state, new, *out = jax.eval_shape(step, jax.random.key(0), jnp.ones(N, bool), jnp.zeros(k))
         assert [(o.shape, o.dtype) for o in out] == [((k,), jnp.int32), ((k,), dtype), ((N,), dtype)]
-        # An integer weight times 1.5 can stay what it was: nothing in a state is an integer.
-        assert {leaf.dtype for leaf in jax.tree.leaves(state)} == {jnp.dtype(dtype)}
+        # An integer weight times 1.5 can stay what it was: in a state, integers count and booleans decide.
+        others = {jnp.dtype(bool), jnp.dtype("int32")} if isinstance(policy, IdentificationPolicy) else set()
+        assert {leaf.dtype for leaf in jax.tree.leaves(state)} - others == {jnp.dtype(dtype)}
         assert state == new  # as types
 
 
@@ -115,7 +124,7 @@ def test_empty_slots_come_last(policy, select):
     if policy.full_information:
         return
     active = np.array([False, True, False, True, False, False])
-    arms, _ = map(np.asarray, select(policy, jax.random.key(0), policy.init(N), active, N))
+    arms, _ = map(np.asarray, select(policy, jax.random.key(0), begin(policy), active, N))
     filled = arms < N
     assert filled.any()
     assert (np.diff(filled.astype(int)) <= 0).all()
@@ -134,7 +143,7 @@ def test_nothing_is_traced_twice(policy):
         return state, policy.value(state)
 
     rewards = jnp.full(n_slots(policy), 0.5)
-    after, _ = step.eval_shape(policy, jax.random.key(0), policy.init(N), ALL, rewards)
+    after, _ = step.eval_shape(policy, jax.random.key(0), begin(policy), ALL, rewards)
     halved = jax.tree.map(lambda x: 0.5 * x, policy)
     step.eval_shape(halved, jax.random.key(1), after, ALL, rewards / 2)
     assert n_traces == 1
@@ -149,7 +158,7 @@ def test_is_deterministic_for_a_key(policy, play, select):
 def test_arms_are_active_and_distinct_and_the_other_slots_empty(policy, select, learn, out):
     """Even where the arms that are out look best, and the others pay the least there is or were never pulled."""
     k, active = n_slots(policy), ~np.isin(np.arange(N), out)
-    fresh = policy.init(N)
+    fresh = begin(policy)
     for state in (fresh, learn(policy, fresh, range(N), ~active), learn(policy, fresh, out, 1.0)):
         for key in keys(0, 5):
             arms, probs = map(np.asarray, select(policy, key, state, active, k))
@@ -175,9 +184,9 @@ def test_stays_finite_under_constant_rewards(policy, play, select, value, reward
 def test_update_and_value_do_not_care_how_arms_are_numbered(policy, learn, value):
     arms, rewards, probs = np.array([0, 3, 3, 5, N, 1]), np.linspace(0.1, 0.9, 6), np.linspace(0.5, 1.0, 6)
     renumber = np.array([4, 2, 0, 5, 1, 3, N])
-    plain = learn(policy, policy.init(N), arms, rewards, probs)
-    renumbered = learn(policy, policy.init(N), renumber[arms], rewards, probs)
-    assert_equal(plain, jax.tree.map(lambda leaf: leaf[renumber[:N]], renumbered))
+    plain = learn(policy, begin(policy), arms, rewards, probs)
+    renumbered = learn(policy, begin(policy), renumber[arms], rewards, probs)
+    assert_equal(plain, jax.tree.map(lambda leaf: leaf[renumber[:N]] if np.ndim(leaf) else leaf, renumbered))
     assert_equal(value(policy, plain), value(policy, renumbered)[renumber[:N]])
 
 
@@ -190,21 +199,21 @@ def test_empty_slots_teach_nothing(policy, play, learn):
 
 def test_value_is_the_same_in_one_batch_or_one_by_one(policy, learn, value):
     arms, rewards = [0, 3, 3, 5], [0.25, 0.5, 1.0, 0.0]
-    one_by_one = policy.init(N)
+    one_by_one = begin(policy)
     for arm, reward in zip(arms, rewards, strict=True):
         one_by_one = learn(policy, one_by_one, [arm], [reward], 0.5)
-    assert_equal(value(policy, learn(policy, policy.init(N), arms, rewards, 0.5)), value(policy, one_by_one))
+    assert_equal(value(policy, learn(policy, begin(policy), arms, rewards, 0.5)), value(policy, one_by_one))
 
 
 def test_value_is_minus_infinity_where_never_pulled(policy, learn, value):
-    state = learn(policy, policy.init(N), [0, 3, N], [0.0, 1.0, 1.0])
-    assert np.isneginf(value(policy, policy.init(N))).all()
+    state = learn(policy, begin(policy), [0, 3, N], [0.0, 1.0, 1.0])
+    assert np.isneginf(value(policy, begin(policy))).all()
     assert np.isfinite(value(policy, state)).tolist() == [True, False, False, True, False, False]
 
 
 def test_value_ranks_by_the_mean_not_by_the_sum(policy, learn, value):
     # Arm 0: five pulls that give 0.4. Arm 1: one pull that gives 0.6.
-    state = learn(policy, policy.init(N), [0] * 5 + [1], [0.4] * 5 + [0.6])
+    state = learn(policy, begin(policy), [0] * 5 + [1], [0.4] * 5 + [0.6])
     assert value(policy, state)[1] > value(policy, state)[0]
 
 
@@ -217,7 +226,7 @@ def test_finds_the_best_arm(policy, play, value):
 @pytest.mark.parametrize("policy", [cls() for cls in POLICIES.values()], ids=POLICIES)
 def test_works_in_double_precision(policy):
     with jax.enable_x64(True):
-        state, active = policy.init(N), jnp.ones(N, bool)
+        state, active = begin(policy), jnp.ones(N, bool)
         state = policy.update(state, jnp.arange(N), jnp.linspace(0.0, 1.0, N), jnp.ones(N))
         arms, probs = policy.select(jax.random.key(0), state, active, N)
         state = policy.update(state, arms, jnp.full(N, 0.5), probs)
