@@ -31,7 +31,7 @@ from skbandit.criteria.base import Criterion
 from skbandit.data import Batches, Data
 from skbandit.inference import raw_output
 from skbandit.inputs import fold_scale
-from skbandit.losses import weighted_mean
+from skbandit.losses import score, weighted_mean
 from skbandit.pruning import JITTED, Pruner, PruneResult, PruningRound
 from skbandit.rates import FINE_TUNE_SHARE, SCHEDULES, leaf_rates
 from skbandit.runtime import single_threaded_blas
@@ -419,15 +419,16 @@ def prune(
         if training.early_stopping:
             validation = held_out.pad(training.dtype)
 
-    def held_out_loss(layers: Layers, gates: Any) -> float:
-        assert guard_rows is not None
+    judging = calibration if guard_rows is None else guard_rows
+
+    def judge(of: Callable[..., float], layers: Layers, gates: Any) -> float:
         coefs = [W for W, *_ in layers]
         # A gate of 0 is a row of zeros in the next layer's weights.
         coefs[1:] = [W * gate[:, None] for W, gate in zip(coefs[1:], gates, strict=True)]
         slopes = [slope for layer in layers for slope in layer[2:]]
         with np.errstate(over="ignore", invalid="ignore"):  # a loss that is not finite is an answer, too
-            z = raw_output(guard_rows.X, coefs, [b for _, b, *_ in layers], mlp.activation, slopes)
-            return weighted_mean(mlp.loss, z, guard_rows.y, guard_rows.weight)
+            z = raw_output(judging.X, coefs, [b for _, b, *_ in layers], mlp.activation, slopes)
+            return float(of(mlp.loss, z, judging.y, judging.weight))
 
     def repair(layers: Layers, active: np.ndarray, removed: np.ndarray, emissions: Any) -> Layers:
         if settings.compensate:
@@ -457,7 +458,8 @@ def prune(
         repair=repair,
         fine_tune=fine_tune if settings.fine_tune_iter > 0 else None,
         measure=measured.loss,
-        guard=held_out_loss if held_out is not None else measured.loss,
+        guard=functools.partial(judge, weighted_mean) if held_out is not None else measured.loss,
+        score=functools.partial(judge, functools.partial(score, np)),
         on_round=reporter.round,
         scoring=lambda: first_call(program),
     )

@@ -199,6 +199,9 @@ class Pruner:
         Loss on the calibration rows, where None stands for no emissions; by default computed from ``batch_loss``.
     guard : callable (params, gates) → float, optional
         Loss on held-out rows; ``measure`` by default.
+    score : callable (params, gates) → float, optional
+        What the user scores by, on the same rows, higher = better: a classifier's log loss may fall while it errs more.
+        ``"auto"`` lets it fall by ``tolerance``.
     on_round : callable (PruningRound, () → PruneResult) → bool, optional
         Called after each round, with what pruning would return if it ended there; True ends the phase.
     """
@@ -216,6 +219,7 @@ class Pruner:
     fine_tune: Callable[[Params, Vectors, int], Params] | None = None
     measure: Callable[[Params, Vectors, Vectors | None], float] | None = None
     guard: Callable[[Params, Vectors], float] | None = None
+    score: Callable[[Params, Vectors], float] | None = None
     on_round: Callable[[PruningRound, Callable[[], PruneResult]], bool] | None = None
     scoring: Callable[[], AbstractContextManager[None]] = nullcontext
     """What to enter around the compiled call of a round."""
@@ -278,6 +282,7 @@ class Pruner:
         now = self._now
         n_start = int(now.active.sum())
         limit = now.loss + self.tolerance * abs(now.loss)
+        lowest = self._score(now) - self.tolerance
         left = int(self.budget * n_start)
         for r in itertools.count():
             t0 = time.perf_counter()
@@ -296,7 +301,7 @@ class Pruner:
             accepted = False
             while not accepted and n_remove >= smallest:
                 proposal, record = self._attempt(now, r, scores, n_remove, t0)
-                accepted = proposal.loss <= limit
+                accepted = proposal.loss <= limit and self._score(proposal) >= lowest
                 n_remove //= 2
             if not accepted:
                 why = f"removing {smallest} more costs over the tolerance"
@@ -391,6 +396,9 @@ class Pruner:
         if emissions is None:
             emissions = tuple(np.zeros_like(g) for g in gates)
         return float(_mean_loss(params, gates, emissions, self.batches, network=self.network))
+
+    def _score(self, network: _Network) -> float:
+        return self.score(network.params, self._gates(network.active)) if self.score is not None else 0.0
 
     def _guard(self, params: Params, active: np.ndarray) -> float:
         gates = self._gates(active)

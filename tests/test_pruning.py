@@ -298,6 +298,18 @@ def test_auto_ends_when_its_pulls_are_spent():
     assert "the budget is used up" in result.status
 
 
+@pytest.mark.parametrize(("tolerance", "left"), [(0.01, 12), (0.3, 7)])
+def test_auto_keeps_the_score_where_the_loss_falls(tolerance, left):
+    # A network that is too sure of itself: the fewer its units, the smaller its loss, and the more often it errs.
+    def units(gates):
+        return sum(g.sum() for g in gates)
+
+    params, engine = pruner(guard=lambda params, gates: float(units(gates)), budget=100.0, tolerance=tolerance)
+    engine.score = lambda params, gates: 1.0 if units(gates) >= 12 else 0.8 if units(gates) >= 7 else 0.0
+    result = engine.run(params, "auto")
+    assert sum(len(kept) for kept in result.kept) == left
+
+
 def test_auto_tries_half_as_many_after_a_failure():
     tried = []
 

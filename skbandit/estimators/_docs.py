@@ -138,9 +138,10 @@ budget : float, default=8.0
     mini-batch (256 rows) in a round, so that small data cannot use up a large budget.
 pruning_ratio : float in [0, 1) or "auto", default=0.5
     Share of all hidden units to remove. ``"auto"`` goes on, half of what is left at a time and fewer where that fails,
-    while the held-out loss stays within ``tolerance``.
+    while the held-out loss and score stay within ``tolerance``.
 tolerance : float, default=0.01
-    Relative rise of the held-out loss that ``"auto"`` accepts.
+    What ``"auto"`` accepts: this relative rise of the held-out loss, and this fall of the held-out accuracy or R². (The
+    log loss of a network that is too sure of itself falls while it errs more.)
 scope : {"global", "layer"}, default="global"
     Rank units over all layers, or remove the same share of each. A layer is never emptied.
 n_rounds : int, default=4

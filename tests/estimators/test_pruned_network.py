@@ -268,6 +268,7 @@ def test_auto_keeps_the_held_out_loss_within_the_tolerance(tolerance, make_data,
     assert after <= (1 + tolerance) * before * (1 + 1e-5)
     for record in model.pruning_history_:
         assert record["loss_after"] <= (1 + tolerance) * before * (1 + 1e-5)
+    assert model.score(data.X_val, data.y_val) >= dense.score(data.X_val, data.y_val) - tolerance
 
 
 def test_auto_removes_units_that_do_nothing_and_keeps_those_that_matter(make_data, regressor):
