@@ -86,6 +86,10 @@ class MLP:
         rows = LOSSES[self.loss](jnp, self.apply(params, X, gates, emissions), y)
         return jnp.sum(weight * rows) / _positive(jnp.sum(weight))
 
+    def activations(self, params: Params, gates: Vectors, emissions: Vectors, X: jax.Array) -> Vectors:
+        """Return what the units of each hidden layer emit, f[n, n_l]."""
+        return tuple(self._forward(params, X, gates, emissions)[1])
+
     def damages(
         self,
         params: Params,

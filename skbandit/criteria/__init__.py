@@ -5,15 +5,41 @@ from __future__ import annotations
 import difflib
 
 from skbandit.criteria.ablation import LeaveOneOut
+from skbandit.criteria.activation import OBS, ActivationVariance, APoZ, GreedyActivationVariation, Submodular
 from skbandit.criteria.bandit import Bandit
 from skbandit.criteria.base import Criterion, Problem, Scores
+from skbandit.criteria.gradient import OBD, Fisher, Taylor
 from skbandit.criteria.weights import Magnitude, Random
 from skbandit.policies import POLICIES, Policy
 
-__all__ = ["CRITERIA", "Bandit", "Criterion", "LeaveOneOut", "Magnitude", "Problem", "Random", "Scores", "resolve"]
+__all__ = [
+    "CRITERIA",
+    "OBD",
+    "OBS",
+    "APoZ",
+    "ActivationVariance",
+    "Bandit",
+    "Criterion",
+    "Fisher",
+    "GreedyActivationVariation",
+    "LeaveOneOut",
+    "Magnitude",
+    "Problem",
+    "Random",
+    "Scores",
+    "Submodular",
+    "Taylor",
+    "resolve",
+]
 
 #: The one table of criteria that are no lifted policies.
-CRITERIA: dict[str, type[Criterion]] = {c.name: c for c in (LeaveOneOut, Magnitude, Random)}
+CRITERIA: dict[str, type[Criterion]] = {
+    c.name: c
+    for c in (
+        *(Random, Magnitude, APoZ, ActivationVariance, GreedyActivationVariation),
+        *(Taylor, Fisher, OBD, OBS, Submodular, LeaveOneOut),
+    )
+}
 
 
 def make(name: str) -> Policy | Criterion:
