@@ -169,7 +169,7 @@ def test_two_copies_of_a_unit_are_not_both_safe(criterion):
     if isinstance(criterion, GreedyActivationVariation):  # which refits nothing: both are missed
         assert first > 0.2
     else:
-        assert first < 0.05
+        assert first < 0.15  # the ridge keeps the other from taking over wholly
 
 
 def loss(params, gates, X, y, weight):
