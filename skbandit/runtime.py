@@ -17,6 +17,7 @@ import threading
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from threadpoolctl import ThreadpoolController
 
 if TYPE_CHECKING:
@@ -95,6 +96,9 @@ def jax_scope(dtype: str = "float32", device: str | None = None) -> Iterator[Non
             stack.enter_context(_many_devices)
             automatic = (jax.sharding.AxisType.Auto,)
             stack.enter_context(jax.set_mesh(jax.make_mesh((len(found),), (_AXIS,), automatic, devices=found)))
+        elif not jax.sharding.get_abstract_mesh().empty:
+            # A mesh of the user's own would be part of our programs, and change how they round.
+            stack.enter_context(jax.set_mesh(jax.sharding.Mesh(np.empty((), object), ())))
         yield
 
 

@@ -19,7 +19,7 @@ from benchmarks import datasets
 from benchmarks.tabular import __main__ as command
 from benchmarks.tabular import protocol
 from benchmarks.tabular.models import our_estimator
-from benchmarks.tabular.report import mean_ranks
+from benchmarks.tabular.report import markdown, mean_ranks, number
 
 OUT = Path("benchmarks/results/ablation.jsonl")
 
@@ -175,8 +175,9 @@ def summary(frame: pd.DataFrame, names: Sequence[str], reference: str) -> pd.Dat
     return table.reindex(list(names))
 
 
-def show(path: Path, names: Sequence[str], reference: str, sets: dict[str, str], max_rows: int) -> None:
-    """Print a table for each task and one for both, of what the file has on these sets."""
+def show(path: Path, names: Sequence[str], reference: str, sets: dict[str, str], max_rows: int) -> list[str]:
+    """Print a table for each task and one for both, of what the file has on these sets; return them in Markdown."""
+    texts = []
     frame = pd.DataFrame(protocol.read([path]))
     frame = frame[frame["data"].isin(sets) & (frame["max_rows"] == max_rows)]
     failed = frame[frame["error"].notna() & frame["model"].isin(names)]
@@ -191,6 +192,12 @@ def show(path: Path, names: Sequence[str], reference: str, sets: dict[str, str],
         table = summary(part, shared, reference)
         print(f"\n{title}, against {reference}")
         print("no set has all variants" if table.empty else table.round(3).to_string())
+        if not table.empty:
+            seeds, folds = (part.loc[part["model"] == reference, key].nunique() for key in ("seed", "fold"))
+            head = f"## {title.capitalize()}, against `{reference}`: {int(table['of sets'].iloc[0])} sets, "
+            cells = [[str(name), *(number(round(float(value), 3)) for value in row)] for name, row in table.iterrows()]
+            texts += [head + f"{seeds} seed(s), {folds} fold(s)", markdown(["variant", *table.columns], cells)]
+    return texts
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -199,6 +206,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--reference", metavar="NAME", help="what the others are compared with (default: the first)")
     parser.add_argument("--report-sets", action="store_true", help="on the sets that defaults are not to be chosen on")
     parser.add_argument("--table", action="store_true", help="fit nothing, print the tables of what is there")
+    parser.add_argument("--markdown", type=Path, metavar="FILE.md", help="write the tables there, too")
     command.add_run_options(parser, OUT)
     args = parser.parse_args(argv)
     names = args.variants or list(VARIANTS)
@@ -213,7 +221,14 @@ def main(argv: Sequence[str] | None = None) -> None:
             raise SystemExit("The folder of public data sets is not there: set SKBANDIT_DATA.")
         work = protocol.Work(lambda task: families(names, task), fit)
         protocol.run(work, command.plan_of(args, sets))
-    show(args.out, names, reference, sets, args.max_rows)
+    texts = show(args.out, names, reference, sets, args.max_rows)
+    if args.markdown is not None:
+        about = (
+            "Change of the error (1 - R², 1 - accuracy) relative to the reference's: geometric mean over the sets, "
+            "with its standard error. Seconds are means over all fits; a pruned model's are those of its dense fit and "
+            f"of pruning. Made by `python -m benchmarks.tabular.ablation --table`, from `{args.out.name}`."
+        )
+        args.markdown.write_text("\n\n".join(["# Ablation", about, *texts]) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

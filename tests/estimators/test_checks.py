@@ -1,8 +1,9 @@
 """scikit-learn's own checks of an estimator.
 
-The defaults go through all of them in float64. With a smaller network of the same recipe so do float32, the other kinds
-of pruning ratio and an ensemble; with a plain network, which compiles faster, one policy or criterion of each other
-family. ``pytest -m exhaustive`` runs the defaults in float32, and every policy and criterion in both precisions.
+The defaults go through all of them in float64. With a smaller network of the same recipe so do float32 and an ensemble;
+of the other kinds of pruning ratio and of policy, one class has each, in a network that compiles faster.
+``pytest -m exhaustive`` runs the defaults in float32, every policy and criterion in both precisions, and both classes
+with all of these.
 """
 
 import pytest
@@ -15,7 +16,13 @@ from skbandit.policies import POLICIES
 CLASSES = (BanditPrunedMLPClassifier, BanditPrunedMLPRegressor)
 DTYPES = ("float64", "float32")
 #: Posterior sampling, full information, and a criterion that looks at the weights alone.
-FAMILIES = ("thompson", "hedge", "magnitude")
+FAMILIES = {
+    "thompson": BanditPrunedMLPClassifier,
+    "hedge": BanditPrunedMLPRegressor,
+    "magnitude": BanditPrunedMLPClassifier,
+}
+#: ... and a network that is not pruned, and one that is as far as the held-out rows allow.
+RATIOS = {0.0: BanditPrunedMLPClassifier, "auto": BanditPrunedMLPRegressor}
 #: A tenth of the time of the defaults' three layers of 128.
 SMALL = {"hidden_layer_sizes": (16,), "dtype": "float64"}
 
@@ -51,9 +58,8 @@ def test_defaults_pass_the_checks_in_float32(estimator, check):
 @expected_warnings
 @parametrize_with_checks(
     [
-        cls(**SMALL | {"dtype": dtype, "pruning_ratio": ratio})
-        for cls in CLASSES
-        for dtype, ratio in (("float32", 0.5), ("float64", 0.0), ("float64", "auto"))
+        *(cls(**SMALL | {"dtype": "float32"}) for cls in CLASSES),
+        *(cls(**SMALL, pruning_ratio=ratio) for ratio, cls in RATIOS.items()),
     ],
     expected_failed_checks=expected_failures,
 )
@@ -62,7 +68,7 @@ def test_smaller_networks_pass_the_checks(estimator, check):
 
 
 @expected_warnings
-@parametrize_with_checks([cls.from_preset("plain", **SMALL, policy=policy) for cls in CLASSES for policy in FAMILIES])
+@parametrize_with_checks([cls.from_preset("plain", **SMALL, policy=policy) for policy, cls in FAMILIES.items()])
 def test_one_policy_of_each_family_passes_the_checks(estimator, check):
     check(estimator)
 
@@ -77,10 +83,13 @@ def test_ensembles_pass_the_checks(estimator, check):
 @expected_warnings
 @parametrize_with_checks(
     [
-        cls(**SMALL | {"dtype": dtype, "policy": policy})
-        for cls in CLASSES
-        for policy in sorted({**POLICIES, **CRITERIA})
-        for dtype in DTYPES
+        *(
+            cls(**SMALL | {"dtype": dtype, "policy": policy})
+            for cls in CLASSES
+            for policy in sorted({**POLICIES, **CRITERIA})
+            for dtype in DTYPES
+        ),
+        *(cls(**SMALL, pruning_ratio=ratio) for cls in CLASSES for ratio in RATIOS if cls is not RATIOS[ratio]),
     ],
     expected_failed_checks=expected_failures,
 )
