@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -73,9 +74,9 @@ class FittedNetwork(BaseEstimator):
 
     # ------------------------------------------------------------------ what the subclasses say
 
+    @abstractmethod
     def _loss_name(self) -> str:
         """Name of the loss, once the target is known."""
-        raise NotImplementedError
 
     def _output_scale(self) -> tuple[np.ndarray | float, np.ndarray | float]:
         """Return mean and scale of the target, which the last layer carries in ``coefs_``."""

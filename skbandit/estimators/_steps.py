@@ -62,9 +62,9 @@ class FitSteps(FittedNetwork):
         """Return what a network predicts, f[n, n_outputs], from its output layer's pre-activation."""
         return OUTPUTS[self.out_activation_](z)
 
+    @abstractmethod
     def _set_out_of_fold(self, prediction: np.ndarray | None) -> None:
         """Keep the predictions f[n, n_outputs] for the rows that members held out (NaN for others), or none."""
-        raise NotImplementedError
 
     # ------------------------------------------------------------------ encode
 
@@ -218,7 +218,7 @@ class FitSteps(FittedNetwork):
         result = _fit.prune(network, rows, held_out, training, settings, seed, reporter=reporter, data=data)
         if result.status == INTERRUPTED:
             warnings.warn(f"Pruning interrupted by user after {len(result.history)} rounds.", UserWarning, stacklevel=6)
-        elif reporter.interrupted and result.status.startswith(STOPPED):
+        elif reporter.interrupted and STOPPED in result.status:
             result = result._replace(status=INTERRUPTED)
         return result
 
