@@ -25,6 +25,12 @@ class Slice:
     path: tuple[Any, ...]
     axis: int
 
+    def of(self, params: Params) -> Any:
+        """Return the whole parameter."""
+        for key in self.path:
+            params = params[key]
+        return params
+
 
 @dataclasses.dataclass(frozen=True)
 class Group:
@@ -69,11 +75,8 @@ class Groups:
             raise ValueError("There are no groups: nothing can be removed.")
         for group in self.groups:
             for s in group.slices:
-                leaf = params
                 try:
-                    for key in s.path:
-                        leaf = leaf[key]
-                    size = np.shape(leaf)[s.axis]
+                    size = np.shape(s.of(params))[s.axis]
                 except (KeyError, IndexError, TypeError):
                     raise ValueError(f"The parameters have no axis {s.axis} at {s.path}.") from None
                 if size != group.size:
@@ -98,19 +101,19 @@ class Groups:
     def _edit(self, params: Params, edit: Any) -> Params:
         for g, group in enumerate(self.groups):
             for s in group.slices:
-                params = _replace(params, s.path, lambda a, s=s, g=g: edit(np.asarray(a), s.axis, g))
+                params = replace_at(params, s.path, lambda a, s=s, g=g: edit(np.asarray(a), s.axis, g))
         return params
 
 
-def _replace(tree: Params, path: tuple[Any, ...], edit: Any) -> Params:
+def replace_at(tree: Params, path: tuple[Any, ...], edit: Any) -> Params:
     """Return ``tree`` with the leaf at ``path`` edited; nothing is changed in place."""
     if not path:
         return edit(tree)
     head, rest = path[0], path[1:]
     if isinstance(tree, dict):
-        return {**tree, head: _replace(tree[head], rest, edit)}
+        return {**tree, head: replace_at(tree[head], rest, edit)}
     items = list(tree)
-    items[head] = _replace(items[head], rest, edit)
+    items[head] = replace_at(items[head], rest, edit)
     if hasattr(tree, "_fields"):
         return type(tree)(*items)
     return type(tree)(items)

@@ -20,7 +20,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -59,6 +59,9 @@ class MLP:
     loss: str
     parametric: bool = False
     """Whether hidden layers are ``(W, b, a)``, with a slope ``a`` for each unit."""
+
+    #: ``gates`` may also be f[rows, n_l]: one for each row.
+    gates_by_row: ClassVar[bool] = True
 
     @property
     def groups(self) -> Groups:

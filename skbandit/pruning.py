@@ -127,6 +127,20 @@ def canonical(config: Any) -> Any:
     return jax.tree.map(lambda x: np.asarray(x, float), config)
 
 
+def room_of_layers(active: np.ndarray, layer: np.ndarray, n_remove: int, scope: str) -> np.ndarray:
+    """Return how many units of each layer may leave, i[n_layers]: all but one, or a share of ``n_remove``."""
+    left = np.bincount(layer[active], minlength=int(layer[-1]) + 1)
+    room = left - 1
+    if scope == "layer":
+        # The same share of every layer; what rounding leaves goes where most is missing and a unit can be spared.
+        exact = n_remove * left / left.sum()
+        quota = np.minimum(np.floor(exact).astype(int), room)
+        while quota.sum() < min(n_remove, room.sum()):
+            quota[np.argmax(np.where(quota < room, exact - quota, -np.inf))] += 1
+        room = quota
+    return room
+
+
 def choose_units(value: np.ndarray, active: np.ndarray, layer: np.ndarray, n_remove: int, scope: str) -> np.ndarray:
     """Return the units to remove, bool[n]: highest value first, and never the last one of a layer.
 
@@ -142,21 +156,12 @@ def choose_units(value: np.ndarray, active: np.ndarray, layer: np.ndarray, n_rem
     scope : {"global", "layer"}
         Rank over all layers, or remove the same share of each.
     """
-    n_layers = int(layer[-1]) + 1
-    left = np.bincount(layer[active], minlength=n_layers)
-    room = left - 1
-    if scope == "layer":
-        # The same share of every layer; what rounding leaves goes where most is missing and a unit can be spared.
-        exact = n_remove * left / left.sum()
-        quota = np.minimum(np.floor(exact).astype(int), room)
-        while quota.sum() < min(n_remove, room.sum()):
-            quota[np.argmax(np.where(quota < room, exact - quota, -np.inf))] += 1
-        room = quota
+    room = room_of_layers(active, layer, n_remove, scope)
     order = np.argsort(np.where(np.isnan(value), np.inf, -value), kind="stable")
     order = order[active[order]]
     # Rank of each unit within its layer, in the order of removal: it may leave while its layer has room.
     by_layer = np.argsort(layer[order], kind="stable")
-    first = np.searchsorted(layer[order][by_layer], np.arange(n_layers))
+    first = np.searchsorted(layer[order][by_layer], np.arange(room.size))
     rank = np.empty(order.size, int)
     rank[by_layer] = np.arange(order.size) - first[layer[order][by_layer]]
     chosen = order[rank < room[layer[order]]][:n_remove]
@@ -172,6 +177,17 @@ class _Network:
     params: Params
     active: np.ndarray
     loss: float
+
+
+class _Verdict(NamedTuple):
+    """A round's scores, on the host."""
+
+    value: np.ndarray
+    damage: np.ndarray
+    suggested: np.ndarray | None
+    n_pulls: int
+    emissions: Vectors
+    """What units give out when masked in this round."""
 
 
 @dataclasses.dataclass
@@ -272,8 +288,8 @@ class Pruner:
             zip(removals, pulls_per_round(sizes, self.budget, n_active), strict=True)
         ):
             t0 = time.perf_counter()
-            scores = self._scores(now, r, pulls, n_remove)
-            now, record = self._attempt(now, r, scores, n_remove, t0)
+            now, verdict = self._scores(now, r, pulls, n_remove)
+            now, record = self._attempt(now, r, verdict, self._choose(now, verdict, n_remove), t0)
             if self._accept(record, now):
                 return f"{STOPPED} after round {r}"
         return f"removed {n_active - int(now.active.sum())} of {n_active} units in {len(removals)} rounds"
@@ -295,12 +311,14 @@ class Pruner:
                 break
             n_remove = max(1, int(n_active * AUTO_SHARE))
             pulls = min(left, int(n_active * max(1, self.budget * AUTO_BUDGET_SHARE)))
-            scores = self._scores(now, r, pulls, n_remove)
-            left -= scores[2]
+            now, verdict = self._scores(now, r, pulls, n_remove)
+            left -= verdict.n_pulls
+            if verdict.suggested is not None:
+                return self._suggested(now, verdict, t0)
             smallest = max(1, int(n_active * AUTO_SMALLEST_SHARE))
             accepted = False
             while not accepted and n_remove >= smallest:
-                proposal, record = self._attempt(now, r, scores, n_remove, t0)
+                proposal, record = self._attempt(now, r, verdict, self._choose(now, verdict, n_remove), t0)
                 accepted = proposal.loss <= limit and self._score(proposal) >= lowest
                 n_remove //= 2
             if not accepted:
@@ -312,8 +330,27 @@ class Pruner:
                 break
         return f"removed {n_start - int(now.active.sum())} of {n_start} units in {len(self.history)} rounds; {why}"
 
-    def _scores(self, now: _Network, r: int, pulls: int, n_remove: int) -> tuple[np.ndarray, np.ndarray, int, Vectors]:
-        """One XLA call: value, damage, pulls spent, and the emissions that the round uses."""
+    def _choose(self, now: _Network, verdict: _Verdict, n_remove: int) -> np.ndarray:
+        return choose_units(verdict.value, now.active, self.layer, n_remove, self.scope)
+
+    def _suggested(self, now: _Network, verdict: _Verdict, t0: float) -> str:
+        """Remove the criterion's own set, whole: it needs no tolerance."""
+        suggested = verdict.suggested & now.active
+        n_active, n_suggested = int(now.active.sum()), int(suggested.sum())
+        if n_suggested == 0:
+            return f"removed 0 of {n_active} units: the criterion suggests none"
+        # Of a layer that would be empty, the least safe unit stays.
+        room = room_of_layers(now.active, self.layer, n_suggested, "global")
+        n_remove = int(np.minimum(np.bincount(self.layer[suggested], minlength=room.size), room).sum())
+        value = np.where(suggested, verdict.value, -np.inf)
+        removed = suggested & choose_units(value, now.active, self.layer, n_remove, "global")
+        now, record = self._attempt(now, 0, verdict, removed, t0)
+        if self._accept(record, now):
+            return f"{STOPPED} after round 0"
+        return f"removed {record.n_removed} of {n_active} units; the criterion suggests {n_suggested}"
+
+    def _scores(self, now: _Network, r: int, pulls: int, n_remove: int) -> tuple[_Network, _Verdict]:
+        """One XLA call: the network to go on with, and the verdict on its units."""
         gates = self._gates(now.active)
         emissions = self.emissions(now.params, gates) if self.emissions else tuple(np.zeros_like(g) for g in gates)
         n_active = int(now.active.sum())
@@ -326,6 +363,7 @@ class Pruner:
             batches=self.batches,
             budget=np.int32(max(pulls, n_active)),  # type: ignore[arg-type]
             n_remove=np.int32(n_remove),  # type: ignore[arg-type]
+            room=room_of_layers(now.active, self.layer, n_remove, self.scope).astype(np.int32),  # type: ignore[arg-type]
             network=self.network,
             arms_per_step=arms_per_step(self.groups.n_units),
         )
@@ -338,14 +376,16 @@ class Pruner:
             self._state, scores = score(criterion, seed, self._state, problem, now.active)
         spent = int(scores.n_pulls)
         self.n_pulls += spent
-        return np.asarray(scores.value), np.asarray(scores.damage), spent, emissions
+        if scores.params is not None:
+            now = dataclasses.replace(now, params=jax.tree.map(np.asarray, scores.params))
+        suggested = None if scores.suggested is None else np.asarray(scores.suggested)
+        return now, _Verdict(np.asarray(scores.value), np.asarray(scores.damage), suggested, spent, emissions)
 
     def _attempt(
-        self, now: _Network, r: int, scores: tuple[np.ndarray, np.ndarray, int, Vectors], n_remove: int, t0: float
+        self, now: _Network, r: int, verdict: _Verdict, removed: np.ndarray, t0: float
     ) -> tuple[_Network, PruningRound]:
-        """Remove ``n_remove`` units, repair, fine-tune; nothing of ``now`` changes."""
-        value, damage, spent, emissions = scores
-        removed = choose_units(value, now.active, self.layer, n_remove, self.scope)
+        """Remove the units ``removed``, repair, fine-tune; nothing of ``now`` changes."""
+        _, damage, _, spent, emissions = verdict
         active = now.active & ~removed
         gates = self._gates(active)
         masked = tuple(

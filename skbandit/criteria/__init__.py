@@ -4,31 +4,51 @@ from __future__ import annotations
 
 import difflib
 
-from skbandit.criteria.ablation import LeaveOneOut
-from skbandit.criteria.activation import OBS, ActivationVariance, APoZ, GreedyActivationVariation, Submodular
+from skbandit.criteria.ablation import BudgetedGreedy, GreedyLeaveOneOut, LeaveOneOut
+from skbandit.criteria.activation import ActivationVariance, APoZ, GreedyActivationVariation
 from skbandit.criteria.bandit import Bandit
 from skbandit.criteria.base import Criterion, Problem, Scores
+from skbandit.criteria.bmrs import BMRSNormal, BMRSUniform, ExpectedGate, SignalToNoise
+from skbandit.criteria.gates import DAIS, BiP, IterativeSoftShrinkage, MaskDecay
 from skbandit.criteria.gradient import OBD, Fisher, Taylor
+from skbandit.criteria.reconstruction import OBS, Submodular
+from skbandit.criteria.stable import StableUnits
+from skbandit.criteria.warm_start import SequentialRacing, WarmRacing, WarmStartedBandit, WarmTopTwoThompson
 from skbandit.criteria.weights import Magnitude, Random
 from skbandit.policies import POLICIES, Policy
 
 __all__ = [
     "CRITERIA",
+    "DAIS",
     "OBD",
     "OBS",
     "APoZ",
     "ActivationVariance",
+    "BMRSNormal",
+    "BMRSUniform",
     "Bandit",
+    "BiP",
+    "BudgetedGreedy",
     "Criterion",
+    "ExpectedGate",
     "Fisher",
     "GreedyActivationVariation",
+    "GreedyLeaveOneOut",
+    "IterativeSoftShrinkage",
     "LeaveOneOut",
     "Magnitude",
+    "MaskDecay",
     "Problem",
     "Random",
     "Scores",
+    "SequentialRacing",
+    "SignalToNoise",
+    "StableUnits",
     "Submodular",
     "Taylor",
+    "WarmRacing",
+    "WarmStartedBandit",
+    "WarmTopTwoThompson",
     "resolve",
 ]
 
@@ -37,7 +57,11 @@ CRITERIA: dict[str, type[Criterion]] = {
     c.name: c
     for c in (
         *(Random, Magnitude, APoZ, ActivationVariance, GreedyActivationVariation),
-        *(Taylor, Fisher, OBD, OBS, Submodular, LeaveOneOut),
+        *(Taylor, Fisher, OBD, OBS, Submodular, StableUnits),
+        *(BMRSNormal, BMRSUniform, SignalToNoise, ExpectedGate),
+        *(DAIS, BiP, IterativeSoftShrinkage, MaskDecay),
+        *(LeaveOneOut, GreedyLeaveOneOut, BudgetedGreedy),
+        *(WarmRacing, WarmTopTwoThompson, SequentialRacing),
     )
 }
 

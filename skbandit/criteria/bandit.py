@@ -73,10 +73,12 @@ class Bandit(Criterion):
         # Every n_max steps some arm meets a mini-batch that is new to it, if the policy picks one at all.
         last_step = jnp.minimum(budget, _INT32_MAX // n_max - 1) * n_max + n_max
 
-        identifies = isinstance(self.policy, IdentificationPolicy)
-        begin = self.policy.init(n)
-        if identifies:
-            begin = self.policy.aim(begin, Goal(problem.n_remove, budget, n_batches, active))
+        begin, identifies = self.policy.init(n), isinstance(self.policy, IdentificationPolicy)
+        hint = self.hint(key, state, problem, active)
+        if isinstance(self.policy, IdentificationPolicy):
+            group = jnp.asarray(problem.network.groups.layer_of(), jnp.int32)
+            goal = Goal(problem.n_remove, budget, n_batches, active, group, problem.room, hint)
+            begin = self.policy.aim(begin, goal)
 
         def body(carry: _Carry) -> _Carry:
             first = carry.t == 0
@@ -113,7 +115,21 @@ class Bandit(Criterion):
         end = lax.while_loop(going, body, start)
         mean = end.damage / jnp.where(end.weight > 0, end.weight, 1)
         value = -mean if self.rank_by == "damage" else self.policy.value(end.policy)
-        decided = self.policy.decided(end.policy) if identifies else None
+        if hint is not None:
+            value = end.scale * self.policy.value(end.policy)
+            mean = jnp.where(jnp.isfinite(value), -value, mean)
+        decided = None
+        if isinstance(self.policy, IdentificationPolicy):
+            decided = self.policy.decided(end.policy)
         if decided is not None:  # accepted arms before all others, rejected ones after them
             value = value + decided * (1 + 2 * jnp.max(jnp.where(jnp.isfinite(value), jnp.abs(value), 0)))
-        return state, Scores(value, end.spent, mean, info={"pulls": jnp.sum(end.seen, axis=0), "scale": end.scale})
+        scores = Scores(value, end.spent, mean, info={"pulls": jnp.sum(end.seen, axis=0), "scale": end.scale})
+        return self.remember(state, scores, active), scores
+
+    def hint(self, key: jax.Array, state: Any, problem: Problem, active: jax.Array) -> jax.Array | None:
+        """Return what is known of the arms before the first pull, f[n], higher = likely safer."""
+        return None
+
+    def remember(self, state: Any, scores: Scores, active: jax.Array) -> Any:
+        """Return what the next round is told."""
+        return state

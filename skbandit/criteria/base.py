@@ -34,6 +34,8 @@ class Problem:
     """i32: pulls of this round, at most one for each active unit and mini-batch."""
     n_remove: jax.Array
     """i32: units that leave in this round, or would if all goes well."""
+    room: jax.Array
+    """i32[n_groups]: no more than so many units of a group may leave in this round."""
     network: Any = static()
     """``groups``, ``batch_loss`` and, optionally, ``damages``: the fast evaluator of arms."""
     arms_per_step: int = static()
@@ -78,7 +80,11 @@ class Scores(NamedTuple):
     damage: jax.Array
     """f[n]: expected rise of the loss when the unit alone leaves; NaN where the criterion does not estimate it."""
     suggested: jax.Array | None = None
-    """bool[n]: the set that the criterion itself would remove, where it has such a rule."""
+    """bool[n]: the set that the criterion itself would remove, where it has such a rule: ``pruning_ratio="auto"``
+    removes that set."""
+    params: Any = None
+    """Parameters to go on with, where the criterion has changed them: the same function, from which units then leave
+    at no loss."""
     info: Any = None
 
 
@@ -97,6 +103,6 @@ class Criterion(ParamsMixin):
         raise NotImplementedError
 
 
-def scores_without_pulls(value: jax.Array) -> Scores:
+def scores_without_pulls(value: jax.Array, suggested: jax.Array | None = None) -> Scores:
     """Scores of a criterion that measures no damage."""
-    return Scores(value, jnp.zeros((), jnp.int32), jnp.full_like(value, jnp.nan))
+    return Scores(value, jnp.zeros((), jnp.int32), jnp.full_like(value, jnp.nan), suggested)

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from skbandit._pytree import pytree_dataclass, static
 from skbandit._validation import OneOf, Where
 from skbandit.criteria.base import Criterion, Problem, Scores, scores_without_pulls
+from skbandit.groups import Groups, Slice
 
 
 @pytree_dataclass
@@ -48,20 +49,18 @@ class Magnitude(Criterion):
 
     def step(self, key: jax.Array, state: Any, problem: Problem, active: jax.Array) -> tuple[Any, Scores]:
         """Sum powers of the weights over the slices of each unit: a group's last slice is its outgoing one."""
-        norms = []
-        for group in problem.network.groups.groups:
-            incoming = sum(self._power(problem, s) for s in group.slices[:-1])
-            outgoing = self._power(problem, group.slices[-1])
-            root = 1 / self.order
-            if self.of == "product":
-                norms.append((incoming * outgoing) ** root)
-            else:
-                norms.append((incoming if self.of == "in" else outgoing) ** root)
-        return state, scores_without_pulls(-jnp.concatenate(norms))
+        return state, scores_without_pulls(-unit_norms(problem.network.groups, problem.params, self.of, self.order))
 
-    def _power(self, problem: Problem, s: Any) -> jax.Array:
-        leaf = problem.params
-        for key in s.path:
-            leaf = leaf[key]
-        by_unit = jnp.moveaxis(jnp.abs(leaf), s.axis, 0)
-        return jnp.sum(by_unit.reshape(by_unit.shape[0], -1) ** self.order, axis=1)
+
+def unit_norms(groups: Groups, params: Any, of: str = "product", order: int = 2) -> jax.Array:
+    """Return the norm f[n] of each unit's weights: a group's last slice is its outgoing one."""
+
+    def power(s: Slice) -> jax.Array:
+        by_unit = jnp.moveaxis(jnp.abs(s.of(params)), s.axis, 0)
+        return jnp.sum(by_unit.reshape(by_unit.shape[0], -1) ** order, axis=1)
+
+    norms = []
+    for group in groups.groups:
+        incoming, outgoing = sum(map(power, group.slices[:-1])), power(group.slices[-1])
+        norms.append({"in": incoming, "out": outgoing, "product": incoming * outgoing}[of] ** (1 / order))
+    return jnp.concatenate(norms)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 
 from skbandit.policies.base import Counts, MeanRewardPolicy, Policy
+from skbandit.policies.csar import CSAR
 from skbandit.policies.epsilon_greedy import EpsilonGreedy
 from skbandit.policies.exp3 import EXP3, EXP3State
 from skbandit.policies.hedge import Hedge
@@ -21,6 +22,7 @@ from skbandit.policies.ucb import UCB1
 from skbandit.policies.uniform import Uniform
 
 __all__ = [
+    "CSAR",
     "EXP3",
     "LUCB",
     "POLICIES",
@@ -49,7 +51,7 @@ POLICIES: dict[str, type[Policy]] = {
     cls.name: cls
     for cls in (
         *(EpsilonGreedy, Softmax, UCB1, Thompson, GaussianThompson, Hedge, EXP3, Uniform),
-        *(Racing, LUCB, TopTwoThompson),
+        *(Racing, LUCB, CSAR, TopTwoThompson),
     )
 }
 

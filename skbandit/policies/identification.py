@@ -15,9 +15,12 @@ import jax
 import jax.numpy as jnp
 
 from skbandit.policies.base import Policy, PolicyState
+from skbandit.selection import choose
 
 #: The spread of an arm is believed as if this many pulls had shown the spread of all arms.
 PRIOR_PULLS = 3.0
+#: A hint is judged on so many arms of similar hint on either side, or on this share of them if that is more.
+NEIGHBOURS, NEIGHBOURS_SHARE = 4, 1 / 16
 
 
 class Goal(NamedTuple):
@@ -31,6 +34,12 @@ class Goal(NamedTuple):
     """i32: pulls of an arm until its mean is exact: it is one over a finite population, drawn without replacement."""
     active: jax.Array
     """bool[n]"""
+    group: jax.Array
+    """i32[n]: the arm's group, in order, from 0."""
+    room: jax.Array
+    """i32[n_groups]: no more than so many of a group may be chosen."""
+    hint: jax.Array | None = None
+    """f[n]: something that was known before the first pull, higher = likely better; only its order counts."""
 
 
 class Moments(NamedTuple):
@@ -81,22 +90,79 @@ def standard_error(moments: Moments, goal: Goal) -> jax.Array:
     return jnp.where(n >= jnp.minimum(2, goal.n_batches), jnp.sqrt(variance * unseen / jnp.maximum(n, 1)), jnp.inf)
 
 
-def ranks(value: jax.Array, among: jax.Array) -> jax.Array:
-    """Return the place i32[n] of each arm, 0 = highest ``value``; arms that are not ``among`` come last."""
-    order = jnp.argsort(jnp.where(among, -value, jnp.inf), stable=True)
-    return jnp.zeros(value.shape[0], jnp.int32).at[order].set(jnp.arange(value.shape[0], dtype=jnp.int32))
+def posterior(moments: Moments, goal: Goal) -> tuple[jax.Array, jax.Array]:
+    r"""Return what to believe of each arm's mean, and the standard error of that, f[n] each.
 
+    Without hints these are the mean of its rewards and `standard_error`. With them, an arm is expected to be like the
+    arms of similar hint, as far as those are like one another: the mean :math:`m_i` of its neighbours in the order of
+    hints, without itself, is a prior of variance :math:`\tau_i^2`, which is their variance less what noise explains of
+    it (empirical Bayes),
 
-def doubts(mean: jax.Array, n_choose: jax.Array, among: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Return who is chosen, bool[n], and how far each arm's mean is from the other side of the boundary, f[n].
+    .. math:: \tilde\mu_i = m_i + \frac{\tau_i^2}{\tau_i^2 + s_i^2} (\hat\mu_i - m_i), \qquad
+        \tilde s_i^2 = \frac{\tau_i^2 s_i^2}{\tau_i^2 + s_i^2}.
 
-    The distance is that to the best arm that is not chosen, or to the worst that is; infinite where the other side is
-    empty.
+    A hint that says nothing leaves :math:`\tau_i` as large as the arms differ; an arm that has seen all batches is
+    exact.
     """
-    chosen = among & (ranks(mean, among) < n_choose)
-    inside = jnp.min(jnp.where(chosen, mean, jnp.inf))
-    outside = jnp.max(jnp.where(among & ~chosen, mean, -jnp.inf))
-    return chosen, jnp.where(chosen, mean - outside, inside - mean)
+    error = standard_error(moments, goal)
+    if goal.hint is None:
+        return moments.mean, error
+    n = goal.active.shape[0]
+    known = goal.active & (moments.n_pulls > 0)
+    n_known = jnp.sum(known, dtype=jnp.int32)
+    order = jnp.argsort(jnp.where(known, -goal.hint, jnp.inf), stable=True)
+    half = jnp.maximum(NEIGHBOURS, (NEIGHBOURS_SHARE * n_known).astype(jnp.int32))
+    place = jnp.arange(n, dtype=jnp.int32)
+    low, high = jnp.maximum(place - half, 0), jnp.minimum(place + half + 1, jnp.maximum(n_known, 1))
+
+    def around(x: jax.Array) -> jax.Array:
+        """Mean of the neighbours' ``x``, without the arm's own."""
+        own = jnp.where(known, x, 0)[order]
+        summed = jnp.concatenate([jnp.zeros(1, own.dtype), jnp.cumsum(own)])
+        mean = (summed[high] - summed[low] - own) / jnp.maximum(high - low - 1, 1)
+        return jnp.zeros(n, own.dtype).at[order].set(mean)
+
+    # Cumulative sums lose digits where the means are far from 0.
+    centre = jnp.sum(jnp.where(known, moments.mean, 0)) / jnp.maximum(n_known, 1)
+    mean = moments.mean - centre
+    expected = around(mean)
+    spread = jnp.maximum(around(mean**2) - expected**2, 0)
+    # What a single pull is worth is known as soon as some arms have two; before that, half of the spread is noise.
+    several = known & (moments.n_pulls >= 2)
+    degrees = jnp.sum(jnp.where(several, moments.n_pulls - 1, 0))
+    pooled = jnp.sum(jnp.where(several, moments.deviations, 0)) / jnp.maximum(degrees, 1)
+    single = jnp.where(degrees > 0, pooled * jnp.maximum(1 - 1 / goal.n_batches, 0), spread / 2)
+    noise = jnp.where(jnp.isinf(error), single, error**2)
+    prior = jnp.maximum(spread - around(noise), 0.05 * spread)
+    total = prior + noise
+    share = jnp.where(total > 0, prior / jnp.where(total > 0, total, 1), 1)
+    return centre + expected + share * (mean - expected), jnp.sqrt(share * noise)
+
+
+def doubts(mean: jax.Array, goal: Goal, accepted: jax.Array, among: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Return who is chosen, bool[n], and what it would cost to decide otherwise, f[n].
+
+    Beside the ``accepted`` arms, bool[n], the best ones ``among`` bool[n] are chosen, as many as are wanted and as
+    their groups have room for. Deciding otherwise on one arm makes the best choice worse by the distance of its mean
+    from that of the arm that it changes places with: the worst that is chosen, or the best that is not, of its own
+    group where groups are full [1]_; infinite where there is none.
+
+    References
+    ----------
+    .. [1] S. Chen, T. Lin, I. King, M. Lyu, W. Chen (2014). Combinatorial pure exploration of multi-armed bandits.
+       NeurIPS.
+    """
+    n_groups = goal.room.shape[0]
+    n_choose = goal.n_choose - jnp.sum(accepted, dtype=jnp.int32)
+    member = goal.group == jnp.arange(n_groups)[:, None]
+    room = goal.room - jnp.sum(member & accepted, axis=1, dtype=jnp.int32)
+    chosen = choose(mean, among, n_choose, goal.group, room)
+    inside, outside = jnp.where(chosen, mean, jnp.inf), jnp.where(among & ~chosen, mean, -jnp.inf)
+    full = jnp.sum(member & chosen, axis=1, dtype=jnp.int32) >= room
+    worst = jnp.where(full, jnp.min(jnp.where(member, inside, jnp.inf), axis=1), jnp.min(inside))
+    elsewhere = jnp.max(jnp.where(full[goal.group], -jnp.inf, outside))
+    best = jnp.maximum(jnp.max(jnp.where(member, outside, -jnp.inf), axis=1), elsewhere)
+    return chosen, jnp.where(chosen, mean - best[goal.group], worst[goal.group] - mean)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -133,5 +199,7 @@ class MomentsPolicy(IdentificationPolicy):
         return add_rewards(state[0], arms, rewards), state[1]
 
     def value(self, state: Any) -> jax.Array:
-        """Return the mean reward ``f[n]`` of each arm; ``-inf`` where it was never pulled."""
-        return jnp.where(state[0].n_pulls > 0, state[0].mean, -jnp.inf)
+        """Return the posterior mean ``f[n]`` of each arm; ``-inf`` where it was never pulled."""
+        moments, goal = state
+        mean = moments.mean if goal is None else posterior(moments, goal)[0]
+        return jnp.where(moments.n_pulls > 0, mean, -jnp.inf)

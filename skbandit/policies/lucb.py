@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from skbandit._pytree import pytree_dataclass
 from skbandit._validation import NON_NEGATIVE
 from skbandit.policies.base import top_k
-from skbandit.policies.identification import MomentsPolicy, doubts, standard_error
+from skbandit.policies.identification import MomentsPolicy, doubts, posterior
 
 
 @pytree_dataclass
@@ -41,9 +41,11 @@ class LUCB(MomentsPolicy):
         """Choose the arms that are most in doubt, from both sides in turn."""
         moments, goal = state
         n = active.shape[0]
-        chosen, _ = doubts(moments.mean, goal.n_choose, goal.active)
-        radius = self.width * standard_error(moments, goal)
-        index = jnp.where(chosen, -moments.mean, moments.mean) + radius
+        mean, error = posterior(moments, goal)
+        chosen, distance = doubts(mean, goal, jnp.zeros(n, bool), goal.active)
+        # The bound beyond the boundary that is nearest: in one group with room for all, the order of the bounds.
+        unknown = jnp.isinf(error)
+        index = jnp.where(unknown, jnp.inf, self.width * jnp.where(unknown, 0, error) - distance)
         inside_key, outside_key = jax.random.split(key)
         inside = top_k(inside_key, index, active & chosen, k)
         outside = top_k(outside_key, index, active & ~chosen, k)

@@ -16,9 +16,9 @@ from skbandit.policies.identification import (
     add_rewards,
     doubts,
     init_moments,
-    ranks,
-    standard_error,
+    posterior,
 )
+from skbandit.selection import ranks
 
 #: Rounds of decisions: as many as a mean of this many pulls per arm goes into, but between the two limits.
 PULLS_PER_ROUND, FEWEST_ROUNDS, MOST_ROUNDS = 4, 2, 4
@@ -39,8 +39,76 @@ class RacingState(NamedTuple):
     goal: Goal | None
 
 
+class AcceptReject(IdentificationPolicy):
+    """A step pulls all arms that are undecided; now and then the clearest of them are accepted or rejected.
+
+    All arms that are compared have seen the same mini-batches, and what a mini-batch does to all of them cancels.
+    """
+
+    sweeps: ClassVar[bool] = True
+
+    def n_decide(self, state: RacingState, undecided: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """Return how many arms to decide now, i32, and whether a round is over, bool."""
+        raise NotImplementedError
+
+    def certainty(self, state: RacingState, distance: jax.Array, error: jax.Array) -> jax.Array:
+        """Return how clear each arm is, f[n], from its distance to the boundary and its standard error."""
+        raise NotImplementedError
+
+    def init(self, n: int) -> RacingState:
+        """Return the state before the first pull of ``n`` arms."""
+        nobody, zero = jnp.zeros(n, bool), jnp.zeros((), jnp.int32)
+        return RacingState(init_moments(n), nobody, nobody, zero, zero, None)
+
+    def aim(self, state: RacingState, goal: Goal) -> RacingState:
+        """Remember the goal."""
+        return state._replace(goal=goal)
+
+    def select(self, key: jax.Array, state: RacingState, active: jax.Array, k: int) -> tuple[jax.Array, jax.Array]:
+        """Choose all undecided arms, the most doubtful first; where none is left to pull, decided ones."""
+        undecided = active & ~(state.accepted | state.rejected)
+        candidates = jnp.where(jnp.any(undecided), undecided, active)
+        return top_k(key, -self._judge(state, candidates)[1], candidates, k), jnp.ones(k)
+
+    def update(self, state: RacingState, arms: jax.Array, rewards: jax.Array, probs: jax.Array) -> RacingState:
+        """Credit each reward to its arm, and decide at the end of a round."""
+        goal: Any = state.goal
+        n = state.accepted.shape[0]
+        state = state._replace(
+            moments=add_rewards(state.moments, arms, rewards),
+            spent=state.spent + jnp.sum(arms < n, dtype=jnp.int32),
+        )
+        undecided = goal.active & ~(state.accepted | state.rejected)
+        n_decide, over = self.n_decide(state, undecided)
+        # Nothing is decided on a single pull.
+        over &= jnp.min(jnp.where(undecided, state.moments.n_pulls, jnp.inf)) >= 2
+        chosen, certainty = self._judge(state, undecided)
+        clear = undecided & (ranks(certainty, undecided) < n_decide) & over
+        return state._replace(
+            accepted=state.accepted | (clear & chosen),
+            rejected=state.rejected | (clear & ~chosen),
+            round=state.round + over,
+        )
+
+    def value(self, state: RacingState) -> jax.Array:
+        """Return the posterior mean ``f[n]`` of each arm; ``-inf`` where it was never pulled."""
+        mean = state.moments.mean if state.goal is None else posterior(state.moments, state.goal)[0]
+        return jnp.where(state.moments.n_pulls > 0, mean, -jnp.inf)
+
+    def decided(self, state: RacingState) -> jax.Array:
+        """Return 1 for arms that are accepted, -1 for rejected ones, else 0."""
+        return state.accepted.astype(float) - state.rejected.astype(float)
+
+    def _judge(self, state: RacingState, among: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """Return who of the arms would be chosen, bool[n], and how clear that is, f[n]."""
+        goal: Any = state.goal
+        mean, error = posterior(state.moments, goal)
+        chosen, distance = doubts(mean, goal, state.accepted, among)
+        return chosen, self.certainty(state, distance, error)
+
+
 @pytree_dataclass
-class Racing(IdentificationPolicy):
+class Racing(AcceptReject):
     r"""Successive accepts and rejects in a few rounds, on shared mini-batches.
 
     Every step pulls all arms that are not yet decided, on one mini-batch: so the arms that are compared have seen the
@@ -73,7 +141,7 @@ class Racing(IdentificationPolicy):
     >>> import jax, jax.numpy as jnp
     >>> from skbandit.policies import Goal, Racing
     >>> policy = Racing()
-    >>> goal = Goal(jnp.int32(2), jnp.int32(16), jnp.int32(10), jnp.ones(4, bool))
+    >>> goal = Goal(jnp.int32(2), jnp.int32(16), jnp.int32(10), jnp.ones(4, bool), jnp.zeros(4, int), jnp.array([3]))
     >>> state = policy.aim(policy.init(4), goal)
     >>> for noise in (0.1, -0.1):
     ...     arms = jnp.arange(4)
@@ -83,65 +151,18 @@ class Racing(IdentificationPolicy):
     """
 
     name: ClassVar[str] = "racing"
-    sweeps: ClassVar[bool] = True
 
-    def init(self, n: int) -> RacingState:
-        """Return the state before the first pull of ``n`` arms."""
-        nobody, zero = jnp.zeros(n, bool), jnp.zeros((), jnp.int32)
-        return RacingState(init_moments(n), nobody, nobody, zero, zero, None)
-
-    def aim(self, state: RacingState, goal: Goal) -> RacingState:
-        """Remember the goal."""
-        return state._replace(goal=goal)
-
-    def select(self, key: jax.Array, state: RacingState, active: jax.Array, k: int) -> tuple[jax.Array, jax.Array]:
-        """Choose all undecided arms, the most doubtful first; where none is left to pull, decided ones."""
-        undecided = active & ~(state.accepted | state.rejected)
-        candidates = jnp.where(jnp.any(undecided), undecided, active)
-        return top_k(key, -self._certainty(state, candidates)[1], candidates, k), jnp.ones(k)
-
-    def update(self, state: RacingState, arms: jax.Array, rewards: jax.Array, probs: jax.Array) -> RacingState:
-        """Credit each reward to its arm, and decide at the end of a round."""
+    def n_decide(self, state: RacingState, undecided: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """Decide a share of the undecided arms when a round's pulls do not go into another sweep."""
         goal: Any = state.goal
-        n = state.accepted.shape[0]
-        state = state._replace(
-            moments=add_rewards(state.moments, arms, rewards),
-            spent=state.spent + jnp.sum(arms < n, dtype=jnp.int32),
-        )
-        undecided = self._undecided(state)
         n_active = jnp.maximum(jnp.sum(goal.active, dtype=jnp.int32), 1)
         n_rounds = jnp.clip(goal.budget // (PULLS_PER_ROUND * n_active), FEWEST_ROUNDS, MOST_ROUNDS)
-        # The round is over when its pulls do not go into another sweep. Nothing is decided on a single pull.
         n_undecided = jnp.sum(undecided, dtype=jnp.int32)
         end = goal.budget // n_rounds * (state.round + 1)
         over = (state.spent + n_undecided > end) & (state.round < n_rounds - 1)
-        over &= jnp.min(jnp.where(undecided, state.moments.n_pulls, jnp.inf)) >= 2
-        chosen, certainty = self._certainty(state, undecided)
-        share = jnp.where(n_rounds == FEWEST_ROUNDS, 2, 4)
-        clear = undecided & (ranks(certainty, undecided) < n_undecided // share) & over
-        return state._replace(
-            accepted=state.accepted | (clear & chosen),
-            rejected=state.rejected | (clear & ~chosen),
-            round=state.round + over,
-        )
+        return n_undecided // jnp.where(n_rounds == FEWEST_ROUNDS, 2, 4), over
 
-    def value(self, state: RacingState) -> jax.Array:
-        """Return the mean reward ``f[n]`` of each arm; ``-inf`` where it was never pulled."""
-        return jnp.where(state.moments.n_pulls > 0, state.moments.mean, -jnp.inf)
-
-    def decided(self, state: RacingState) -> jax.Array:
-        """Return 1 for arms that are accepted, -1 for rejected ones, else 0."""
-        return state.accepted.astype(float) - state.rejected.astype(float)
-
-    def _undecided(self, state: RacingState) -> jax.Array:
-        goal: Any = state.goal
-        return goal.active & ~(state.accepted | state.rejected)
-
-    def _certainty(self, state: RacingState, among: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """Return who of the arms would be chosen, bool[n], and how sure that is, f[n] in standard errors."""
-        goal: Any = state.goal
-        left = goal.n_choose - jnp.sum(state.accepted, dtype=jnp.int32)
-        chosen, distance = doubts(state.moments.mean, left, among)
-        error = standard_error(state.moments, goal)
+    def certainty(self, state: RacingState, distance: jax.Array, error: jax.Array) -> jax.Array:
+        """Count the distance in standard errors."""
         # Exact arms are sure, also in a tie; infinite errors, of arms with one pull, leave no certainty at all.
-        return chosen, jnp.where(error > 0, distance / jnp.where(error > 0, error, 1), jnp.inf)
+        return jnp.where(error > 0, distance / jnp.where(error > 0, error, 1), jnp.inf)

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from skbandit._pytree import pytree_dataclass
 from skbandit.policies.base import top_k
-from skbandit.policies.identification import MomentsPolicy, doubts, standard_error
+from skbandit.policies.identification import MomentsPolicy, doubts, posterior
 
 #: Pairs of samples of a step.
 N_PAIRS = 8
@@ -39,11 +39,12 @@ class TopTwoThompson(MomentsPolicy):
         """Choose the arms on which most pairs of beliefs differ."""
         moments, goal = state
         draw_key, tie_key = jax.random.split(key)
-        error = standard_error(moments, goal)
+        mean, error = posterior(moments, goal)
+        nobody = jnp.zeros(active.shape[0], bool)
         # An arm with one pull is as uncertain as can be: it is on every pair's list.
         unknown = jnp.isinf(error)
         normal = jax.random.normal(draw_key, (N_PAIRS, 2, active.shape[0]))
-        samples = moments.mean + jnp.where(unknown, 0, error) * normal
-        believed = jax.vmap(jax.vmap(lambda s: doubts(s, goal.n_choose, goal.active)[0]))(samples)
+        samples = mean + jnp.where(unknown, 0, error) * normal
+        believed = jax.vmap(jax.vmap(lambda s: doubts(s, goal, nobody, goal.active)[0]))(samples)
         votes = jnp.sum(believed[:, 0] != believed[:, 1], axis=0) + jnp.where(unknown, N_PAIRS, 0)
         return top_k(tie_key, votes.astype(float), active, k), jnp.ones(k)

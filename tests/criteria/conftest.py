@@ -47,6 +47,7 @@ class Bench:
             batches=batches,
             budget=np.int32(budget),
             n_remove=np.int32(N // 2),
+            room=np.array([N - 1], np.int32),
             network=Table(),
             arms_per_step=2,
         )

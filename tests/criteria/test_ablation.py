@@ -37,6 +37,7 @@ def test_leave_one_out_is_a_loop_over_the_units_on_all_rows(fast):
             batches=Batches.partition(rng, X, y, weight, "float64", 16),  # three batches: 15, 14 and 14 rows
             budget=np.int32(0),
             n_remove=np.int32(1),
+            room=np.full(len(network.groups.sizes), 99, np.int32),
             network=network if fast else WithoutEvaluator(network),
             arms_per_step=1,
         )

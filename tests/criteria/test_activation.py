@@ -42,6 +42,7 @@ class Case:
                 ),
                 budget=np.int32(0),
                 n_remove=np.int32(1),
+                room=np.full(len(self.network.groups.sizes), 99, np.int32),
                 network=self.network if network is None else network,
                 arms_per_step=1,
             )

@@ -40,6 +40,7 @@ class Case:
                 batches=Batches.partition(np.random.default_rng(1), self.X, self.y, self.weight, "float64", 12),
                 budget=np.int32(0),
                 n_remove=np.int32(1),
+                room=np.full(len(self.network.groups.sizes), 99, np.int32),
                 network=self.network,
                 arms_per_step=1,
             )

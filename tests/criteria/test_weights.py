@@ -18,7 +18,7 @@ PARAMS = (
 
 def score(criterion, params=PARAMS, seed=0):
     none = NETWORK.groups.split(np.zeros(3, np.float32))
-    problem = Problem(params, none, none, None, np.int32(0), np.int32(1), NETWORK, 1)
+    problem = Problem(params, none, none, None, np.int32(0), np.int32(1), np.full(9, 9), NETWORK, 1)
     return criterion.step(jax.random.key(seed), (), problem, np.ones(3, bool))[1]
 
 
@@ -44,7 +44,7 @@ def test_outgoing_norms_are_over_all_that_a_unit_feeds():
     network = MLP((1, 1, 3), "relu", "squared_error")
     params = ((np.ones((1, 1)), np.zeros(1)), (np.array([[1.0, -2.0, 2.0]]), np.zeros(3)))
     one = (np.ones(1, np.float32),)
-    problem = Problem(params, one, one, None, np.int32(0), np.int32(1), network, 1)
+    problem = Problem(params, one, one, None, np.int32(0), np.int32(1), np.full(9, 9), network, 1)
     for order, norm in [(1, 5), (2, 3)]:
         value = Magnitude(of="out", order=order).step(jax.random.key(0), (), problem, np.ones(1, bool))[1].value
         np.testing.assert_allclose(value, [-norm], rtol=1e-6)

@@ -27,7 +27,9 @@ def begin(policy):
     state = policy.init(N)
     if not isinstance(policy, IdentificationPolicy):
         return state
-    return policy.aim(state, Goal(np.int32(2), np.int32(8 * N), np.int32(16), ALL))
+    return policy.aim(
+        state, Goal(np.int32(2), np.int32(8 * N), np.int32(16), ALL, np.zeros(N, np.int32), np.array([N - 1], np.int32))
+    )
 
 
 @pytest.fixture(params=CASES.values(), ids=CASES.keys())
@@ -186,7 +188,7 @@ def test_update_and_value_do_not_care_how_arms_are_numbered(policy, learn, value
     renumber = np.array([4, 2, 0, 5, 1, 3, N])
     plain = learn(policy, begin(policy), arms, rewards, probs)
     renumbered = learn(policy, begin(policy), renumber[arms], rewards, probs)
-    assert_equal(plain, jax.tree.map(lambda leaf: leaf[renumber[:N]] if np.ndim(leaf) else leaf, renumbered))
+    assert_equal(plain, jax.tree.map(lambda leaf: leaf[renumber[:N]] if np.shape(leaf) == (N,) else leaf, renumbered))
     assert_equal(value(policy, plain), value(policy, renumbered)[renumber[:N]])
 
 

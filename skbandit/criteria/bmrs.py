@@ -1,0 +1,263 @@
+r"""Criteria from one trained noise model: units that the evidence does not need.
+
+Every hidden unit's output is multiplied by a random :math:`\theta` with a learned, truncated log-normal distribution
+(`skbandit.noise`). A copy of the network is trained together with these distributions on the calibration rows, on
+
+.. math:: \frac{1}{n} \sum_i l_i + \beta \sum_l \mathrm{KL}_l;
+
+what is left of each :math:`\theta` then says which units may go. The criteria of this module train the same model and
+differ in how they read it. The trained weights are dropped: whatever the criterion, the same network is pruned.
+
+They cost a training of their own: ``n_steps`` forward and backward passes of a mini-batch in every round of pruning.
+
+References
+----------
+.. [1] D. Wright, C. Igel, R. Selvan (2024). BMRS: Bayesian model reduction for structured pruning. NeurIPS. arXiv
+   2406.01345.
+.. [2] K. Neklyudov, D. Molchanov, A. Ashukha, D. Vetrov (2017). Structured Bayesian pruning via log-normal
+   multiplicative noise. arXiv 1705.07283.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax import lax
+
+from skbandit import noise
+from skbandit._pytree import pytree_dataclass, static
+from skbandit._validation import NON_NEGATIVE, NONE, POSITIVE, Number, OneOf
+from skbandit.criteria.base import Criterion, Problem, Scores, scores_without_pulls
+from skbandit.runtime import spread
+
+#: μ and log σ of every unit at the start: θ is near 1.
+START = 0.0, -5.0
+#: An E[θ] below what a float's mantissa resolves beside 1 is no output.
+NOTHING = 2.0**-noise.FLOAT_BITS
+
+
+class Noise(NamedTuple):
+    """The distribution of each unit's θ, f[n] each."""
+
+    mu: jax.Array
+    log_sigma: jax.Array
+
+
+@pytree_dataclass
+class NoiseCriterion(Criterion):
+    r"""What the criteria of a noise model share: how it is trained.
+
+    Parameters
+    ----------
+    n_steps : float, default=3000
+        Steps of Adam, a mini-batch each. With fewer than about 1000, at the default rate, no distribution can have
+        moved far enough for any of the criteria.
+    learning_rate : float, default=1e-3
+        Of the network's copy.
+    noise_learning_rate : float, default=1e-2
+        Of the distributions.
+    kl : {"mean", "elbo"}, default="mean"
+        :math:`\mathrm{KL}_l` is the mean over the units of layer :math:`l`, and the sum over layers is divided by
+        their number, as in the released code of [1]_; or it is the sum, divided by the number of rows: the evidence
+        lower bound. The first is stronger by the number of rows per hidden unit.
+    kl_weight : float, default=1.0
+        The factor :math:`\beta`.
+    noise_variance : float or None, default=None
+        Variance of a target around the prediction, for squared errors: it sets how much a nat of divergence counts.
+        By default that of the network as it stands, on the calibration rows.
+    mode : {"post", "continuous"}, default="post"
+        Read the model at the end, or after every pass over the rows, and switch off on the way what would be removed.
+    """
+
+    constraints: ClassVar = {
+        "n_steps": (Number(1),),
+        "learning_rate": (NON_NEGATIVE,),
+        "noise_learning_rate": (NON_NEGATIVE,),
+        "kl": (OneOf(("mean", "elbo")),),
+        "kl_weight": (NON_NEGATIVE,),
+        "noise_variance": (NONE, POSITIVE),
+        "mode": (OneOf(("post", "continuous")),),
+    }
+
+    n_steps: float = 3000.0
+    learning_rate: float = 1e-3
+    noise_learning_rate: float = 1e-2
+    kl: str = static(default="mean")
+    kl_weight: float = 1.0
+    noise_variance: float | None = None
+    mode: str = static(default="post")
+
+    def judge(self, learned: Noise) -> tuple[jax.Array, jax.Array]:
+        """Return a value, f[n], higher = safer to remove, and whether the unit should go by itself, bool[n]."""
+        raise NotImplementedError
+
+    def step(self, key: jax.Array, state: Any, problem: Problem, active: jax.Array) -> tuple[Any, Scores]:
+        """Train the noise model and read it."""
+        learned, left = self._train(key, problem, active)
+        value, redundant = self.judge(learned)
+        gone = active & ~left
+        # Units that were switched off on the way were redundant when that happened.
+        suggested = active & (redundant | gone)
+        highest = jnp.nanmax(jnp.where(active, value, -jnp.inf))
+        return state, scores_without_pulls(jnp.where(gone, highest + 1, value), suggested)
+
+    def _train(self, key: jax.Array, problem: Problem, active: jax.Array) -> tuple[Noise, jax.Array]:
+        groups, batches = problem.network.groups, problem.batches
+        dtype, n = problem.gates[0].dtype, problem.n_units
+        none = tuple(jnp.zeros_like(g) for g in problem.gates)
+        by_row = getattr(problem.network, "gates_by_row", False)
+        n_groups, n_rows = len(groups.sizes), jnp.sum(batches.total)
+        scale = self._likelihood_scale(problem)
+
+        def penalty(learned: Noise, left: jax.Array) -> jax.Array:
+            divergence = jnp.where(left, noise.divergence(*learned), 0)
+            if self.kl == "elbo":
+                return jnp.sum(divergence) / n_rows
+            counts = [jnp.maximum(jnp.sum(part), 1) for part in groups.split(left)]
+            layers = zip(groups.split(divergence), counts, strict=True)
+            return jnp.sum(jnp.stack([jnp.sum(d) / count for d, count in layers])) / n_groups
+
+        def loss(trained, key, left, X, y, weight):
+            params, learned = trained
+            theta = noise.sample(key, learned.mu, learned.log_sigma, X.shape[0] if by_row else 1)
+            theta = jnp.where(left, theta, 0) if by_row else jnp.where(left, theta[0], 0)
+            gates = tuple(jnp.moveaxis(part, 0, -1) for part in groups.split(jnp.moveaxis(theta, -1, 0)))
+            data = problem.network.batch_loss(params, gates, none, X, y, weight)
+            return data / scale + self.kl_weight * penalty(learned, left)
+
+        weights, distributions = optax.adam(self.learning_rate), optax.adam(self.noise_learning_rate)
+
+        def descend(t, carry):
+            (params, learned), (weights_state, noise_state), left = carry
+            batch = lax.rem(t, batches.n_batches)
+            *rows, _ = batches.take(batch)
+            gradient = jax.grad(loss)((params, learned), jax.random.fold_in(key, t), left, *spread(*rows))
+            updates, weights_state = weights.update(gradient[0], weights_state, params)
+            params = optax.apply_updates(params, updates)
+            updates, noise_state = distributions.update(gradient[1], noise_state, learned)
+            learned = optax.apply_updates(learned, updates)
+            learned = Noise(jnp.clip(learned.mu, noise.LOW, noise.HIGH), learned.log_sigma)
+            if self.mode == "continuous":
+                over = batch == batches.n_batches - 1
+                left = jnp.where(over, active & ~self.judge(learned)[1], left)
+            return (params, learned), (weights_state, noise_state), left
+
+        learned = Noise(*(jnp.full(n, at, dtype) for at in START))
+        params = jax.tree.map(jnp.asarray, problem.params)
+        start = (params, learned), (weights.init(params), distributions.init(learned)), active
+        (_, learned), _, left = lax.fori_loop(0, jnp.asarray(self.n_steps, jnp.int32), descend, start)
+        return learned, left
+
+    def _likelihood_scale(self, problem: Problem) -> jax.Array:
+        """What turns a loss into a negative log likelihood: for squared errors, the variance."""
+        one = jnp.ones((), problem.gates[0].dtype)
+        if getattr(problem.network, "loss", None) != "squared_error":
+            return one
+        n_outputs = problem.network.layer_sizes[-1]  # the loss is a mean over them
+        if self.noise_variance is not None:
+            return one * self.noise_variance / n_outputs
+
+        def body(t, summed):
+            *rows, total = problem.batches.take(t)
+            args = problem.params, problem.gates, problem.emissions, *spread(*rows)
+            return summed + total * problem.network.batch_loss(*args)
+
+        summed = lax.fori_loop(0, problem.batches.n_batches, body, 0 * one)
+        return jnp.maximum(2 * summed / jnp.sum(problem.batches.total), jnp.finfo(one.dtype).eps) / n_outputs
+
+
+@pytree_dataclass
+class BMRSNormal(NoiseCriterion):
+    r"""BMRS_N: the reduced prior of :math:`\log \theta` is a narrow normal at its lower bound.
+
+    A unit is suggested if exchanging the prior does not lower the evidence, :math:`\Delta F \ge 0`; units are ranked by
+    :math:`\Delta F`.
+
+    Parameters
+    ----------
+    offset : float, default=0.9189
+        Added to :math:`\Delta F`. 0 is equation 8 of the paper; by default, ½ log 2π, which the released code adds by
+        leaving out the 2π, and with it the published results: by the equation, a unit whose posterior has become the
+        prior is kept, and next to nothing is pruned.
+    """
+
+    name: ClassVar[str] = "bmrs_n"
+    constraints: ClassVar = NoiseCriterion.constraints | {"offset": (Number(),)}
+
+    offset: float = noise.RELEASED_OFFSET
+
+    def judge(self, learned: Noise) -> tuple[jax.Array, jax.Array]:
+        """Compare the evidence with and without."""
+        change = noise.evidence_change_normal(*learned) + self.offset
+        return change, change >= 0
+
+
+@pytree_dataclass
+class BMRSUniform(NoiseCriterion):
+    r"""BMRS_U: the reduced prior of :math:`\theta` is log-uniform below :math:`2^{-p_1}`.
+
+    A unit is suggested if exchanging the prior does not lower the evidence, or if :math:`E[\theta] < 2^{-23}`, below
+    the reduced prior's range. :math:`\Delta F` splits the units well and ranks them badly: the suggested ones are
+    ranked first, and each part by :math:`E[\theta]`.
+
+    Parameters
+    ----------
+    bits : float, default=8
+        The exponent :math:`p_1`; 4 prunes more.
+    """
+
+    name: ClassVar[str] = "bmrs_u"
+    constraints: ClassVar = NoiseCriterion.constraints | {"bits": (Number(0, noise.FLOAT_BITS, closed="neither"),)}
+
+    bits: float = 8.0
+
+    def judge(self, learned: Noise) -> tuple[jax.Array, jax.Array]:
+        """Compare the evidence with and without."""
+        mean = noise.mean(*learned)
+        redundant = (noise.evidence_change_uniform(*learned, self.bits) >= 0) | (mean < NOTHING)
+        return redundant - mean, redundant
+
+
+@pytree_dataclass
+class SignalToNoise(NoiseCriterion):
+    r"""The signal-to-noise ratio :math:`E[\theta] / \mathrm{sd}(\theta)` of structured Bayesian pruning.
+
+    Parameters
+    ----------
+    threshold : float, default=1.0
+        Units of at most this ratio are suggested.
+    """
+
+    name: ClassVar[str] = "snr"
+    constraints: ClassVar = NoiseCriterion.constraints | {"threshold": (NON_NEGATIVE,)}
+
+    threshold: float = 1.0
+
+    def judge(self, learned: Noise) -> tuple[jax.Array, jax.Array]:
+        """Rank by the ratio, lowest first."""
+        ratio = noise.signal_to_noise(*learned)
+        return -ratio, ratio <= self.threshold
+
+
+@pytree_dataclass
+class ExpectedGate(NoiseCriterion):
+    r"""The expected gate :math:`E[\theta]`.
+
+    Parameters
+    ----------
+    threshold : float, default=0.1
+        Units of at most this expectation are suggested.
+    """
+
+    name: ClassVar[str] = "expected_gate"
+    constraints: ClassVar = NoiseCriterion.constraints | {"threshold": (NON_NEGATIVE,)}
+
+    threshold: float = 0.1
+
+    def judge(self, learned: Noise) -> tuple[jax.Array, jax.Array]:
+        """Rank by the expectation, lowest first."""
+        mean = noise.mean(*learned)
+        return -mean, mean <= self.threshold

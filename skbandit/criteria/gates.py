@@ -1,0 +1,341 @@
+r"""Criteria that train a copy of the network and learn, or impose, a gate on every unit.
+
+They were published for weights, channels or filters; here their unit is a hidden unit. The trained weights are dropped:
+whatever the criterion, the same network is pruned, repaired and fine-tuned. Each costs a training of its own:
+``n_steps`` forward and backward passes of a mini-batch in every round of pruning.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax import lax
+
+from skbandit._pytree import pytree_dataclass
+from skbandit._validation import NON_NEGATIVE, POSITIVE, Number
+from skbandit.criteria.base import Criterion, Problem, Scores, scores_without_pulls
+from skbandit.criteria.weights import unit_norms
+from skbandit.groups import Groups, replace_at
+from skbandit.runtime import spread
+from skbandit.selection import choose
+
+Params = Any
+#: A gate of DAIS is σ(α / T): open at the start, at T = 1, and all but 0 or 1 at the end.
+OPEN, LAST_TEMPERATURE = 3.0, 1 / 50
+
+
+@pytree_dataclass
+class GateCriterion(Criterion):
+    """What criteria with a training of their own share.
+
+    Parameters
+    ----------
+    n_steps : float
+        Steps of Adam, a mini-batch each.
+    learning_rate : float
+        Of the network's copy.
+    """
+
+    constraints: ClassVar = {"n_steps": (Number(1),), "learning_rate": (NON_NEGATIVE,)}
+
+    n_steps: float = 1000.0
+    learning_rate: float = 1e-3
+
+    def _descend(self, body: Callable[[jax.Array, jax.Array, Any], Any], start: Any) -> Any:
+        """Call ``body(t, share, carry)`` with the step and the share of steps that are done, from 0 to 1."""
+        n_steps = jnp.asarray(self.n_steps, jnp.int32)
+
+        def step(t, carry):
+            return body(t, t / jnp.maximum(n_steps - 1, 1), carry)
+
+        return lax.fori_loop(0, n_steps, step, start)
+
+
+def _loss(problem: Problem, params: Params, gates: jax.Array, t: jax.Array) -> jax.Array:
+    """Loss of mini-batch ``t``, modulo their number, with the gates f[n]."""
+    *rows, _ = problem.batches.take(lax.rem(t, problem.batches.n_batches))
+    split = tuple(problem.network.groups.split(gates))
+    return problem.network.batch_loss(params, split, tuple(map(jnp.zeros_like, split)), *spread(*rows))
+
+
+def _kept(problem: Problem, importance: jax.Array, active: jax.Array) -> jax.Array:
+    """Return the units that stay, bool[n], if those of least importance leave, as many as the round removes."""
+    group = jnp.asarray(problem.network.groups.layer_of(), jnp.int32)
+    return active & ~choose(-importance, active, problem.n_remove, group, problem.room)
+
+
+def _scale_outgoing(problem: Problem, params: Params, factor: jax.Array) -> Params:
+    """Multiply each unit's outgoing weights."""
+    groups = problem.network.groups
+    for group, by in zip(groups.groups, groups.split(factor), strict=True):
+        outgoing = group.slices[-1]
+
+        def scaled(leaf, axis=outgoing.axis, by=by):
+            return leaf * jnp.expand_dims(by, [a for a in range(leaf.ndim) if a != axis % leaf.ndim])
+
+        params = replace_at(params, outgoing.path, scaled)
+    return params
+
+
+def _as_arrays(problem: Problem) -> Params:
+    return jax.tree.map(jnp.asarray, problem.params)
+
+
+@pytree_dataclass
+class DAIS(GateCriterion):
+    r"""Differentiable annealing indicator search: sigmoid gates that harden, under a budget.
+
+    Gates are :math:`I_j = \sigma(\alpha_j / T)`, with :math:`T` falling from 1 to 1/50. In turn, a step of Adam on the
+    weights, and on another mini-batch a step on :math:`\alpha`, for the loss plus
+
+    .. math:: \lambda_1 \, \mathrm{mean}_j I_j + \lambda_2 \, \mathrm{sign}(E - F) \log E, \qquad
+        E = \sum_l \Big(\sum_j I_{l-1, j}\Big) \Big(\sum_j I_{l, j}\Big),
+
+    where :math:`E` is the expected number of multiplications of a row, and the budget :math:`F` what they would be if
+    each layer lost the same share of its units. (For other networks than an `MLP`, :math:`E` is the expected number of
+    units.) Units are ranked by :math:`\alpha`.
+
+    Parameters
+    ----------
+    n_steps : float, default=1000
+    learning_rate : float, default=1e-3
+    gate_learning_rate : float, default=1e-2
+        Of :math:`\alpha`.
+    sparsity : float, default=0.01
+        :math:`\lambda_1`.
+    budget_weight : float, default=0.1
+        :math:`\lambda_2`.
+
+    Notes
+    -----
+    The schedule and all constants are our own; the paper's code is not public.
+
+    References
+    ----------
+    .. [1] Y. Guan, N. Liu, P. Zhao, Z. Che, K. Bian, Y. Wang, J. Tang (2020). DAIS: automatic channel pruning via
+       differentiable annealing indicator search. arXiv 2011.02166.
+    """
+
+    name: ClassVar[str] = "dais"
+    constraints: ClassVar = GateCriterion.constraints | {
+        "gate_learning_rate": (NON_NEGATIVE,),
+        "sparsity": (NON_NEGATIVE,),
+        "budget_weight": (NON_NEGATIVE,),
+    }
+
+    gate_learning_rate: float = 1e-2
+    sparsity: float = 0.01
+    budget_weight: float = 0.1
+
+    def step(self, key: jax.Array, state: Any, problem: Problem, active: jax.Array) -> tuple[Any, Scores]:
+        """Train weights and gates in turn."""
+        on = active.astype(problem.gates[0].dtype)
+        n_active = jnp.sum(on)
+        budget = self._cost(problem, on, 1 - problem.n_remove / n_active)
+
+        def gates_of(alpha, share):
+            return on * jax.nn.sigmoid(alpha / (1 + share * (LAST_TEMPERATURE - 1)))
+
+        def loss_of_weights(params, alpha, t, share):
+            return _loss(problem, params, gates_of(alpha, share), t)
+
+        def loss_of_gates(alpha, params, t, share):
+            gates = gates_of(alpha, share)
+            cost = self._cost(problem, gates)
+            towards = jnp.sign(lax.stop_gradient(cost) - budget) * jnp.log(cost)
+            sparse = self.sparsity * jnp.sum(gates) / n_active
+            return _loss(problem, params, gates, t) + sparse + self.budget_weight * towards
+
+        weights, indicators = optax.adam(self.learning_rate), optax.adam(self.gate_learning_rate)
+
+        def body(t, share, carry):
+            params, alpha, weights_state, gates_state = carry
+            gradient = jax.grad(loss_of_weights)(params, alpha, 2 * t, share)
+            updates, weights_state = weights.update(gradient, weights_state, params)
+            params = optax.apply_updates(params, updates)
+            gradient = jax.grad(loss_of_gates)(alpha, params, 2 * t + 1, share)
+            updates, gates_state = indicators.update(gradient, gates_state, alpha)
+            return params, optax.apply_updates(alpha, updates), weights_state, gates_state
+
+        params, alpha = _as_arrays(problem), jnp.full_like(on, OPEN)
+        alpha = self._descend(body, (params, alpha, weights.init(params), indicators.init(alpha)))[1]
+        return state, scores_without_pulls(-alpha)
+
+    def _cost(self, problem: Problem, gates: jax.Array, share: Any = 1.0) -> jax.Array:
+        """Multiplications of a row, with ``share`` of each hidden layer's units."""
+        widths = [share * jnp.sum(part) for part in problem.network.groups.split(gates)]
+        sizes = getattr(problem.network, "layer_sizes", None)
+        if sizes is None:
+            return sum(widths)
+        widths = [sizes[0], *widths, sizes[-1]]
+        return sum(a * b for a, b in itertools.pairwise(widths))
+
+
+@pytree_dataclass
+class BiP(GateCriterion):
+    r"""Bi-level pruning: the mask on the upper level, the weights that go with it on the lower.
+
+    Each unit has a score, and those of highest score are on. In turn, a step on the weights with the mask fixed, and on
+    another mini-batch a step on the scores, as if the mask were the scores, along the implicit gradient
+
+    .. math:: \frac{dl}{dm_j} = \sum_w \Big(\theta_w - \frac{1}{\gamma} m_j \, \partial_w l\Big) \, \partial_w l
+
+    over the unit's outgoing weights :math:`w`, with derivatives at the masked weights.
+
+    Parameters
+    ----------
+    n_steps : float, default=1000
+    learning_rate : float, default=1e-3
+    score_learning_rate : float, default=1e-2
+        Of the scores, which start at the norms of the units' weights, divided by their layer's mean.
+    implicit : float, default=1e-4
+        The factor :math:`1/\gamma`; with 0, the weights are taken as given.
+
+    References
+    ----------
+    .. [1] Y. Zhang, Y. Yao, P. Ram, P. Zhao, T. Chen, M. Hong, Y. Wang, S. Liu (2022). Advancing model pruning via
+       bi-level optimization. NeurIPS. arXiv 2210.04092.
+    """
+
+    name: ClassVar[str] = "bip"
+    constraints: ClassVar = GateCriterion.constraints | {
+        "score_learning_rate": (NON_NEGATIVE,),
+        "implicit": (NON_NEGATIVE,),
+    }
+
+    score_learning_rate: float = 1e-2
+    implicit: float = 1e-4
+
+    def step(self, key: jax.Array, state: Any, problem: Problem, active: jax.Array) -> tuple[Any, Scores]:
+        """Train weights and scores in turn."""
+        groups = problem.network.groups
+        dtype = problem.gates[0].dtype
+        ones = active.astype(dtype)
+        weights, upper = optax.adam(self.learning_rate), optax.adam(self.score_learning_rate)
+
+        def masked_loss(params, mask, t):
+            return _loss(problem, params, mask, t)
+
+        def body(t, share, carry):
+            params, scores, weights_state, scores_state = carry
+            mask = _kept(problem, scores, active).astype(dtype)
+            updates, weights_state = weights.update(jax.grad(masked_loss)(params, mask, 2 * t), weights_state, params)
+            params = optax.apply_updates(params, updates)
+            masked = _scale_outgoing(problem, params, mask)
+            slopes = jax.grad(lambda z: _loss(problem, z, ones, 2 * t + 1))(masked)
+            gradient = _unit_products(groups, params, slopes) - self.implicit * mask * _unit_products(
+                groups, slopes, slopes
+            )
+            updates, scores_state = upper.update(gradient, scores_state, scores)
+            return params, optax.apply_updates(scores, updates), weights_state, scores_state
+
+        params = _as_arrays(problem)
+        norms = unit_norms(groups, params)
+        layers = zip(groups.split(norms), groups.split(ones), strict=True)
+        means = [jnp.sum(layer * on) / jnp.maximum(jnp.sum(on), 1) for layer, on in layers]
+        layers = zip(groups.split(norms), means, strict=True)
+        scores = jnp.concatenate([layer / jnp.where(mean > 0, mean, 1) for layer, mean in layers])
+        scores = self._descend(body, (params, scores, weights.init(params), upper.init(scores)))[1]
+        return state, scores_without_pulls(-scores)
+
+
+def _unit_products(groups: Groups, a: Params, b: Params) -> jax.Array:
+    """Return the inner product f[n] of each unit's outgoing slices."""
+    found = []
+    for group in groups.groups:
+        outgoing = group.slices[-1]
+        product = jnp.moveaxis(outgoing.of(a) * outgoing.of(b), outgoing.axis, 0)
+        found.append(jnp.sum(product.reshape(group.size, -1), axis=1))
+    return jnp.concatenate(found)
+
+
+@pytree_dataclass
+class IterativeSoftShrinkage(GateCriterion):
+    r"""Iterative soft shrinkage: after each step the least units lose a share of their outgoing weights.
+
+    Which units are the least is asked again after every step, by the product of the norms of their incoming and
+    outgoing weights; a unit that is shrunk can recover. The product at the end ranks.
+
+    Parameters
+    ----------
+    n_steps : float, default=1000
+    learning_rate : float, default=1e-3
+    shrinkage : float, default=0.99
+        What a step leaves.
+
+    References
+    ----------
+    .. [1] J. Wang, H. Zhang, H. Wang, Y. Zhang, Y. Fu (2023). Iterative soft shrinkage learning for efficient image
+       super-resolution. ICCV. arXiv 2303.09650.
+    """
+
+    name: ClassVar[str] = "iss"
+    constraints: ClassVar = GateCriterion.constraints | {"shrinkage": (Number(0, 1),)}
+
+    shrinkage: float = 0.99
+
+    def step(self, key: jax.Array, state: Any, problem: Problem, active: jax.Array) -> tuple[Any, Scores]:
+        """Train and shrink."""
+        groups, gates = problem.network.groups, active.astype(problem.gates[0].dtype)
+        optimiser = optax.adam(self.learning_rate)
+
+        def body(t, share, carry):
+            params, optimiser_state = carry
+            gradient = jax.grad(lambda p: _loss(problem, p, gates, t))(params)
+            updates, optimiser_state = optimiser.update(gradient, optimiser_state, params)
+            params = optax.apply_updates(params, updates)
+            kept = _kept(problem, unit_norms(groups, params), active)
+            return _scale_outgoing(problem, params, jnp.where(kept, 1, self.shrinkage)), optimiser_state
+
+        params = _as_arrays(problem)
+        params, _ = self._descend(body, (params, optimiser.init(params)))
+        return state, scores_without_pulls(-unit_norms(groups, params))
+
+
+@pytree_dataclass
+class MaskDecay(GateCriterion):
+    r"""A mask that comes on slowly: the gates of the least units fall from 1 to 0 while the network trains.
+
+    The recipe for N:M sparsity with groups as wide as a layer: :math:`m + (1 - m)(1 - t/n)` on the gates, with the mask
+    :math:`m` of the units of largest weights, in and out, asked again at every step. What is masked at the end leaves
+    first, and then by that product of norms.
+
+    Parameters
+    ----------
+    n_steps : float, default=1000
+    learning_rate : float, default=1e-3
+    decay : float, default=1.0
+        The gates reach 0 after ``1 / decay`` of the steps.
+
+    References
+    ----------
+    .. [1] S.-C. Kao, A. Yazdanbakhsh, S. Subramanian, S. Agrawal, U. Evci, T. Krishna (2022). Training recipe for N:M
+       structured sparsity with decaying pruning mask. arXiv 2209.07617.
+    """
+
+    name: ClassVar[str] = "mask_decay"
+    constraints: ClassVar = GateCriterion.constraints | {"decay": (POSITIVE,)}
+
+    decay: float = 1.0
+
+    def step(self, key: jax.Array, state: Any, problem: Problem, active: jax.Array) -> tuple[Any, Scores]:
+        """Train under the decaying mask."""
+        groups, on = problem.network.groups, active.astype(problem.gates[0].dtype)
+        optimiser = optax.adam(self.learning_rate)
+
+        def body(t, share, carry):
+            params, optimiser_state = carry
+            kept = _kept(problem, unit_norms(groups, params), active)
+            gates = jnp.where(kept, on, on * jnp.maximum(1 - self.decay * share, 0))
+            gradient = jax.grad(lambda p: _loss(problem, p, gates, t))(params)
+            updates, optimiser_state = optimiser.update(gradient, optimiser_state, params)
+            return optax.apply_updates(params, updates), optimiser_state
+
+        params = _as_arrays(problem)
+        params, _ = self._descend(body, (params, optimiser.init(params)))
+        return state, scores_without_pulls(-unit_norms(groups, params))

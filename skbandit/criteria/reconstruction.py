@@ -1,0 +1,279 @@
+r"""Criteria of reconstruction: how well the next layer can be rebuilt from the units that stay.
+
+With :math:`H` the activations of a layer on the calibration rows and :math:`W` the weights of the next one, a set
+:math:`S` of units that stay rebuilds :math:`H W` by :math:`H_S \tilde W`, with :math:`\tilde W` fitted by least squares
+(and a free bias: all activations are centred). No labels; one pass over the rows, and the linear algebra of a
+covariance per layer.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from skbandit._pytree import pytree_dataclass, static
+from skbandit._validation import OneOf
+from skbandit.criteria.activation import Layer, activations, layers, mean_over_rows, positive
+from skbandit.criteria.base import Criterion, Problem, Scores, scores_without_pulls
+from skbandit.groups import replace_at
+from skbandit.runtime import spread
+from skbandit.selection import choose, ranks_in_groups
+
+#: Added to the diagonal of a covariance that is inverted, as a share of its mean: as in the repair after a removal.
+RIDGE = 1e-2
+#: A pivot below this share of its first size is rounding.
+SMALLEST_PIVOT = 1e-6
+#: Shares of a layer at which its loss is measured for equal-accuracy budgets.
+N_LEVELS = 8
+
+
+@pytree_dataclass
+class OBS(Criterion):
+    r"""Optimal brain surgeon, layer by layer, on units: remove one, refit the others, go on.
+
+    The removal of unit :math:`j` from a layer whose others are refitted by least squares costs
+    :math:`\lVert w_j \rVert^2 / [G^{-1}]_{jj}`, with :math:`G` the covariance of the activations (and a small ridge).
+    The weights of the others and the inverse are updated exactly, so that the summed cost of a sequence is the residual
+    of the least-squares fit on those that are left. A unit's value is minus that, as a share of the layer's variation.
+
+    References
+    ----------
+    .. [1] B. Hassibi, D. Stork (1992). Second order derivatives for network pruning: optimal brain surgeon. NeurIPS.
+    .. [2] X. Dong, S. Chen, S. Pan (2017). Learning to prune deep neural networks via layer-wise optimal brain surgeon.
+       NeurIPS. arXiv 1705.07565.
+    """
+
+    name: ClassVar[str] = "obs"
+
+    def step(self, key: jax.Array, state: Any, problem: Problem, active: jax.Array) -> tuple[Any, Scores]:
+        """Remove the units of each layer one by one."""
+        return state, scores_without_pulls(jnp.concatenate([-self._costs(layer) for layer in layers(problem, active)]))
+
+    def _costs(self, layer: Layer) -> jax.Array:
+        on = layer.active
+        both = on[:, None] & on
+        gram = jnp.where(both, layer.covariance, 0)
+        size = jnp.trace(gram) / positive(jnp.sum(on))
+        # Units that are off stand apart, with a pivot that is never chosen.
+        gram = gram + jnp.diag(jnp.where(on, RIDGE * size + jnp.finfo(gram.dtype).tiny, 1))
+        inverse = jnp.linalg.inv(gram)
+        W = jnp.where(on[:, None], layer.outgoing, 0)
+        whole = jnp.sum(W * (gram @ W))
+
+        def remove(_, carry):
+            left, W, inverse, spent, costs = carry
+            pivots = jnp.diagonal(inverse)
+            price = jnp.sum(jnp.square(W), axis=1) / jnp.where(left, pivots, 1)
+            unit = jnp.argmin(jnp.where(left, price, jnp.inf))
+            spent = spent + price[unit]
+            costs = jnp.where(jnp.any(left), costs.at[unit].set(spent), costs)
+            column = inverse[:, unit] / pivots[unit]
+            W = W - jnp.outer(column, W[unit])
+            inverse = inverse - jnp.outer(column, inverse[unit])
+            return left.at[unit].set(False), W.at[unit].set(0), inverse, spent, costs
+
+        n = on.shape[0]
+        start = on, W, inverse, jnp.zeros((), W.dtype), jnp.zeros(n, W.dtype)
+        return lax.fori_loop(0, jnp.sum(on), remove, start)[4] / positive(whole)
+
+
+def greedy_selection(gram: jax.Array, target: jax.Array, whole: jax.Array, on: jax.Array) -> jax.Array:
+    r"""Choose the units of a layer one by one, each time the one that explains most of what is missing.
+
+    A Cholesky factorisation of ``gram`` :math:`B^\top B`, f[n, n], with the pivot of largest gain, that takes the
+    ``target`` :math:`B^\top T`, f[n, m], along; ``whole`` is :math:`\lVert T \rVert^2`.
+
+    Returns
+    -------
+    costs : f[n]
+        The share of ``whole`` that is not explained without the unit and all that were chosen after it: the first that
+        is chosen has the largest cost.
+    """
+    first = jnp.diagonal(gram)
+
+    def step(_, carry):
+        left, gram, target, missing, costs = carry
+        pivots = jnp.diagonal(gram)
+        usable = left & (pivots > SMALLEST_PIVOT * first)
+        gains = jnp.sum(jnp.square(target), axis=1) / jnp.where(usable, pivots, 1)
+        unit = jnp.argmax(jnp.where(usable, gains, jnp.where(left, -1, -jnp.inf)))
+        costs = jnp.where(jnp.any(left), costs.at[unit].set(missing), costs)
+        root = jnp.sqrt(jnp.where(usable[unit], pivots[unit], 1))
+        u = jnp.where(usable[unit], gram[:, unit] / root, 0)
+        c = jnp.where(usable[unit], target[unit] / root, 0)
+        missing = jnp.maximum(missing - jnp.sum(jnp.square(c)), 0)
+        return left.at[unit].set(False), gram - jnp.outer(u, u), target - jnp.outer(u, c), missing, costs
+
+    start = on, gram, target, whole, jnp.zeros(on.shape[0], gram.dtype)
+    return lax.fori_loop(0, jnp.sum(on), step, start)[4] / positive(whole)
+
+
+@pytree_dataclass
+class Submodular(Criterion):
+    r"""Keep the units from which the next layer can be rebuilt best [1]_: forward selection.
+
+    .. math:: F(S) = \lVert A W \rVert^2 - \min_{\tilde W} \lVert A W - B_S \tilde W \rVert^2
+
+    grows greedily, layer by layer. A unit's value is minus the share of :math:`\lVert A W \rVert^2` that is not
+    explained without it and all that were chosen after it.
+
+    Parameters
+    ----------
+    form : {"layer", "sequential", "asymmetric"}, default="layer"
+        ``"layer"``: every layer by itself, :math:`A = B` the activations of the network as it stands. The other two go
+        from the first layer to the last, with :math:`B` the activations after the layers before have lost their units
+        and been refitted: ``"sequential"`` rebuilds what these give (:math:`A = B`), ``"asymmetric"`` what the network
+        gave before, and so makes up for the errors of the layers before.
+    budgets : {"share", "equal", "accuracy"}, default="share"
+        How the round's removals are shared among layers. ``"share"``: by the share that is not explained.
+        ``"equal"``: the same share of every layer's units. ``"accuracy"``: each layer alone loses eighths of its units
+        and is refitted, and the loss is measured; layers lose units up to an equal loss [2]_.
+
+    References
+    ----------
+    .. [1] M. El Halabi, S. Srinivas, S. Lacoste-Julien (2022). Data-efficient structured pruning via submodular
+       optimization. NeurIPS. arXiv 2203.04940.
+    .. [2] A. Kuzmin, M. Nagel, S. Pitre, S. Pendyam, T. Blankevoort, M. Welling (2019). Taxonomy and evaluation of
+       structured compression of convolutional neural networks. arXiv 1912.09802.
+    """
+
+    name: ClassVar[str] = "submodular"
+    constraints: ClassVar = {
+        "form": (OneOf(("layer", "sequential", "asymmetric")),),
+        "budgets": (OneOf(("share", "equal", "accuracy")),),
+    }
+
+    form: str = static(default="layer")
+    budgets: str = static(default="share")
+
+    def step(self, key: jax.Array, state: Any, problem: Problem, active: jax.Array) -> tuple[Any, Scores]:
+        """Choose the units of each layer one by one."""
+        groups = problem.network.groups
+        if (self.form != "layer" or self.budgets == "accuracy") and not hasattr(problem.network, "layer_sizes"):
+            raise ValueError(
+                f"Submodular(form={self.form!r}, budgets={self.budgets!r}) refits biases, and works for dense networks "
+                "only. Submodular() works for every network that gives its activations."
+            )
+        measured = layers(problem, active)
+        costs = [self._costs(layer) for layer in measured]
+        if self.budgets == "share":
+            value = -jnp.concatenate(costs)
+        elif self.budgets == "equal":
+            value = jnp.concatenate([self._place(c, layer.active) for c, layer in zip(costs, measured, strict=True)])
+        else:
+            value = -jnp.concatenate(self._losses(problem, measured, costs))
+        if self.form != "layer":
+            group = jnp.asarray(groups.layer_of(), jnp.int32)
+            leave = choose(value, active, problem.n_remove, group, problem.room)
+            value = self._in_turn(problem, measured, groups.split(leave))
+        return state, scores_without_pulls(value)
+
+    def _costs(self, layer: Layer) -> jax.Array:
+        on = layer.active
+        gram = jnp.where(on[:, None] & on, layer.covariance, 0)
+        W = jnp.where(on[:, None], layer.outgoing, 0)
+        return greedy_selection(gram, gram @ W, jnp.sum(W * (gram @ W)), on)
+
+    def _place(self, costs: jax.Array, on: jax.Array) -> jax.Array:
+        """Return the place of each unit in the order of removal, as a share of the layer: first = highest."""
+        place = ranks_in_groups(-costs, on, jnp.zeros(costs.shape[0], jnp.int32), 1)
+        return -(place + 1) / positive(jnp.sum(on))
+
+    def _losses(self, problem: Problem, measured: list[Layer], costs: list[jax.Array]) -> list[jax.Array]:
+        """Return the loss that each layer alone comes to when a unit and all before it have left, f[n_g]."""
+        found = []
+        for i, (layer, cost) in enumerate(zip(measured, costs, strict=True)):
+            on = layer.active
+            n_on = jnp.sum(on)
+            order = ranks_in_groups(-cost, on, jnp.zeros(on.shape[0], jnp.int32), 1)  # 0 leaves first
+            gram = jnp.where(on[:, None] & on, layer.covariance, 0)
+            W = jnp.where(on[:, None], layer.outgoing, 0)
+
+            def loss_at(level, i=i, on=on, n_on=n_on, order=order, gram=gram, W=W, mean=layer.mean):
+                stays = on & (order >= level / N_LEVELS * n_on)
+                params = refit(problem.params, problem.network.groups, i, stays, gram, gram @ W, mean, mean @ W)
+                gates = list(problem.gates)
+                gates[i] = jnp.where(stays, gates[i], 0)
+                return mean_loss(problem, params, tuple(gates))
+
+            losses = lax.cummax(lax.map(loss_at, jnp.arange(N_LEVELS)))
+            # Between levels in a straight line; the last eighth leaves last.
+            at = N_LEVELS * (order + 1) / positive(n_on)
+            low = jnp.clip(at.astype(int), 0, N_LEVELS - 1)
+            high = jnp.minimum(low + 1, N_LEVELS - 1)
+            between = losses[low] + (at - low) * (losses[high] - losses[low])
+            beyond = at > N_LEVELS - 1
+            last = losses[N_LEVELS - 1] + (at - (N_LEVELS - 1)) * jnp.maximum(
+                losses[N_LEVELS - 1] - losses[N_LEVELS - 2], jnp.finfo(losses.dtype).eps
+            )
+            found.append(jnp.where(beyond, last, between))
+        return found
+
+    def _in_turn(self, problem: Problem, measured: list[Layer], leave: tuple[jax.Array, ...]) -> jax.Array:
+        """Select again, from the first layer to the last, in the network that the layers before have left."""
+        groups, network = problem.network.groups, problem.network
+        params, gates = jax.tree.map(jnp.asarray, problem.params), list(problem.gates)
+        values = []
+        for i, layer in enumerate(measured):
+            on, W = layer.active, jnp.where(layer.active[:, None], layer.outgoing, 0)
+
+            def both(X, params=params, gates=tuple(gates), i=i):
+                now = network.activations(params, gates, problem.emissions, X)[i]
+                return now, activations(problem, X)[i] if self.form == "asymmetric" else now
+
+            means = mean_over_rows(problem, lambda X, w, both=both: tuple(w @ h for h in both(X)))
+
+            def products(X, weight, both=both, means=means):
+                now, before = (h - m for h, m in zip(both(X), means, strict=True))
+                now_weighted = now * weight[:, None]
+                return now_weighted.T @ now, now_weighted.T @ before, (before * weight[:, None]).T @ before
+
+            gram, cross, before = mean_over_rows(problem, products)
+            gram = jnp.where(on[:, None] & on, gram, 0)
+            target = jnp.where(on[:, None], cross @ W, 0)
+            costs = greedy_selection(gram, target, jnp.sum(W * (before @ W)), on)
+            one_group, n_leave = jnp.zeros(on.shape[0], jnp.int32), jnp.sum(leave[i], dtype=jnp.int32)
+            gone = on & (ranks_in_groups(-costs, on, one_group, 1) < n_leave)
+            # Who leaves comes before all that stay, in any layer.
+            values.append(jnp.where(gone, 1 - costs, -1 - costs))
+            params = refit(params, groups, i, on & ~gone, gram, target, means[0], means[1] @ W)
+            gates[i] = jnp.where(gone, 0, gates[i])
+        return jnp.concatenate(values)
+
+
+def refit(
+    params: Any,
+    groups: Any,
+    i: int,
+    stays: jax.Array,
+    gram: jax.Array,
+    target: jax.Array,
+    mean: jax.Array,
+    target_mean: jax.Array,
+) -> Any:
+    """Fit the weights and the bias that follow layer ``i`` of a dense network, by least squares on what stays."""
+    ridge = RIDGE * jnp.trace(gram) / positive(jnp.sum(jnp.diagonal(gram) > 0)) + jnp.finfo(gram.dtype).tiny
+    both = stays[:, None] & stays
+    system = jnp.where(both, gram, 0) + jnp.diag(jnp.where(stays, ridge, 1))
+    old = jnp.where(stays[:, None], groups.groups[i].slices[-1].of(params), 0)
+    # The ridge is towards the old weights, as in the repair.
+    W = jnp.linalg.solve(system, jnp.where(stays[:, None], target, 0) + ridge * old)
+    W = jnp.where(stays[:, None], W, 0)
+    path = groups.groups[i].slices[-1].path
+    params = replace_at(params, path, lambda _: W)
+    bias = (path[0], 1)
+    return replace_at(params, bias, lambda b: b + target_mean - mean @ W)
+
+
+def mean_loss(problem: Problem, params: Any, gates: tuple[jax.Array, ...]) -> jax.Array:
+    """Return the loss on all rows of another network."""
+
+    def body(t, summed):
+        *rows, total = problem.batches.take(t)
+        return summed + total * problem.network.batch_loss(params, gates, problem.emissions, *spread(*rows))
+
+    zero = jnp.zeros((), gates[0].dtype)
+    return lax.fori_loop(0, problem.batches.n_batches, body, zero) / jnp.sum(problem.batches.total)

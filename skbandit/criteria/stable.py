@@ -1,0 +1,144 @@
+r"""Units that the network does not need at all, by proof: they are constant on the data's box, or an affine copy."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from skbandit._pytree import pytree_dataclass
+from skbandit._validation import NON_NEGATIVE
+from skbandit.activations import activate
+from skbandit.criteria.base import Criterion, Problem, Scores, scores_without_pulls
+from skbandit.criteria.weights import unit_norms
+from skbandit.groups import replace_at
+
+#: Where the derivative of an activation that has a minimum is 0.
+LOWEST_AT = {"gelu": -0.7517916, "silu": -1.2784645, "mish": -1.1924312}
+#: The bounds of the box are widened by this share of its size, for rounding.
+MARGIN = 1e-5
+#: A direction below this share of its first length is rounding.
+SMALLEST_DIRECTION = 1e-4
+
+
+@pytree_dataclass
+class StableUnits(Criterion):
+    r"""Units that are dead or linear on the box of the data, by interval bounds.
+
+    With :math:`\mu` and :math:`r` the middle and the half width of a layer's inputs on the smallest box that holds the
+    calibration rows, its pre-activations lie within :math:`\mu W + b \pm r |W|` [1]_, and so on from layer to layer.
+    A ReLU whose upper bound is not above 0 is dead there, and leaves as it is. One whose lower bound is not below 0 is
+    linear: where a layer has more such units than their weights have directions, the others are affine functions of
+    them, and their outgoing weights are handed over exactly. Both kinds are suggested, and leave first, at no loss on
+    the box, up to rounding. The others follow by how far their activation can vary on the box, times the norm of their
+    outgoing weights.
+
+    For dense networks. Activations other than ``"relu"`` and ``"identity"`` have no such units (but such as saturate to
+    the last digit), and the ranking is all that there is.
+
+    Parameters
+    ----------
+    margin : float, default=0.0
+        The box is made wider on every side by this share of its width: new rows lie outside of it now and then.
+
+    References
+    ----------
+    .. [1] Z. Li, T. Chen, L. Li, B. Li, Z. Wang (2023). Can pruning improve certified robustness of neural networks?
+       TMLR. arXiv 2206.07311.
+    """
+
+    name: ClassVar[str] = "stable_units"
+    constraints: ClassVar = {"margin": (NON_NEGATIVE,)}
+
+    margin: float = 0.0
+
+    def step(self, key: jax.Array, state: Any, problem: Problem, active: jax.Array) -> tuple[Any, Scores]:
+        """Propagate the bounds, and merge."""
+        network = problem.network
+        if not hasattr(network, "layer_sizes"):
+            raise ValueError("StableUnits works for dense networks only.")
+        groups, params = network.groups, jax.tree.map(jnp.asarray, problem.params)
+        low, high = self._box(problem)
+        ranges, redundant = [], []
+        for i, on in enumerate(groups.split(active)):
+            W, b, *slope = params[i]
+            middle, half = (low + high) / 2, (high - low) / 2
+            centre, radius = middle @ W + b, half @ jnp.abs(W)
+            rounding = MARGIN * (jnp.abs(middle) @ jnp.abs(W) + jnp.abs(b) + radius)
+            z_low, z_high = centre - radius - rounding, centre + radius + rounding
+            low, high = self._emitted(network.activation, z_low, z_high, slope)
+            low, high = jnp.where(on, low, 0), jnp.where(on, high, 0)
+            constant = on & (high <= low)
+            linear = jnp.zeros_like(on)
+            if network.activation == "identity":
+                linear = on
+            elif network.activation == "relu":
+                linear = on & (z_low >= 0)
+            merged, params = self._merge(params, i, linear & ~constant)
+            redundant.append(constant | merged)
+            ranges.append(high - low)
+        suggested = jnp.concatenate(redundant)
+        value = -jnp.concatenate(ranges) * unit_norms(groups, params, of="out")
+        value = jnp.where(suggested, 1.0, value)
+        return state, scores_without_pulls(value, suggested)._replace(params=params)
+
+    def _box(self, problem: Problem) -> tuple[jax.Array, jax.Array]:
+        """Return the bounds f[n_features] of the rows that count."""
+
+        def body(t, box):
+            X, _, weight, _ = problem.batches.take(t)
+            counts = weight[:, None] > 0
+            low = jnp.min(jnp.where(counts, X, jnp.inf), axis=0)
+            high = jnp.max(jnp.where(counts, X, -jnp.inf), axis=0)
+            return jnp.minimum(box[0], low), jnp.maximum(box[1], high)
+
+        nothing = jnp.full(problem.batches.X.shape[-1], jnp.inf, problem.gates[0].dtype)
+        low, high = lax.fori_loop(0, problem.batches.n_batches, body, (nothing, -nothing))
+        wider = self.margin * (high - low)
+        return low - wider, high + wider
+
+    def _emitted(self, name: str, low: jax.Array, high: jax.Array, slope: list[jax.Array]) -> Any:
+        """Return the bounds of the activation between two pre-activations."""
+        ends = activate(jnp, name, low), activate(jnp, name, high)
+        least, most = jnp.minimum(*ends), jnp.maximum(*ends)
+        if name in LOWEST_AT:
+            at = jnp.asarray(LOWEST_AT[name], low.dtype)
+            least = jnp.where((low < at) & (at < high), jnp.minimum(least, activate(jnp, name, at)), least)
+        for a in slope:  # z + a (f(z) - z) = (1 - a) z + a f(z), each part by itself
+            linear, bent = jnp.stack([(1 - a) * low, (1 - a) * high]), jnp.stack([a * least, a * most])
+            least = jnp.min(linear, axis=0) + jnp.min(bent, axis=0)
+            most = jnp.max(linear, axis=0) + jnp.max(bent, axis=0)
+        return least, most
+
+    def _merge(self, params: Any, i: int, linear: jax.Array) -> tuple[jax.Array, Any]:
+        """Hand the outgoing weights of linear units over to as few of them as have all directions."""
+        W, b, *slope = params[i]
+        if slope:
+            return jnp.zeros_like(linear), params
+        # A unit is a vector: its weights, and its bias; beside it the constant, which the next bias is.
+        vectors = jnp.where(linear[:, None], jnp.concatenate([W.T, b[:, None]], axis=1), 0)
+        constant = jnp.zeros_like(vectors[0]).at[-1].set(1)
+        lengths = jnp.sum(jnp.square(vectors), axis=1)
+
+        def choose_one(_, carry):
+            rest, basis = carry
+            left = jnp.sum(jnp.square(rest), axis=1) / jnp.where(lengths > 0, lengths, 1)
+            unit = jnp.argmax(left)
+            usable = left[unit] > SMALLEST_DIRECTION**2
+            direction = rest[unit] / jnp.where(usable, jnp.linalg.norm(rest[unit]), 1)
+            rest = jnp.where(usable, rest - jnp.outer(rest @ direction, direction), rest)
+            return rest.at[unit].set(jnp.where(usable, 0, rest[unit])), basis.at[unit].set(basis[unit] | usable)
+
+        start = vectors - jnp.outer(vectors @ constant, constant), jnp.zeros_like(linear)
+        n_directions = min(vectors.shape)
+        basis = lax.fori_loop(0, n_directions, choose_one, start)[1]
+        merged = linear & ~basis
+        # Least squares of least norm: rows of zeros, of units that are not in the basis, get no share.
+        given = jnp.concatenate([jnp.where(basis[:, None], vectors, 0), constant[None]])
+        shares = jnp.linalg.lstsq(given.T, vectors.T)[0]
+        shares = jnp.where(merged, shares, 0)  # f[n + 1, n]: what of each merged unit every other one takes over
+        handed = jnp.where(merged[:, None], params[i + 1][0], 0)
+        params = replace_at(params, (i + 1, 0), lambda w: jnp.where(merged[:, None], 0, w) + shares[:-1] @ handed)
+        return merged, replace_at(params, (i + 1, 1), lambda bias: bias + shares[-1] @ handed)

@@ -1,0 +1,110 @@
+"""Bandits that do not begin from nothing: a cheap criterion, or the round before, tells them where to look."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from skbandit._pytree import pytree_dataclass, static
+from skbandit._validation import BOOL, NONE, Where
+from skbandit.criteria.bandit import Bandit
+from skbandit.criteria.base import Criterion, Problem, Scores
+from skbandit.criteria.gradient import Fisher
+from skbandit.policies import IdentificationPolicy, Policy, Racing, TopTwoThompson
+
+
+class Previous(NamedTuple):
+    """What the round before has found out."""
+
+    value: jax.Array
+    """f[n]"""
+    known: jax.Array
+    """bool: there was one."""
+
+
+@pytree_dataclass
+class WarmStartedBandit(Bandit):
+    r"""A bandit that is given a hint of every arm before the first pull.
+
+    The hint is the value of another criterion, ``prior``; from the second round on, with ``carry``, it is the estimate
+    of the round before. A hint is no damage: only its order is used. An arm is expected to be like the arms of similar
+    hint, as far as the pulls show these to be alike (`skbandit.policies.identification.posterior`). So a hint that says
+    nothing costs little, and what has changed since the round before widens the belief by itself: the spread of the new
+    damages around what the old ones predict is the inflation of the variance.
+
+    Parameters
+    ----------
+    policy : IdentificationPolicy
+        Chooses the arms: one that looks for the ``m`` best arms and works with posterior means.
+    prior : Criterion or None, default=Fisher()
+        Gives the hints; should cost little. With None there are none in the first round.
+    carry : bool, default=True
+        From the second round on, take the estimates of the round before as hints.
+
+    Notes
+    -----
+    Ours, in no paper. Re-scoring after every chunk of removals, with posteriors that are carried on, is the remedy for
+    units that stand in for one another: each of two copies is safe to remove until the other has gone.
+    """
+
+    name: ClassVar[str] = ""
+    constraints: ClassVar = Bandit.constraints | {
+        "policy": (
+            Where(
+                lambda p: isinstance(p, IdentificationPolicy), "a policy that looks for the m best arms: Racing(), …"
+            ),
+        ),
+        "prior": (NONE, Where(lambda p: isinstance(p, Criterion), "a Criterion")),
+        "carry": (BOOL,),
+    }
+
+    policy: Policy = Racing()
+    prior: Criterion | None = Fisher()
+    carry: bool = static(default=True)
+
+    def init(self, key: jax.Array, problem: Problem) -> Any:
+        """Nothing is known of a round before the first."""
+        return Previous(jnp.zeros(problem.n_units, problem.gates[0].dtype), jnp.zeros((), bool))
+
+    def hint(self, key: jax.Array, state: Any, problem: Problem, active: jax.Array) -> jax.Array:
+        """Return the prior's value, or that of the round before."""
+        value, known = state
+        if self.prior is not None:
+            prior_key, init_key = jax.random.split(jax.random.fold_in(key, 2**31 - 1))
+            start = self.prior.init(init_key, problem)
+            prior = self.prior.step(prior_key, start, problem, active)[1].value
+            value = jnp.where(known & self.carry, value, prior)
+        return value
+
+    def remember(self, state: Any, scores: Scores, active: jax.Array) -> Previous:
+        """Keep the estimates."""
+        if not self.carry:
+            return state
+        return Previous((-scores.damage).astype(state.value.dtype), jnp.ones((), bool))
+
+
+@pytree_dataclass
+class WarmRacing(WarmStartedBandit):
+    """Racing, begun with the Fisher information of the gates."""
+
+    name: ClassVar[str] = "warm_racing"
+
+
+@pytree_dataclass
+class WarmTopTwoThompson(WarmStartedBandit):
+    """Top-two Thompson sampling, begun with the Fisher information of the gates."""
+
+    name: ClassVar[str] = "warm_top_two_thompson"
+
+    policy: Policy = TopTwoThompson()
+
+
+@pytree_dataclass
+class SequentialRacing(WarmStartedBandit):
+    """Racing that goes on from the estimates of the round before; the first round begins from nothing."""
+
+    name: ClassVar[str] = "sequential_racing"
+
+    prior: Criterion | None = None
