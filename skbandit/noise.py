@@ -130,6 +130,6 @@ def evidence_change_normal(
 def evidence_change_uniform(mu: jax.Array, log_sigma: jax.Array, bits: float = 8.0) -> jax.Array:
     """Return ΔF of BMRS_U: the reduced prior of θ is log-uniform between 2^-23 and 2^-bits."""
     sigma = scale(log_sigma)
-    low, high = -FLOAT_BITS * math.log(2), -bits * math.log(2)
+    low, high = -FLOAT_BITS * math.log(2), -math.log(2) * jnp.asarray(bits, mu.dtype)
     inside = log_mass((low - mu) / sigma, (high - mu) / sigma)
-    return math.log((HIGH - LOW) / (high - low)) + inside - log_mass(*_bounds(mu, sigma))
+    return jnp.log((HIGH - LOW) / (high - low)) + inside - log_mass(*_bounds(mu, sigma))

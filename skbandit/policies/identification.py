@@ -20,7 +20,7 @@ from skbandit.selection import choose
 #: The spread of an arm is believed as if this many pulls had shown the spread of all arms.
 PRIOR_PULLS = 3.0
 #: A hint is judged on so many arms of similar hint on either side, or on this share of them if that is more.
-NEIGHBOURS, NEIGHBOURS_SHARE = 4, 1 / 16
+NEIGHBOURS, NEIGHBOURS_SHARE = 2, 1 / 16
 
 
 class Goal(NamedTuple):
@@ -94,8 +94,8 @@ def posterior(moments: Moments, goal: Goal) -> tuple[jax.Array, jax.Array]:
     r"""Return what to believe of each arm's mean, and the standard error of that, f[n] each.
 
     Without hints these are the mean of its rewards and `standard_error`. With them, an arm is expected to be like the
-    arms of similar hint, as far as those are like one another: the mean :math:`m_i` of its neighbours in the order of
-    hints, without itself, is a prior of variance :math:`\tau_i^2`, which is their variance less what noise explains of
+    arms of similar hint, as far as those are like one another: the mean :math:`m_i` of it and its neighbours in the order of
+    hints is a prior of variance :math:`\tau_i^2`, which is their variance less what noise explains of
     it (empirical Bayes),
 
     .. math:: \tilde\mu_i = m_i + \frac{\tau_i^2}{\tau_i^2 + s_i^2} (\hat\mu_i - m_i), \qquad
@@ -116,17 +116,18 @@ def posterior(moments: Moments, goal: Goal) -> tuple[jax.Array, jax.Array]:
     low, high = jnp.maximum(place - half, 0), jnp.minimum(place + half + 1, jnp.maximum(n_known, 1))
 
     def around(x: jax.Array) -> jax.Array:
-        """Mean of the neighbours' ``x``, without the arm's own."""
+        """Mean of ``x`` over the arm and its neighbours."""
         own = jnp.where(known, x, 0)[order]
         summed = jnp.concatenate([jnp.zeros(1, own.dtype), jnp.cumsum(own)])
-        mean = (summed[high] - summed[low] - own) / jnp.maximum(high - low - 1, 1)
+        mean = (summed[high] - summed[low]) / jnp.maximum(high - low, 1)
         return jnp.zeros(n, own.dtype).at[order].set(mean)
 
     # Cumulative sums lose digits where the means are far from 0.
     centre = jnp.sum(jnp.where(known, moments.mean, 0)) / jnp.maximum(n_known, 1)
     mean = moments.mean - centre
     expected = around(mean)
-    spread = jnp.maximum(around(mean**2) - expected**2, 0)
+    size = jnp.zeros(n, mean.dtype).at[order].set((high - low).astype(mean.dtype))
+    spread = jnp.maximum(around(mean**2) - expected**2, 0) * size / jnp.maximum(size - 1, 1)
     # What a single pull is worth is known as soon as some arms have two; before that, half of the spread is noise.
     several = known & (moments.n_pulls >= 2)
     degrees = jnp.sum(jnp.where(several, moments.n_pulls - 1, 0))

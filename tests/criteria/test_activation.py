@@ -13,7 +13,7 @@ from skbandit.criteria import (
     Submodular,
     resolve,
 )
-from skbandit.criteria.activation import RIDGE
+from skbandit.criteria.reconstruction import RIDGE
 from skbandit.data import Batches
 from skbandit.initialization import init_params
 from skbandit.network import MLP, GatedNetwork
