@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import pytest
 
-from skbandit.criteria import CRITERIA, Problem, resolve
+from skbandit.criteria import CRITERIA, Bandit, Problem, resolve
 from skbandit.criteria.bmrs import NoiseCriterion
 from skbandit.criteria.gates import GateCriterion
 from skbandit.data import Batches
@@ -20,7 +20,9 @@ NETWORK = MLP(SIZES, "relu", "squared_error")
 GROUP = NETWORK.groups.layer_of()
 PERMUTATION = np.r_[np.random.default_rng(1).permutation(6), 6 + np.random.default_rng(2).permutation(5)]
 #: Their draws go by the number of a unit.
-DRAWS = {"random", "bmrs_n", "bmrs_u", "snr", "expected_gate", "budgeted_greedy"}
+DRAWS = {"random", "bmrs_n", "bmrs_u", "snr", "expected_gate", "budgeted_greedy"} | {
+    name for name, cls in CRITERIA.items() if issubclass(cls, Bandit)
+}
 
 
 def few_steps(name):
@@ -94,7 +96,7 @@ def test_nothing_is_compiled_twice(criterion, score):
     assert score._cache_size() == n_programs
 
 
-@pytest.mark.parametrize("name", [name for name in CASES if name not in DRAWS and name in CRITERIA])
+@pytest.mark.parametrize("name", [name for name in CRITERIA if name not in DRAWS])
 def test_the_numbers_of_units_do_not_matter(name, score):
     plain, renumbered = (call(score, CASES[name], permute=permute, budget=10**4) for permute in (False, True))
     np.testing.assert_allclose(renumbered.value, plain.value[PERMUTATION], rtol=1e-3, atol=1e-5)
