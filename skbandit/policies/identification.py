@@ -94,9 +94,9 @@ def posterior(moments: Moments, goal: Goal) -> tuple[jax.Array, jax.Array]:
     r"""Return what to believe of each arm's mean, and the standard error of that, f[n] each.
 
     Without hints these are the mean of its rewards and `standard_error`. With them, an arm is expected to be like the
-    arms of similar hint, as far as those are like one another: the mean :math:`m_i` of it and its neighbours in the order of
-    hints is a prior of variance :math:`\tau_i^2`, which is their variance less what noise explains of
-    it (empirical Bayes),
+    arms of similar hint, as far as those are like one another: the mean :math:`m_i` of it and its neighbours in the
+    order of hints is a prior of variance :math:`\tau_i^2`, which is their variance less what noise explains of it
+    (empirical Bayes),
 
     .. math:: \tilde\mu_i = m_i + \frac{\tau_i^2}{\tau_i^2 + s_i^2} (\hat\mu_i - m_i), \qquad
         \tilde s_i^2 = \frac{\tau_i^2 s_i^2}{\tau_i^2 + s_i^2}.
