@@ -1,0 +1,1 @@
+"""Who chooses best: policies and criteria against the exact answer, simulated and on trained networks."""

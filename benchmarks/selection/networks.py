@@ -1,0 +1,248 @@
+"""Policies and criteria on trained networks: ``python -m benchmarks.selection.networks``.
+
+A plain network of two layers of 256 is trained on each set. What a unit's removal costs is known exactly from
+leave-one-out over all calibration rows; every name then chooses half of the units, bandits with 1 to 16 pulls per unit
+on mini-batches of 256 rows. *Set regret* is the summed exact damage of the chosen units over that of the best choice,
+as a share of what a random choice has on average: 0 is exact, 1 is chance. Beside it, what really happens when the chosen
+units leave together: the rise of the loss on the calibration rows, masked (each gives out its mean) and repaired.
+Seconds are of the second call: nothing is compiled in it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import pandas as pd
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.preprocessing import StandardScaler
+
+from benchmarks import datasets
+from benchmarks.selection.simulation import read
+from benchmarks.tabular.report import markdown
+from skbandit import BanditPrunedMLPClassifier, BanditPrunedMLPRegressor
+from skbandit.calibration import Calibration
+from skbandit.criteria import CRITERIA, LeaveOneOut, Problem, resolve
+from skbandit.data import Batches
+from skbandit.network import MLP
+from skbandit.policies import POLICIES
+from skbandit.pruning import arms_per_step, canonical, choose_units, room_of_layers
+
+SIZES = (256, 256)
+BUDGETS = (1, 2, 4, 8, 16)
+#: Defaults are chosen on the first three, and reported on the others.
+DEVELOPMENT = ("abalone", "cps1988_wages", "sylvine")
+REPORT = ("kin8nm", "california_housing", "phoneme")
+MAX_ROWS = 5000
+#: Names that spend pulls: a budget is something to them.
+WITH_BUDGET = (*POLICIES, "budgeted_greedy", "warm_racing", "warm_top_two_thompson", "sequential_racing")
+NAMES = (*POLICIES, *CRITERIA)
+
+
+class Case:
+    """A trained network on its calibration rows, and the exact damages of its units."""
+
+    def __init__(self, name: str, seed: int):
+        data = datasets.load(name, MAX_ROWS)
+        X = np.asarray(datasets.preprocessing().fit_transform(data.X), float)
+        regression = data.task == "regression"
+        y = StandardScaler().fit_transform(np.asarray(data.y, float)[:, None])[:, 0] if regression else data.y
+        cls = BanditPrunedMLPRegressor if regression else BanditPrunedMLPClassifier
+        model = cls.from_preset("plain", hidden_layer_sizes=SIZES, pruning_ratio=0, max_iter=100, random_state=seed)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            model.fit(X, y)
+        target = y[:, None] if regression else np.searchsorted(model.classes_, y)[:, None].astype(float)
+        n_outputs = model.coefs_[-1].shape[1]
+        loss = "squared_error" if regression else ("binary_log_loss" if n_outputs == 1 else "log_loss")
+        self.network = MLP((X.shape[1], *SIZES, n_outputs), "relu", loss)
+        layers = zip(model.coefs_, model.intercepts_, strict=True)
+        self.params = tuple(tuple(np.asarray(a, "float32") for a in layer) for layer in layers)
+        rows = [np.asarray(a, "float32") for a in (X, target, np.ones(len(X)))]
+        self.batches = Batches.partition(np.random.default_rng(seed), *rows, "float32", 256)
+        self.calibration = Calibration(*rows, self.network)
+        self.n = self.network.groups.n_units
+        self.active, self.layer = np.ones(self.n, bool), self.network.groups.layer_of()
+        self.gates = self.network.groups.split(np.ones(self.n, "float32"))
+        self.emissions = self.calibration.mean_activations(self.params, self.gates)
+        self.base = self.calibration.loss(self.params, self.gates)
+        self.damage = np.asarray(score(LeaveOneOut(), 0, self.problem(1), self.active).damage, float)
+        best = choose_units(-self.damage, self.active, self.layer, self.n // 2, "global")
+        self.least = self.damage[best].sum()
+        self.by_chance = self.damage.sum() / 2 - self.least
+
+    def problem(self, budget: float) -> Problem:
+        """Half of the units are to go, in one round."""
+        n_remove = self.n // 2
+        return Problem(
+            params=self.params,
+            gates=self.gates,
+            emissions=self.emissions,
+            batches=self.batches,
+            budget=np.int32(budget * self.n),  # type: ignore[arg-type]
+            n_remove=np.int32(n_remove),  # type: ignore[arg-type]
+            room=room_of_layers(self.active, self.layer, n_remove, "global").astype(np.int32),  # type: ignore[arg-type]
+            network=self.network,
+            arms_per_step=arms_per_step(self.n),
+        )
+
+    def judge(self, scores: Any) -> dict[str, float]:
+        """What a choice by these scores costs."""
+        removed = choose_units(np.asarray(scores.value), self.active, self.layer, self.n // 2, "global")
+        params = self.params
+        if scores.params is not None:
+            params = jax.tree.map(np.asarray, scores.params)
+        groups = self.network.groups
+        gates = tuple(part.astype("float32") for part in groups.split(~removed))
+        masked = tuple(
+            np.where(r, e, 0).astype("float32") for r, e in zip(groups.split(removed), self.emissions, strict=True)
+        )
+        self.calibration.loss(params, self.gates)
+        together = self.calibration.loss(params, gates, masked)
+        repaired = self.calibration.repair(params, self.active, removed, self.emissions)
+        repaired = groups.zero(repaired, [np.flatnonzero(part) for part in groups.split(removed)])
+        return {
+            "regret": (self.damage[removed].sum() - self.least) / self.by_chance,
+            "masked": together - self.base,
+            "repaired": self.calibration.loss(repaired, gates) - self.base,
+        }
+
+
+@jax.jit
+def score(criterion, seed, problem, active):
+    """Score the units: one XLA call, whatever the criterion."""
+    key = jax.random.key(seed)
+    return criterion.step(key, criterion.init(key, problem), problem, active)[1]
+
+
+def run(sets: Sequence[str], names: Sequence[str], n_seeds: int, out: Path) -> None:
+    """Append a record for each set, seed, name and budget that the file lacks."""
+    done = {(r["data"], r["seed"], r["policy"], r["budget"]) for r in read(out)}
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with out.open("a", encoding="utf-8") as file:
+        for data in sets:
+            for seed in range(n_seeds):
+                todo = [
+                    (name, budget)
+                    for name in names
+                    for budget in (BUDGETS if name in WITH_BUDGET else (None,))
+                    if (data, seed, name, budget) not in done
+                ]
+                case = Case(data, seed) if todo else None
+                for name, budget in todo:
+                    assert case is not None
+                    criterion, problem = canonical(resolve(name)), case.problem(budget or 1)
+                    if budget in (None, BUDGETS[0]):
+                        jax.block_until_ready(score(criterion, seed, problem, case.active))
+                    t0 = time.perf_counter()
+                    scores = jax.block_until_ready(score(criterion, seed, problem, case.active))
+                    seconds = time.perf_counter() - t0
+                    record = {
+                        "data": data,
+                        "seed": seed,
+                        "policy": name,
+                        "budget": budget,
+                        "n_pulls": int(scores.n_pulls) / case.n,
+                        "seconds": seconds,
+                        "loss": case.base,
+                        **case.judge(scores),
+                    }
+                    file.write(json.dumps(record) + "\n")
+                    file.flush()
+                    cost = f"regret {record['regret']:7.4f}  {seconds:8.4f} s  {record['n_pulls']:6.1f} pulls"
+                    print(f"{data:20s} {seed} {name:28s} {cost}", flush=True)
+
+
+def table(records: list[dict]) -> str:
+    """Regret by set, at every budget; joint rises of the loss and seconds at 4 pulls, or as the criterion has it."""
+    frame = pd.DataFrame(records)
+    sets = list(dict.fromkeys(frame["data"]))
+    rows = []
+    for name in dict.fromkeys(frame["policy"]):
+        own = frame[frame["policy"] == name]
+        for budget in [b for b in BUDGETS if (own["budget"] == b).any()] or [None]:
+            part = own if budget is None else own[own["budget"] == budget]
+            mean = part.groupby("data")[["regret", "masked", "repaired", "seconds"]].mean()
+            cells = [f"{mean.loc[s, 'regret']:.3f}" if s in mean.index else "-" for s in sets]
+            loss = part.groupby("data")["loss"].mean()
+            relative = (mean["repaired"] / loss).mean(), (mean["masked"] / loss).mean()
+            rows.append(
+                [
+                    name,
+                    "-" if budget is None else f"{budget:g}",
+                    *cells,
+                    f"{mean['regret'].mean():.3f}",
+                    *(f"{100 * x:+.0f} %" for x in relative),
+                    f"{1000 * part['seconds'].median():.0f}",
+                ]
+            )
+    rows.sort(key=lambda row: float(row[-4]))
+    return markdown(["policy", "pulls", *sets, "mean regret", "loss, repaired", "loss, masked", "ms"], rows)
+
+
+def plot(records: list[dict], path: Path) -> None:
+    """Regret against pulls, and against seconds, a row of panels each."""
+    import matplotlib.pyplot as plt
+
+    frame = pd.DataFrame(records)
+    sets = list(dict.fromkeys(frame["data"]))
+    names = list(dict.fromkeys(frame["policy"]))
+    figure, axes = plt.subplots(2, len(sets), figsize=(4.6 * len(sets) + 2.4, 8.4), sharey=True, squeeze=False)
+    colours = dict(zip(names, plt.get_cmap("turbo")(np.linspace(0.03, 0.97, len(names))), strict=True))
+    for column, data in enumerate(sets):
+        for row, x in enumerate(("n_pulls", "seconds")):
+            ax = axes[row, column]
+            for i, name in enumerate(names):
+                part = frame[(frame["data"] == data) & (frame["policy"] == name)]
+                part = part.fillna({"budget": 0}).groupby("budget")[["n_pulls", "seconds", "regret"]].mean()
+                style = {"color": colours[name], "label": name, "marker": "osD^vP*X"[i % 8], "markersize": 5}
+                # No pulls: at the left edge. Regret of nothing: at the bottom.
+                at = np.maximum(part[x], 0.5) if x == "n_pulls" else part[x]
+                ax.plot(at, np.maximum(part["regret"], 1e-4), linewidth=1.2, **style)
+            ax.set_xscale("log")
+            ax.set_yscale("log")
+            ax.grid(alpha=0.25)
+            ax.set_xlabel("pulls per unit (left edge: none)" if x == "n_pulls" else "seconds")
+            if row == 0:
+                ax.set_title(data)
+            if column == 0:
+                ax.set_ylabel("set regret (1 = chance)")
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="center right", fontsize=8, frameon=False)
+    figure.tight_layout(rect=(0, 0, 1 - 2.2 / (4.6 * len(sets) + 2.4), 1))
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.selection.networks", description=__doc__)
+    parser.add_argument("--policies", nargs="+", default=list(NAMES), metavar="NAME", help=f"of: {', '.join(NAMES)}")
+    parser.add_argument("--dev", action="store_true", help="on the development sets instead of the report sets")
+    parser.add_argument("--sets", nargs="+", metavar="SET", help="data sets by name")
+    parser.add_argument("--seeds", type=int, default=3, help="networks for each set (default: 3)")
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/networks.jsonl"), metavar="FILE.jsonl")
+    parser.add_argument("--table", action="store_true", help="run nothing, print the table of what is there")
+    parser.add_argument("--plot", type=Path, metavar="FILE.png", help="draw regret against pulls and seconds")
+    args = parser.parse_args(argv)
+    unknown = sorted(set(args.policies) - set(NAMES))
+    if unknown:
+        raise SystemExit(f"No policy {', '.join(unknown)}. There are: {', '.join(NAMES)}.")
+    sets = args.sets or (DEVELOPMENT if args.dev else REPORT)
+    if not args.table:
+        if not datasets.available():
+            raise SystemExit("The folder of public data sets is not there: set SKBANDIT_DATA.")
+        run(sets, args.policies, args.seeds, args.out)
+    records = [r for r in read(args.out) if r["data"] in sets and r["policy"] in args.policies]
+    print(table(records))
+    if args.plot:
+        plot(records, args.plot)
+
+
+if __name__ == "__main__":
+    main()
