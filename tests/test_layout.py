@@ -78,7 +78,7 @@ MAY_IMPORT = {
     "policies.base": [],
     "policies.identification": ["policies.base", "selection"],
     "policies.racing": ["policies.base", "policies.identification", "selection"],
-    "policies.csar": ["policies.racing"],
+    "policies.csar": ["policies.racing", "policies.identification", "selection"],
     "policies.*": ["policies.base", "policies.identification"],
     "selection": [],
     "noise": [],

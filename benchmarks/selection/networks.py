@@ -1,11 +1,11 @@
 """Policies and criteria on trained networks: ``python -m benchmarks.selection.networks``.
 
-A plain network of two layers of 256 is trained on each set. What a unit's removal costs is known exactly from
-leave-one-out over all calibration rows; every name then chooses half of the units, bandits with 1 to 16 pulls per unit
-on mini-batches of 256 rows. *Set regret* is the summed exact damage of the chosen units over that of the best choice,
-as a share of what a random choice has on average: 0 is exact, 1 is chance. Beside it, what really happens when the chosen
-units leave together: the rise of the loss on the calibration rows, masked (each gives out its mean) and repaired.
-Seconds are of the second call: nothing is compiled in it.
+A plain network of two layers of 256 is trained on each set. What a unit's removal costs is known exactly from leave-
+one-out over all calibration rows; every name then chooses half of the units, bandits with 1 to 16 pulls per unit on
+mini-batches of 256 rows. *Set regret* is the summed exact damage of the chosen units over that of the best choice, as
+a share of what a random choice has on average: 0 is exact, 1 is chance. Beside it, what really happens when the
+chosen units leave together: the rise of the loss on the calibration rows, masked (each gives out its mean) and
+repaired. Seconds are of the second call: nothing is compiled in it.
 """
 
 from __future__ import annotations

@@ -77,7 +77,9 @@ class Bandit(Criterion):
         hint = self.hint(key, state, problem, active)
         if isinstance(self.policy, IdentificationPolicy):
             group = jnp.asarray(problem.network.groups.layer_of(), jnp.int32)
-            goal = Goal(problem.n_remove, budget, n_batches, active, group, problem.room, hint)
+            sizes = getattr(problem.network, "layer_sizes", None)
+            ends = None if sizes is None else jnp.array([sizes[0], sizes[-1]])
+            goal = Goal(problem.n_remove, budget, n_batches, active, group, problem.room, ends, hint)
             begin = self.policy.aim(begin, goal)
 
         def body(carry: _Carry) -> _Carry:
@@ -118,12 +120,13 @@ class Bandit(Criterion):
         if hint is not None:
             value = end.scale * self.policy.value(end.policy)
             mean = jnp.where(jnp.isfinite(value), -value, mean)
-        decided = None
+        decided = choice = None
         if isinstance(self.policy, IdentificationPolicy):
-            decided = self.policy.decided(end.policy)
+            decided, choice = self.policy.decided(end.policy), self.policy.choice(end.policy)
         if decided is not None:  # accepted arms before all others, rejected ones after them
             value = value + decided * (1 + 2 * jnp.max(jnp.where(jnp.isfinite(value), jnp.abs(value), 0)))
-        scores = Scores(value, end.spent, mean, info={"pulls": jnp.sum(end.seen, axis=0), "scale": end.scale})
+        info = {"pulls": jnp.sum(end.seen, axis=0), "scale": end.scale}
+        scores = Scores(value, end.spent, mean, choice, info=info)
         return self.remember(state, scores, active), scores
 
     def hint(self, key: jax.Array, state: Any, problem: Problem, active: jax.Array) -> jax.Array | None:

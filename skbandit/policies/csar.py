@@ -8,7 +8,10 @@ import jax
 import jax.numpy as jnp
 
 from skbandit._pytree import pytree_dataclass
+from skbandit._validation import NONE, Number
+from skbandit.policies.identification import posterior
 from skbandit.policies.racing import AcceptReject, RacingState
+from skbandit.selection import ranks, ranks_in_groups
 
 
 @pytree_dataclass
@@ -23,6 +26,14 @@ class CSAR(AcceptReject):
     pulls: the one whose other decision would make the best choice worst, by the difference of two means. The choice is
     of ``m`` arms with at most so many of each group: with ``scope="layer"`` the layers' quotas.
 
+    Parameters
+    ----------
+    multiplications : float or None, default=None
+        Instead of a number of units, choose as many as save this share of the network's multiplications, those of
+        least damage per multiplication first. With ``pruning_ratio="auto"`` they are what leaves. For dense networks.
+        The cost of deciding otherwise is then the damage less what its multiplications cost at the boundary (the linear
+        relaxation of a knapsack).
+
     Notes
     -----
     Decisions that fall on the same number of pulls are made together, and none on a single pull, which the schedule
@@ -35,6 +46,9 @@ class CSAR(AcceptReject):
     """
 
     name: ClassVar[str] = "csar"
+    constraints: ClassVar = {"multiplications": (NONE, Number(0, 1, closed="neither"))}
+
+    multiplications: float | None = None
 
     def n_decide(self, state: RacingState, undecided: jax.Array) -> tuple[jax.Array, jax.Array]:
         """Count the arms whose turn is not later than the pulls that the undecided ones have."""
@@ -51,3 +65,46 @@ class CSAR(AcceptReject):
     def certainty(self, state: RacingState, distance: jax.Array, error: jax.Array) -> jax.Array:
         """Take the distance as it is."""
         return distance
+
+    def choice(self, state: RacingState) -> jax.Array | None:
+        """Return the arms that save the multiplications asked for."""
+        if self.multiplications is None:
+            return None
+        goal: Any = state.goal
+        return state.accepted | self._judge(state, goal.active & ~(state.accepted | state.rejected))[0]
+
+    def _judge(self, state: RacingState, among: jax.Array) -> tuple[jax.Array, jax.Array]:
+        if self.multiplications is None:
+            return AcceptReject._judge(self, state, among)
+        goal: Any = state.goal
+        if goal.ends is None:
+            raise ValueError("CSAR(multiplications=...) works for dense networks only.")
+        n_groups = goal.room.shape[0]
+        member = (goal.group == jnp.arange(n_groups)[:, None]).astype(jnp.int32)
+        widths, accepted = member @ goal.active, member @ state.accepted
+
+        def padded(inner: jax.Array) -> jax.Array:  # f[..., n_groups + 2]
+            ends = jnp.broadcast_to(goal.ends, (*inner.shape[:-1], 2))
+            return jnp.concatenate([ends[..., :1], inner, ends[..., 1:]], axis=-1).astype(float)
+
+        def count(inner: jax.Array) -> jax.Array:
+            all_widths = padded(inner)
+            return jnp.sum(all_widths[..., 1:] * all_widths[..., :-1], axis=-1)
+
+        now = padded(widths - accepted)
+        price = (now[:-2] + now[2:])[goal.group]
+        mean, _ = posterior(state.moments, goal)
+        ratio = mean / price
+        fits = among & (ranks_in_groups(ratio, among, goal.group, n_groups) < (goal.room - accepted)[goal.group])
+        order = jnp.argsort(jnp.where(fits, -ratio, jnp.inf), stable=True)
+        gone = jnp.cumsum(jnp.where(fits[order], member[:, order], 0), axis=1).T + accepted
+        enough = count(widths - gone) <= (1 - self.multiplications) * count(widths)
+        # The arm with which it is enough is the last one; none, if what is accepted is.
+        n_take = jnp.where(
+            count(widths - accepted) <= (1 - self.multiplications) * count(widths), 0, 1 + jnp.argmax(enough)
+        )
+        n_take = jnp.where(jnp.any(enough), n_take, jnp.sum(fits))
+        chosen = fits & (ranks(ratio, fits) < n_take)
+        boundary = jnp.min(jnp.where(chosen, ratio, jnp.inf))
+        boundary = jnp.where(jnp.isfinite(boundary), boundary, jnp.max(jnp.where(fits, ratio, -jnp.inf)))
+        return chosen, jnp.abs(mean - boundary * price)

@@ -38,6 +38,8 @@ class Goal(NamedTuple):
     """i32[n]: the arm's group, in order, from 0."""
     room: jax.Array
     """i32[n_groups]: no more than so many of a group may be chosen."""
+    ends: jax.Array | None = None
+    """i32[2]: where the groups are the hidden layers of a dense network, in order, its inputs and its outputs."""
     hint: jax.Array | None = None
     """f[n]: something that was known before the first pull, higher = likely better; only its order counts."""
 
@@ -177,6 +179,10 @@ class IdentificationPolicy(Policy):
     def aim(self, state: PolicyState, goal: Goal) -> PolicyState:
         """Return the state with the goal of a round in it."""
         raise NotImplementedError
+
+    def choice(self, state: PolicyState) -> jax.Array | None:
+        """Return the arms bool[n] to choose under a constraint of the policy's own; None if it has none."""
+        return None
 
     def decided(self, state: PolicyState) -> jax.Array | None:
         """Return 1 for arms that are accepted, -1 for rejected ones, else 0, f[n]; None where nothing is decided."""

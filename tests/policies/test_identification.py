@@ -15,7 +15,7 @@ from skbandit.selection import ranks_in_groups
 def goal(n, n_choose, group=None, room=None, hint=None, budget=1000, n_batches=10**6):
     group = np.zeros(n, np.int32) if group is None else np.asarray(group, np.int32)
     room = np.full(group.max() + 1, n, np.int32) if room is None else np.asarray(room, np.int32)
-    return Goal(np.int32(n_choose), np.int32(budget), np.int32(n_batches), np.ones(n, bool), group, room, hint)
+    return Goal(np.int32(n_choose), np.int32(budget), np.int32(n_batches), np.ones(n, bool), group, room, None, hint)
 
 
 def best_set(mean, n_choose, group, room, must=(), never=()):
@@ -127,3 +127,38 @@ def test_csar_decides_on_its_schedule():
         assert n_decided == (min((due <= pulls).sum(), n - 1) if pulls >= 2 else 0)
     assert spent <= budget
     assert set(np.flatnonzero(state.accepted)) <= set(range(6, 16))
+
+
+def multiplications(widths):
+    return sum(a * b for a, b in itertools.pairwise(widths))
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
+def test_csar_saves_the_multiplications_asked_for(share):
+    """By hand: units in the order of damage per multiplication, until the network is small enough."""
+    rng = np.random.default_rng(0)
+    group, ends = np.repeat([0, 1], [6, 4]), np.array([20, 2])
+    damage = rng.exponential(size=10)
+    policy = CSAR(multiplications=share)
+    asked = goal(10, 3, group, [5, 3], budget=20)._replace(ends=ends)
+    state = policy.aim(policy.init(10), asked)
+    state = policy.update(state, jnp.arange(10), jnp.asarray(-damage), 1.0)
+    chosen = np.asarray(policy.choice(state))
+
+    price = np.where(group == 0, 20 + 4, 6 + 2)
+    left, room, expected = [20, 6, 4, 2], [5, 3], set()
+    for unit in np.argsort(damage / price):
+        if multiplications(left) <= (1 - share) * multiplications([20, 6, 4, 2]):
+            break
+        if room[group[unit]] > 0:
+            room[group[unit]] -= 1
+            left[1 + group[unit]] -= 1
+            expected.add(int(unit))
+    assert set(np.flatnonzero(chosen)) == expected
+
+
+def test_csar_needs_a_dense_network_to_count():
+    policy = CSAR(multiplications=0.5)
+    state = policy.aim(policy.init(4), goal(4, 2))
+    with pytest.raises(ValueError, match="for dense networks only"):
+        policy.choice(state)
