@@ -128,11 +128,17 @@ PRUNING = """n_members : int, default=1
     Networks that are trained and pruned, each with other held-out rows; their predictions are averaged. They run in
     threads, as many as there are cores or OMP_NUM_THREADS says.
 policy : str, Policy or Criterion, default="ucb1"
-    Who decides which units leave. Bandit policies: ``"epsilon_greedy"``, ``"softmax"``, ``"ucb1"``, ``"thompson"``,
-    ``"gaussian_thompson"``, ``"hedge"``, ``"exp3"``, ``"uniform"``; other criteria: ``"leave_one_out"``,
-    ``"magnitude"``, ``"random"``; or an object of `skbandit.policies` or `skbandit.criteria`. ``policy__<field>``
-    reaches its fields in ``set_params`` and in a search. (A model whose ``policy`` is a name loads without JAX; the
-    classes of those objects need it.)
+    Who decides which units leave, by a name or an object of `skbandit.policies` or `skbandit.criteria`. The paper's
+    bandits: ``"epsilon_greedy"``, ``"softmax"``, ``"ucb1"``, ``"thompson"``, ``"gaussian_thompson"``, ``"hedge"``,
+    ``"exp3"``, and ``"uniform"``, which learns nothing. Bandits that look for the set: ``"racing"``, ``"lucb"``,
+    ``"csar"``, ``"top_two_thompson"``, and with a hint ``"warm_racing"``, ``"warm_top_two_thompson"``,
+    ``"sequential_racing"``. Exact damages: ``"leave_one_out"``, ``"greedy_leave_one_out"``, ``"budgeted_greedy"``.
+    Weights and activations: ``"random"``, ``"magnitude"``, ``"apoz"``, ``"activation_variance"``,
+    ``"greedy_activation_variation"``. Derivatives: ``"taylor"``, ``"fisher"``, ``"obd"``. Reconstruction: ``"obs"``,
+    ``"submodular"``. Trained noise: ``"bmrs_n"``, ``"bmrs_u"``, ``"snr"``, ``"expected_gate"``. Trained gates:
+    ``"dais"``, ``"bip"``, ``"iss"``, ``"mask_decay"``. Proof: ``"stable_units"``. The pages under docs/choosing_units
+    have equations and costs. ``policy__<field>`` reaches the fields of an object in ``set_params`` and in a search. (A
+    model whose ``policy`` is a name loads without JAX; the classes of those objects need it.)
 budget : float, default=8.0
     Mean number of pulls per hidden unit in the whole pruning phase, at least 1. No unit is pulled twice on one
     mini-batch (256 rows) in a round, so that small data cannot use up a large budget.
