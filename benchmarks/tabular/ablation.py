@@ -20,6 +20,8 @@ from benchmarks.tabular import __main__ as command
 from benchmarks.tabular import protocol
 from benchmarks.tabular.models import our_estimator
 from benchmarks.tabular.report import markdown, mean_ranks, number
+from skbandit.criteria import CRITERIA
+from skbandit.policies import POLICIES
 
 OUT = Path("benchmarks/results/ablation.jsonl")
 
@@ -121,6 +123,12 @@ VARIANTS = {
     "strong, 4": Variant("strong", 4),
     **{f"fast {name}": Variant("fast", prune=params) for name, params in _PRUNINGS.items()},
     **{f"fast, 4 {name}": Variant("fast", 4, prune=params) for name, params in _PRUNINGS.items()},
+    # Every policy and criterion, in the same network.
+    **{
+        f"fast @{ratio}, {name}": Variant("fast", prune={"pruning_ratio": ratio, "policy": name})
+        for ratio in (0.5, 0.9)
+        for name in (*POLICIES, *CRITERIA)
+    },
 }
 
 
