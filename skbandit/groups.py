@@ -34,7 +34,11 @@ class Slice:
 
 @dataclasses.dataclass(frozen=True)
 class Group:
-    """``size`` units and the slices that leave with each of them."""
+    """``size`` units and the slices that leave with each of them.
+
+    The last slice is that of the *outgoing* weights, which read the units' output; the others make it. Criteria that
+    look at weights go by that.
+    """
 
     size: int
     slices: tuple[Slice, ...]

@@ -297,6 +297,8 @@ class Pruner:
     def _auto(self) -> str:
         now = self._now
         n_start = int(now.active.sum())
+        if self.criterion.suggests:
+            return self._suggested(now)
         limit = now.loss + self.tolerance * abs(now.loss)
         lowest = self._score(now) - self.tolerance
         left = int(self.budget * n_start)
@@ -312,9 +314,7 @@ class Pruner:
             n_remove = max(1, int(n_active * AUTO_SHARE))
             pulls = min(left, int(n_active * max(1, self.budget * AUTO_BUDGET_SHARE)))
             now, verdict = self._scores(now, r, pulls, n_remove)
-            left -= verdict.n_pulls
-            if verdict.suggested is not None:
-                return self._suggested(now, verdict, t0)
+            left -= min(verdict.n_pulls, pulls)  # some criteria ask for all there is to know
             smallest = max(1, int(n_active * AUTO_SMALLEST_SHARE))
             accepted = False
             while not accepted and n_remove >= smallest:
@@ -333,8 +333,14 @@ class Pruner:
     def _choose(self, now: _Network, verdict: _Verdict, n_remove: int) -> np.ndarray:
         return choose_units(verdict.value, now.active, self.layer, n_remove, self.scope)
 
-    def _suggested(self, now: _Network, verdict: _Verdict, t0: float) -> str:
+    def _suggested(self, now: _Network) -> str:
         """Remove the criterion's own set, whole: it needs no tolerance."""
+        t0 = time.perf_counter()
+        n_left = int(now.active.sum())
+        # One round, with all pulls; no quota but that each layer keeps a unit.
+        n_remove = max(1, n_left - len(self.groups.sizes))
+        now, verdict = self._scores(now, 0, int(self.budget * n_left), n_remove, "global")
+        assert verdict.suggested is not None
         suggested = verdict.suggested & now.active
         n_active, n_suggested = int(now.active.sum()), int(suggested.sum())
         if n_suggested == 0:
@@ -349,7 +355,9 @@ class Pruner:
             return f"{STOPPED} after round 0"
         return f"removed {record.n_removed} of {n_active} units; the criterion suggests {n_suggested}"
 
-    def _scores(self, now: _Network, r: int, pulls: int, n_remove: int) -> tuple[_Network, _Verdict]:
+    def _scores(
+        self, now: _Network, r: int, pulls: int, n_remove: int, scope: str | None = None
+    ) -> tuple[_Network, _Verdict]:
         """One XLA call: the network to go on with, and the verdict on its units."""
         gates = self._gates(now.active)
         emissions = self.emissions(now.params, gates) if self.emissions else tuple(np.zeros_like(g) for g in gates)
@@ -363,7 +371,7 @@ class Pruner:
             batches=self.batches,
             budget=np.int32(max(pulls, n_active)),  # type: ignore[arg-type]
             n_remove=np.int32(n_remove),  # type: ignore[arg-type]
-            room=room_of_layers(now.active, self.layer, n_remove, self.scope).astype(np.int32),  # type: ignore[arg-type]
+            room=room_of_layers(now.active, self.layer, n_remove, scope or self.scope).astype(np.int32),  # type: ignore[arg-type]
             network=self.network,
             arms_per_step=arms_per_step(self.groups.n_units),
         )
@@ -385,7 +393,7 @@ class Pruner:
         self, now: _Network, r: int, verdict: _Verdict, removed: np.ndarray, t0: float
     ) -> tuple[_Network, PruningRound]:
         """Remove the units ``removed``, repair, fine-tune; nothing of ``now`` changes."""
-        _, damage, _, spent, emissions = verdict
+        damage, emissions = verdict.damage, verdict.emissions
         active = now.active & ~removed
         gates = self._gates(active)
         masked = tuple(
@@ -409,7 +417,7 @@ class Pruner:
             round=r,
             n_removed=int(removed.sum()),
             sizes=tuple(int(part.sum()) for part in self.groups.split(active)),
-            n_pulls=spent,
+            n_pulls=verdict.n_pulls,
             damage_predicted=float(damage[removed].sum()),
             damage_measured=measured,
             loss_before=now.loss,

@@ -27,6 +27,15 @@ def ranks_in_groups(value: jax.Array, among: jax.Array, group: jax.Array, n_grou
     return jnp.zeros(n, jnp.int32).at[order].set(place - first[sorted_group])
 
 
+def places(first: jax.Array, then: jax.Array) -> jax.Array:
+    """Return the place i32[n] of each unit in the order of ``first``, and of ``then`` among equals, highest first."""
+    n = first.shape[0]
+    place = jnp.arange(n, dtype=jnp.int32)
+    then = jnp.where(jnp.isnan(then), -jnp.inf, then)
+    *_, order = lax.sort((-first, -then, place), num_keys=2)
+    return jnp.zeros(n, jnp.int32).at[order].set(place)
+
+
 def choose(value: jax.Array, among: jax.Array, n_choose: jax.Array, group: jax.Array, room: jax.Array) -> jax.Array:
     """Return the ``n_choose`` units ``among`` bool[n] of highest value, at most ``room`` i32[n_groups] of a group."""
     fits = among & (ranks_in_groups(value, among, group, room.shape[0]) < room[group])

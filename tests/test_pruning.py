@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skbandit import pruning, runtime
+from skbandit._pytree import pytree_dataclass, static
 from skbandit.compensation import fold_emissions
-from skbandit.criteria import Bandit, LeaveOneOut, Magnitude
+from skbandit.criteria import Bandit, Criterion, LeaveOneOut, Magnitude, Scores, StableUnits
 from skbandit.data import Batches
 from skbandit.groups import Group, Groups, Slice
 from skbandit.inference import hidden_activations, raw_output
@@ -652,3 +653,63 @@ def test_mean_loss_is_over_all_rows():
     shifted = engine.batches._replace(y=engine.batches.y + 1)
     loss = pruning._mean_loss(params, gates, gates, shifted, network=NETWORK)
     assert float(loss) == pytest.approx(0.5, rel=1e-5)  # ½·1²
+
+
+# --- criteria with a set of their own -------------------------------------------------------------------------------
+
+
+@pytree_dataclass
+class Own(Criterion):
+    """Suggests the units that feed nothing, and unit 0 or a whole layer with them."""
+
+    extra: tuple[int, ...] = static(default=())
+
+    @property
+    def suggests(self):
+        return True
+
+    def step(self, key, state, problem, active):
+        chosen = active & jnp.isin(jnp.arange(14), jnp.array([*USELESS, *self.extra]))
+        value = -jnp.arange(14.0)
+        scores = Scores(value, jnp.minimum(problem.budget, 99), jnp.zeros(14), chosen)
+        # Twice the output, so that it shows whose parameters go on.
+        return state, scores._replace(params=(*problem.params[:-1], tuple(2 * a for a in problem.params[-1])))
+
+
+def test_auto_removes_the_criterions_own_set_in_one_round_with_all_pulls():
+    params, phase = pruner(criterion=Own(), budget=3.0, scope="layer", tolerance=0.0)
+    result = phase.run(params, "auto")
+    np.testing.assert_array_equal(removed_by(result), USELESS)
+    assert result.n_pulls == 3 * 14
+    assert len(result.history) == 1
+    assert result.status == "removed 6 of 14 units; the criterion suggests 6"
+
+
+def test_the_criterions_parameters_go_on():
+    params, phase = pruner(criterion=Own())
+    result = phase.run(params, "auto")
+    np.testing.assert_array_equal(result.params[-1][0], 2 * params[-1][0][[2, 3, 4]])
+    result = pruner(criterion=Own(), n_rounds=1)[1].run(params, 0.4)
+    np.testing.assert_array_equal(result.params[-1][1], 2 * params[-1][1])
+
+
+def test_of_a_layer_that_is_suggested_whole_the_least_safe_unit_stays():
+    params, phase = pruner(criterion=Own(extra=tuple(range(8, 14))))
+    result = phase.run(params, "auto")
+    assert result.kept[1].tolist() == [5]
+    assert result.status == "removed 8 of 14 units; the criterion suggests 9"
+
+
+def test_a_criterion_that_suggests_nothing_removes_nothing():
+    params, phase = pruner(criterion=StableUnits())
+    result = phase.run(params, "auto")
+    assert removed_by(result).size == 0
+    assert result.history == []
+    assert result.status == "removed 0 of 14 units: the criterion suggests none"
+
+
+def test_more_pulls_than_the_budget_do_not_end_auto():
+    """Leave-one-out asks for every unit on every mini-batch."""
+    params, phase = pruner(criterion=LeaveOneOut(), budget=2.0, tolerance=np.inf)
+    result = phase.run(params, "auto")
+    assert len(result.history) > 1

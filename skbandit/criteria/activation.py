@@ -20,6 +20,9 @@ from skbandit._pytree import pytree_dataclass, static
 from skbandit._validation import BOOL, NON_NEGATIVE
 from skbandit.criteria.base import Criterion, Problem, Scores, scores_without_pulls
 
+#: Costs of a sequence of removals differ at least by this share.
+_NEXT = 1e-5
+
 
 class Layer(NamedTuple):
     """A layer on the calibration rows."""
@@ -172,15 +175,18 @@ class GreedyActivationVariation(Criterion):
         whole = jnp.sum(jnp.where(layer.active[:, None] & layer.active, coupling, 0))
 
         def remove(_, carry):
-            left, increment, spent, costs = carry
+            left, increment, spent, most, costs = carry
             unit = jnp.argmin(jnp.where(left, increment, jnp.inf))
             spent = spent + increment[unit]
-            costs = jnp.where(jnp.any(left), costs.at[unit].set(spent), costs)
-            return left.at[unit].set(False), increment + 2 * coupling[unit], spent, costs
+            # A unit may make up for those before it: the order counts, so that no cost is below the one before.
+            cost = jnp.maximum(spent, most * (1 + _NEXT) + jnp.finfo(spent.dtype).tiny)
+            costs = jnp.where(jnp.any(left), costs.at[unit].set(cost), costs)
+            return left.at[unit].set(False), increment + 2 * coupling[unit], spent, cost, costs
 
         n = layer.active.shape[0]
-        start = layer.active, jnp.diagonal(coupling), jnp.zeros((), coupling.dtype), jnp.zeros(n, coupling.dtype)
-        return lax.fori_loop(0, n, remove, start)[3] / positive(whole)
+        zero = jnp.zeros((), coupling.dtype)
+        start = layer.active, jnp.diagonal(coupling), zero, zero, jnp.zeros(n, coupling.dtype)
+        return lax.fori_loop(0, n, remove, start)[4] / positive(whole)
 
 
 def positive(x: jax.Array) -> jax.Array:

@@ -13,6 +13,7 @@ from skbandit._validation import OneOf
 from skbandit.criteria.base import Criterion, Problem, Scores
 from skbandit.policies import UCB1, Goal, IdentificationPolicy, Policy
 from skbandit.rewards import Reward, SmoothReward
+from skbandit.selection import places
 
 _INT32_MAX = 2**31 - 1
 
@@ -73,6 +74,7 @@ class Bandit(Criterion):
         # Every n_max steps some arm meets a mini-batch that is new to it, if the policy picks one at all.
         last_step = jnp.minimum(budget, _INT32_MAX // n_max - 1) * n_max + n_max
 
+        mean_weight = jnp.sum(problem.batches.total) / n_batches
         begin, identifies = self.policy.init(n), isinstance(self.policy, IdentificationPolicy)
         hint = self.hint(key, state, problem, active)
         if isinstance(self.policy, IdentificationPolicy):
@@ -97,7 +99,8 @@ class Bandit(Criterion):
             pulled = jnp.zeros(n, bool).at[arms].set(True, mode="drop")
             damage, weight = problem.pull(batch, pulled)
             scale = jnp.where(first, self.reward.scale(damage, active).astype(dtype), carry.scale)
-            rewards = -damage / scale if identifies else self.reward(damage, scale)
+            # What looks for the best set sees damages, each mini-batch with its weight in the mean over all of them.
+            rewards = -damage / scale * (weight / mean_weight) if identifies else self.reward(damage, scale)
             return _Carry(
                 carry.t + 1,
                 carry.spent + jnp.sum(pulled, dtype=jnp.int32),
@@ -124,10 +127,15 @@ class Bandit(Criterion):
         if isinstance(self.policy, IdentificationPolicy):
             decided, choice = self.policy.decided(end.policy), self.policy.choice(end.policy)
         if decided is not None:  # accepted arms before all others, rejected ones after them
-            value = value + decided * (1 + 2 * jnp.max(jnp.where(jnp.isfinite(value), jnp.abs(value), 0)))
+            value = -places(decided, value).astype(dtype)
         info = {"pulls": jnp.sum(end.seen, axis=0), "scale": end.scale}
         scores = Scores(value, end.spent, mean, choice, info=info)
         return self.remember(state, scores, active), scores
+
+    @property
+    def suggests(self) -> bool:
+        """Whether the policy has a constraint of its own."""
+        return isinstance(self.policy, IdentificationPolicy) and self.policy.constrained
 
     def hint(self, key: jax.Array, state: Any, problem: Problem, active: jax.Array) -> jax.Array | None:
         """Return what is known of the arms before the first pull, f[n], higher = likely safer."""

@@ -7,6 +7,7 @@ returns `Scores`. It never removes anything: the engine does.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any, ClassVar, NamedTuple
 
 import jax
@@ -94,6 +95,11 @@ class Criterion(ParamsMixin):
 
     name: ClassVar[str] = ""
 
+    @property
+    def suggests(self) -> bool:
+        """Whether its scores come with a set of its own, which ``pruning_ratio="auto"`` then removes."""
+        return False
+
     def init(self, key: jax.Array, problem: Problem) -> Any:
         """Return the state that is carried from round to round."""
         return ()
@@ -101,6 +107,20 @@ class Criterion(ParamsMixin):
     def step(self, key: jax.Array, state: Any, problem: Problem, active: jax.Array) -> tuple[Any, Scores]:
         """Score the active units bool[n]; the body of one XLA call."""
         raise NotImplementedError
+
+
+def trainable(params: Any) -> tuple[list[jax.Array], Callable[[list[jax.Array]], Any]]:
+    """Return the arrays of floats in ``params``, and the function that puts others in their places."""
+    leaves, tree = jax.tree.flatten(jax.tree.map(jnp.asarray, params))
+    floats = [jnp.issubdtype(leaf.dtype, jnp.floating) for leaf in leaves]
+
+    def rebuild(new: list[jax.Array]) -> Any:
+        replacements = iter(new)
+        return jax.tree.unflatten(
+            tree, [next(replacements) if f else leaf for f, leaf in zip(floats, leaves, strict=True)]
+        )
+
+    return [leaf for f, leaf in zip(floats, leaves, strict=True) if f], rebuild
 
 
 def scores_without_pulls(value: jax.Array, suggested: jax.Array | None = None) -> Scores:

@@ -30,8 +30,9 @@ from jax import lax
 from skbandit import noise
 from skbandit._pytree import pytree_dataclass, static
 from skbandit._validation import NON_NEGATIVE, NONE, POSITIVE, Number, OneOf
-from skbandit.criteria.base import Criterion, Problem, Scores, scores_without_pulls
+from skbandit.criteria.base import Criterion, Problem, Scores, scores_without_pulls, trainable
 from skbandit.runtime import spread
+from skbandit.selection import places
 
 #: μ and log σ of every unit at the start: θ is near 1.
 START = 0.0, -5.0
@@ -52,28 +53,29 @@ class NoiseCriterion(Criterion):
 
     Parameters
     ----------
-    n_steps : float, default=3000
-        Steps of Adam, a mini-batch each. With fewer than about 1000, at the default rate, no distribution can have
-        moved far enough for any of the criteria.
+    n_steps : int, default=3000
+        Steps of Adam, a mini-batch each. With fewer than about 650, at the default rate, no distribution can have moved
+        far enough for any of the criteria.
     learning_rate : float, default=1e-3
         Of the network's copy.
     noise_learning_rate : float, default=1e-2
         Of the distributions.
     kl : {"mean", "elbo"}, default="mean"
         :math:`\mathrm{KL}_l` is the mean over the units of layer :math:`l`, and the sum over layers is divided by
-        their number, as in the released code of [1]_; or it is the sum, divided by the number of rows: the evidence
-        lower bound. The first is stronger by the number of rows per hidden unit.
+        their number, as in the released code of [1]_; or it is the sum, divided by the rows' summed weight: the
+        evidence lower bound. The first is stronger by the number of rows per hidden unit.
     kl_weight : float, default=1.0
         The factor :math:`\beta`.
     noise_variance : float or None, default=None
-        Variance of a target around the prediction, for squared errors: it sets how much a nat of divergence counts.
-        By default that of the network as it stands, on the calibration rows.
+        What the loss is divided by, for a log likelihood: for squared errors the variance of a target around the
+        prediction. By default, that of the network as it stands, on the calibration rows, for squared errors of a dense
+        network; 1 for all other losses.
     mode : {"post", "continuous"}, default="post"
         Read the model at the end, or after every pass over the rows, and switch off on the way what would be removed.
     """
 
     constraints: ClassVar = {
-        "n_steps": (Number(1),),
+        "n_steps": (Number(1, integral=True),),
         "learning_rate": (NON_NEGATIVE,),
         "noise_learning_rate": (NON_NEGATIVE,),
         "kl": (OneOf(("mean", "elbo")),),
@@ -82,13 +84,18 @@ class NoiseCriterion(Criterion):
         "mode": (OneOf(("post", "continuous")),),
     }
 
-    n_steps: float = 3000.0
+    n_steps: int = 3000
     learning_rate: float = 1e-3
     noise_learning_rate: float = 1e-2
     kl: str = static(default="mean")
     kl_weight: float = 1.0
     noise_variance: float | None = None
     mode: str = static(default="post")
+
+    @property
+    def suggests(self) -> bool:
+        """The model decides by itself."""
+        return True
 
     def judge(self, learned: Noise) -> tuple[jax.Array, jax.Array]:
         """Return a value, f[n], higher = safer to remove, and whether the unit should go by itself, bool[n]."""
@@ -101,8 +108,9 @@ class NoiseCriterion(Criterion):
         gone = active & ~left
         # Units that were switched off on the way were redundant when that happened.
         suggested = active & (redundant | gone)
-        highest = jnp.nanmax(jnp.where(active, value, -jnp.inf))
-        return state, scores_without_pulls(jnp.where(gone, highest + 1, value), suggested)
+        if self.mode == "continuous":
+            value = -places(gone.astype(value.dtype), value).astype(value.dtype)
+        return state, scores_without_pulls(value, suggested)
 
     def _train(self, key: jax.Array, problem: Problem, active: jax.Array) -> tuple[Noise, jax.Array]:
         groups, batches = problem.network.groups, problem.batches
@@ -120,8 +128,10 @@ class NoiseCriterion(Criterion):
             layers = zip(groups.split(divergence), counts, strict=True)
             return jnp.sum(jnp.stack([jnp.sum(d) / count for d, count in layers])) / n_groups
 
+        floats, rebuild = trainable(problem.params)
+
         def loss(trained, key, left, X, y, weight):
-            params, learned = trained
+            params, learned = rebuild(trained[0]), trained[1]
             theta = noise.sample(key, learned.mu, learned.log_sigma, X.shape[0] if by_row else 1)
             theta = jnp.where(left, theta, 0) if by_row else jnp.where(left, theta[0], 0)
             gates = tuple(jnp.moveaxis(part, 0, -1) for part in groups.split(jnp.moveaxis(theta, -1, 0)))
@@ -131,34 +141,34 @@ class NoiseCriterion(Criterion):
         weights, distributions = optax.adam(self.learning_rate), optax.adam(self.noise_learning_rate)
 
         def descend(t, carry):
-            (params, learned), (weights_state, noise_state), left = carry
+            (floats, learned), (weights_state, noise_state), left = carry
             batch = lax.rem(t, batches.n_batches)
             *rows, _ = batches.take(batch)
-            gradient = jax.grad(loss)((params, learned), jax.random.fold_in(key, t), left, *spread(*rows))
-            updates, weights_state = weights.update(gradient[0], weights_state, params)
-            params = optax.apply_updates(params, updates)
+            gradient = jax.grad(loss)((floats, learned), jax.random.fold_in(key, t), left, *spread(*rows))
+            updates, weights_state = weights.update(gradient[0], weights_state, floats)
+            floats = optax.apply_updates(floats, updates)
             updates, noise_state = distributions.update(gradient[1], noise_state, learned)
             learned = optax.apply_updates(learned, updates)
             learned = Noise(jnp.clip(learned.mu, noise.LOW, noise.HIGH), learned.log_sigma)
             if self.mode == "continuous":
                 over = batch == batches.n_batches - 1
                 left = jnp.where(over, active & ~self.judge(learned)[1], left)
-            return (params, learned), (weights_state, noise_state), left
+            return (floats, learned), (weights_state, noise_state), left
 
         learned = Noise(*(jnp.full(n, at, dtype) for at in START))
-        params = jax.tree.map(jnp.asarray, problem.params)
-        start = (params, learned), (weights.init(params), distributions.init(learned)), active
+        start = (floats, learned), (weights.init(floats), distributions.init(learned)), active
         (_, learned), _, left = lax.fori_loop(0, jnp.asarray(self.n_steps, jnp.int32), descend, start)
         return learned, left
 
     def _likelihood_scale(self, problem: Problem) -> jax.Array:
         """What turns a loss into a negative log likelihood: for squared errors, the variance."""
         one = jnp.ones((), problem.gates[0].dtype)
-        if getattr(problem.network, "loss", None) != "squared_error":
-            return one
-        n_outputs = problem.network.layer_sizes[-1]  # the loss is a mean over them
+        squared = getattr(problem.network, "loss", None) == "squared_error"
+        n_outputs = problem.network.layer_sizes[-1] if squared else 1  # the loss is a mean over them
         if self.noise_variance is not None:
             return one * self.noise_variance / n_outputs
+        if not squared:
+            return one
 
         def body(t, summed):
             *rows, total = problem.batches.take(t)

@@ -17,8 +17,8 @@ import optax
 from jax import lax
 
 from skbandit._pytree import pytree_dataclass
-from skbandit._validation import NON_NEGATIVE, POSITIVE, Number
-from skbandit.criteria.base import Criterion, Problem, Scores, scores_without_pulls
+from skbandit._validation import NON_NEGATIVE, Number
+from skbandit.criteria.base import Criterion, Problem, Scores, scores_without_pulls, trainable
 from skbandit.criteria.weights import unit_norms
 from skbandit.groups import Groups, replace_at
 from skbandit.runtime import spread
@@ -35,15 +35,15 @@ class GateCriterion(Criterion):
 
     Parameters
     ----------
-    n_steps : float
+    n_steps : int
         Steps of Adam, a mini-batch each.
     learning_rate : float
         Of the network's copy.
     """
 
-    constraints: ClassVar = {"n_steps": (Number(1),), "learning_rate": (NON_NEGATIVE,)}
+    constraints: ClassVar = {"n_steps": (Number(1, integral=True),), "learning_rate": (NON_NEGATIVE,)}
 
-    n_steps: float = 1000.0
+    n_steps: int = 1000
     learning_rate: float = 1e-3
 
     def _descend(self, body: Callable[[jax.Array, jax.Array, Any], Any], start: Any) -> Any:
@@ -82,16 +82,12 @@ def _scale_outgoing(problem: Problem, params: Params, factor: jax.Array) -> Para
     return params
 
 
-def _as_arrays(problem: Problem) -> Params:
-    return jax.tree.map(jnp.asarray, problem.params)
-
-
 @pytree_dataclass
 class DAIS(GateCriterion):
     r"""Differentiable annealing indicator search: sigmoid gates that harden, under a budget.
 
     Gates are :math:`I_j = \sigma(\alpha_j / T)`, with :math:`T` falling from 1 to 1/50. In turn, a step of Adam on the
-    weights, and on another mini-batch a step on :math:`\alpha`, for the loss plus
+    weights, and on the next mini-batch a step on :math:`\alpha`, for the loss plus
 
     .. math:: \lambda_1 \, \mathrm{mean}_j I_j + \lambda_2 \, \mathrm{sign}(E - F) \log E, \qquad
         E = \sum_l \Big(\sum_j I_{l-1, j}\Big) \Big(\sum_j I_{l, j}\Big),
@@ -102,7 +98,7 @@ class DAIS(GateCriterion):
 
     Parameters
     ----------
-    n_steps : float, default=1000
+    n_steps : int, default=1000
     learning_rate : float, default=1e-3
     gate_learning_rate : float, default=1e-2
         Of :math:`\alpha`.
@@ -141,29 +137,31 @@ class DAIS(GateCriterion):
         def gates_of(alpha, share):
             return on * jax.nn.sigmoid(alpha / (1 + share * (LAST_TEMPERATURE - 1)))
 
-        def loss_of_weights(params, alpha, t, share):
-            return _loss(problem, params, gates_of(alpha, share), t)
+        floats, rebuild = trainable(problem.params)
 
-        def loss_of_gates(alpha, params, t, share):
+        def loss_of_weights(floats, alpha, t, share):
+            return _loss(problem, rebuild(floats), gates_of(alpha, share), t)
+
+        def loss_of_gates(alpha, floats, t, share):
             gates = gates_of(alpha, share)
             cost = self._cost(problem, gates)
-            towards = jnp.sign(lax.stop_gradient(cost) - budget) * jnp.log(cost)
+            towards = jnp.sign(lax.stop_gradient(cost) - budget) * jnp.log(jnp.maximum(cost, 1))
             sparse = self.sparsity * jnp.sum(gates) / n_active
-            return _loss(problem, params, gates, t) + sparse + self.budget_weight * towards
+            return _loss(problem, rebuild(floats), gates, t) + sparse + self.budget_weight * towards
 
         weights, indicators = optax.adam(self.learning_rate), optax.adam(self.gate_learning_rate)
 
         def body(t, share, carry):
-            params, alpha, weights_state, gates_state = carry
-            gradient = jax.grad(loss_of_weights)(params, alpha, 2 * t, share)
-            updates, weights_state = weights.update(gradient, weights_state, params)
-            params = optax.apply_updates(params, updates)
-            gradient = jax.grad(loss_of_gates)(alpha, params, 2 * t + 1, share)
+            floats, alpha, weights_state, gates_state = carry
+            gradient = jax.grad(loss_of_weights)(floats, alpha, 2 * t, share)
+            updates, weights_state = weights.update(gradient, weights_state, floats)
+            floats = optax.apply_updates(floats, updates)
+            gradient = jax.grad(loss_of_gates)(alpha, floats, 2 * t + 1, share)
             updates, gates_state = indicators.update(gradient, gates_state, alpha)
-            return params, optax.apply_updates(alpha, updates), weights_state, gates_state
+            return floats, optax.apply_updates(alpha, updates), weights_state, gates_state
 
-        params, alpha = _as_arrays(problem), jnp.full_like(on, OPEN)
-        alpha = self._descend(body, (params, alpha, weights.init(params), indicators.init(alpha)))[1]
+        alpha = jnp.full_like(on, OPEN)
+        alpha = self._descend(body, (floats, alpha, weights.init(floats), indicators.init(alpha)))[1]
         return state, scores_without_pulls(-alpha)
 
     def _cost(self, problem: Problem, gates: jax.Array, share: Any = 1.0) -> jax.Array:
@@ -189,12 +187,16 @@ class BiP(GateCriterion):
 
     Parameters
     ----------
-    n_steps : float, default=1000
+    n_steps : int, default=1000
     learning_rate : float, default=1e-3
     score_learning_rate : float, default=1e-2
         Of the scores, which start at the norms of the units' weights, divided by their layer's mean.
     implicit : float, default=1e-4
         The factor :math:`1/\gamma`; with 0, the weights are taken as given.
+
+    Notes
+    -----
+    The weights' penalty, from which the paper derives the second term, is left out of their own steps.
 
     References
     ----------
@@ -218,29 +220,30 @@ class BiP(GateCriterion):
         ones = active.astype(dtype)
         weights, upper = optax.adam(self.learning_rate), optax.adam(self.score_learning_rate)
 
-        def masked_loss(params, mask, t):
-            return _loss(problem, params, mask, t)
+        floats, rebuild = trainable(problem.params)
+
+        def loss(floats, gates, t):
+            return _loss(problem, rebuild(floats), gates, t)
 
         def body(t, share, carry):
-            params, scores, weights_state, scores_state = carry
+            floats, scores, weights_state, scores_state = carry
             mask = _kept(problem, scores, active).astype(dtype)
-            updates, weights_state = weights.update(jax.grad(masked_loss)(params, mask, 2 * t), weights_state, params)
-            params = optax.apply_updates(params, updates)
-            masked = _scale_outgoing(problem, params, mask)
-            slopes = jax.grad(lambda z: _loss(problem, z, ones, 2 * t + 1))(masked)
-            gradient = _unit_products(groups, params, slopes) - self.implicit * mask * _unit_products(
-                groups, slopes, slopes
-            )
-            updates, scores_state = upper.update(gradient, scores_state, scores)
-            return params, optax.apply_updates(scores, updates), weights_state, scores_state
+            updates, weights_state = weights.update(jax.grad(loss)(floats, mask, 2 * t), weights_state, floats)
+            floats = optax.apply_updates(floats, updates)
+            params = rebuild(floats)
+            masked, _ = trainable(_scale_outgoing(problem, params, mask))
+            slopes = rebuild(jax.grad(loss)(masked, ones, 2 * t + 1))
+            gradient = _unit_products(groups, params, slopes)
+            gradient = gradient - self.implicit * mask * _unit_products(groups, slopes, slopes)
+            updates, scores_state = upper.update(gradient.astype(dtype), scores_state, scores)
+            return floats, optax.apply_updates(scores, updates), weights_state, scores_state
 
-        params = _as_arrays(problem)
-        norms = unit_norms(groups, params)
+        norms = unit_norms(groups, rebuild(floats))
         layers = zip(groups.split(norms), groups.split(ones), strict=True)
         means = [jnp.sum(layer * on) / jnp.maximum(jnp.sum(on), 1) for layer, on in layers]
         layers = zip(groups.split(norms), means, strict=True)
         scores = jnp.concatenate([layer / jnp.where(mean > 0, mean, 1) for layer, mean in layers])
-        scores = self._descend(body, (params, scores, weights.init(params), upper.init(scores)))[1]
+        scores = self._descend(body, (floats, scores, weights.init(floats), upper.init(scores)))[1]
         return state, scores_without_pulls(-scores)
 
 
@@ -263,7 +266,7 @@ class IterativeSoftShrinkage(GateCriterion):
 
     Parameters
     ----------
-    n_steps : float, default=1000
+    n_steps : int, default=1000
     learning_rate : float, default=1e-3
     shrinkage : float, default=0.99
         What a step leaves.
@@ -284,17 +287,18 @@ class IterativeSoftShrinkage(GateCriterion):
         groups, gates = problem.network.groups, active.astype(problem.gates[0].dtype)
         optimiser = optax.adam(self.learning_rate)
 
-        def body(t, share, carry):
-            params, optimiser_state = carry
-            gradient = jax.grad(lambda p: _loss(problem, p, gates, t))(params)
-            updates, optimiser_state = optimiser.update(gradient, optimiser_state, params)
-            params = optax.apply_updates(params, updates)
-            kept = _kept(problem, unit_norms(groups, params), active)
-            return _scale_outgoing(problem, params, jnp.where(kept, 1, self.shrinkage)), optimiser_state
+        floats, rebuild = trainable(problem.params)
 
-        params = _as_arrays(problem)
-        params, _ = self._descend(body, (params, optimiser.init(params)))
-        return state, scores_without_pulls(-unit_norms(groups, params))
+        def body(t, share, carry):
+            floats, optimiser_state = carry
+            gradient = jax.grad(lambda new: _loss(problem, rebuild(new), gates, t))(floats)
+            updates, optimiser_state = optimiser.update(gradient, optimiser_state, floats)
+            params = rebuild(optax.apply_updates(floats, updates))
+            factor = jnp.where(_kept(problem, unit_norms(groups, params), active), 1, self.shrinkage)
+            return trainable(_scale_outgoing(problem, params, factor.astype(gates.dtype)))[0], optimiser_state
+
+        floats, _ = self._descend(body, (floats, optimiser.init(floats)))
+        return state, scores_without_pulls(-unit_norms(groups, rebuild(floats)))
 
 
 @pytree_dataclass
@@ -307,10 +311,14 @@ class MaskDecay(GateCriterion):
 
     Parameters
     ----------
-    n_steps : float, default=1000
+    n_steps : int, default=1000
     learning_rate : float, default=1e-3
     decay : float, default=1.0
-        The gates reach 0 after ``1 / decay`` of the steps.
+        At least 1: the gates reach 0 after ``1 / decay`` of the steps.
+
+    Notes
+    -----
+    Gradients go through the mask, and not around it as in the paper's straight-through estimator.
 
     References
     ----------
@@ -319,7 +327,7 @@ class MaskDecay(GateCriterion):
     """
 
     name: ClassVar[str] = "mask_decay"
-    constraints: ClassVar = GateCriterion.constraints | {"decay": (POSITIVE,)}
+    constraints: ClassVar = GateCriterion.constraints | {"decay": (Number(1),)}
 
     decay: float = 1.0
 
@@ -328,14 +336,15 @@ class MaskDecay(GateCriterion):
         groups, on = problem.network.groups, active.astype(problem.gates[0].dtype)
         optimiser = optax.adam(self.learning_rate)
 
-        def body(t, share, carry):
-            params, optimiser_state = carry
-            kept = _kept(problem, unit_norms(groups, params), active)
-            gates = jnp.where(kept, on, on * jnp.maximum(1 - self.decay * share, 0))
-            gradient = jax.grad(lambda p: _loss(problem, p, gates, t))(params)
-            updates, optimiser_state = optimiser.update(gradient, optimiser_state, params)
-            return optax.apply_updates(params, updates), optimiser_state
+        floats, rebuild = trainable(problem.params)
 
-        params = _as_arrays(problem)
-        params, _ = self._descend(body, (params, optimiser.init(params)))
-        return state, scores_without_pulls(-unit_norms(groups, params))
+        def body(t, share, carry):
+            floats, optimiser_state = carry
+            kept = _kept(problem, unit_norms(groups, rebuild(floats)), active)
+            gates = jnp.where(kept, on, on * jnp.maximum(1 - self.decay * share, 0).astype(on.dtype))
+            gradient = jax.grad(lambda new: _loss(problem, rebuild(new), gates, t))(floats)
+            updates, optimiser_state = optimiser.update(gradient, optimiser_state, floats)
+            return optax.apply_updates(floats, updates), optimiser_state
+
+        floats, _ = self._descend(body, (floats, optimiser.init(floats)))
+        return state, scores_without_pulls(-unit_norms(groups, rebuild(floats)))

@@ -56,7 +56,7 @@ def _of_rows(problem: Problem, X: jax.Array, y: jax.Array) -> jax.Array:
 
 @pytree_dataclass
 class Taylor(Criterion):
-    r"""First-order saliency: how strongly the loss hangs on a unit's gate.
+    r"""First-order saliency: how strongly the loss depends on a unit's gate.
 
     Parameters
     ----------
@@ -66,8 +66,8 @@ class Taylor(Criterion):
 
     Notes
     -----
-    The sign is lost on purpose: the signed mean over all rows is near 0 for every unit of a network that is trained
-    well, and ranks noise.
+    The normalisation of [2]_ within a layer is left out. The sign is lost on purpose: the signed mean over all rows is
+    near 0 for every unit of a network that is trained well, and ranks noise.
 
     References
     ----------
@@ -98,10 +98,11 @@ class Taylor(Criterion):
 class Fisher(Criterion):
     r"""Half the mean squared gradient of a row's loss: the diagonal of the empirical Fisher information of the gates.
 
-    .. math:: \Delta L_j \approx \tfrac12 \, \mathrm{mean}_i \Big(\frac{\partial l_i}{\partial g_j}\Big)^2
+    .. math:: \tfrac12 \, \mathrm{mean}_i \Big(\frac{\partial l_i}{\partial g_j}\Big)^2
 
-    A positive estimate of the second derivative [1]_ that needs no second derivative; for a log loss, and a network
-    that predicts the distribution of its labels, its expectation is that derivative.
+    For a log loss, and a network that predicts the distribution of its labels, the expectation of the square is the
+    second derivative [1]_: a positive estimate that needs no second derivative. For other losses it is a saliency, on a
+    scale of its own.
 
     References
     ----------
@@ -113,8 +114,8 @@ class Fisher(Criterion):
 
     def step(self, key: jax.Array, state: Any, problem: Problem, active: jax.Array) -> tuple[Any, Scores]:
         """Average over rows."""
-        damage = _sum_over_batches(problem, lambda X, y, w: 0.5 * (w @ jnp.square(_of_rows(problem, X, y))))
-        return state, Scores(-damage, jnp.zeros((), jnp.int32), damage)
+        score = _sum_over_batches(problem, lambda X, y, w: 0.5 * (w @ jnp.square(_of_rows(problem, X, y))))
+        return state, scores_without_pulls(-score)
 
 
 @pytree_dataclass

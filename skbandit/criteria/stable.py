@@ -19,8 +19,6 @@ from skbandit.groups import replace_at
 LOWEST_AT = {"gelu": -0.7517916, "silu": -1.2784645, "mish": -1.1924312}
 #: The bounds of the box are widened by this share of its size, for rounding.
 MARGIN = 1e-5
-#: A direction below this share of its first length is rounding.
-SMALLEST_DIRECTION = 1e-4
 
 
 @pytree_dataclass
@@ -35,8 +33,8 @@ class StableUnits(Criterion):
     the box, up to rounding. The others follow by how far their activation can vary on the box, times the norm of their
     outgoing weights.
 
-    For dense networks. Activations other than ``"relu"`` and ``"identity"`` have no such units (but such as saturate to
-    the last digit), and the ranking is all that there is.
+    For dense networks. Activations other than ``"relu"`` and ``"identity"`` have no such units, except where they
+    saturate to the last digit, and the ranking is all that there is.
 
     Parameters
     ----------
@@ -53,6 +51,11 @@ class StableUnits(Criterion):
     constraints: ClassVar = {"margin": (NON_NEGATIVE,)}
 
     margin: float = 0.0
+
+    @property
+    def suggests(self) -> bool:
+        """What can be proved is suggested."""
+        return True
 
     def step(self, key: jax.Array, state: Any, problem: Problem, active: jax.Array) -> tuple[Any, Scores]:
         """Propagate the bounds, and merge."""
@@ -76,7 +79,8 @@ class StableUnits(Criterion):
                 linear = on
             elif network.activation == "relu":
                 linear = on & (z_low >= 0)
-            merged, params = self._merge(params, i, linear & ~constant)
+            params = self._hand_constants_over(params, i, constant, (low + high) / 2)
+            merged, params = self._merge(params, i, linear & ~constant, middle, half)
             redundant.append(constant | merged)
             ranges.append(high - low)
         suggested = jnp.concatenate(redundant)
@@ -112,33 +116,45 @@ class StableUnits(Criterion):
             most = jnp.max(linear, axis=0) + jnp.max(bent, axis=0)
         return least, most
 
-    def _merge(self, params: Any, i: int, linear: jax.Array) -> tuple[jax.Array, Any]:
+    def _hand_constants_over(self, params: Any, i: int, constant: jax.Array, emitted: jax.Array) -> Any:
+        """Let the next bias have what constant units emit."""
+        handed = jnp.where(constant[:, None], params[i + 1][0], 0)
+        params = replace_at(params, (i + 1, 0), lambda w: jnp.where(constant[:, None], 0, w))
+        return replace_at(params, (i + 1, 1), lambda bias: bias + jnp.where(constant, emitted, 0) @ handed)
+
+    def _merge(
+        self, params: Any, i: int, linear: jax.Array, middle: jax.Array, half: jax.Array
+    ) -> tuple[jax.Array, Any]:
         """Hand the outgoing weights of linear units over to as few of them as have all directions."""
         W, b, *slope = params[i]
         if slope:
             return jnp.zeros_like(linear), params
-        # A unit is a vector: its weights, and its bias; beside it the constant, which the next bias is.
-        vectors = jnp.where(linear[:, None], jnp.concatenate([W.T, b[:, None]], axis=1), 0)
-        constant = jnp.zeros_like(vectors[0]).at[-1].set(1)
-        lengths = jnp.sum(jnp.square(vectors), axis=1)
+        # A unit is a vector: how its pre-activation goes with each input, from end to end of the box, and its value in
+        # the middle. Beside it the constant, which the next bias is.
+        centre = middle @ W + b
+        vectors = jnp.concatenate([half[:, None] * W, centre[None]]).T
+        vectors = jnp.where(linear[:, None], vectors, 0)
+        varying = vectors.at[:, -1].set(0)
+        lengths = jnp.sum(jnp.square(varying), axis=1)
+        smallest = 0.1 * jnp.finfo(W.dtype).eps  # of a squared length: less is rounding
 
         def choose_one(_, carry):
             rest, basis = carry
             left = jnp.sum(jnp.square(rest), axis=1) / jnp.where(lengths > 0, lengths, 1)
             unit = jnp.argmax(left)
-            usable = left[unit] > SMALLEST_DIRECTION**2
+            usable = left[unit] > smallest
             direction = rest[unit] / jnp.where(usable, jnp.linalg.norm(rest[unit]), 1)
             rest = jnp.where(usable, rest - jnp.outer(rest @ direction, direction), rest)
             return rest.at[unit].set(jnp.where(usable, 0, rest[unit])), basis.at[unit].set(basis[unit] | usable)
 
-        start = vectors - jnp.outer(vectors @ constant, constant), jnp.zeros_like(linear)
         n_directions = min(vectors.shape)
-        basis = lax.fori_loop(0, n_directions, choose_one, start)[1]
+        basis = lax.fori_loop(0, n_directions, choose_one, (varying, jnp.zeros_like(linear)))[1]
         merged = linear & ~basis
         # Least squares of least norm: rows of zeros, of units that are not in the basis, get no share.
-        given = jnp.concatenate([jnp.where(basis[:, None], vectors, 0), constant[None]])
-        shares = jnp.linalg.lstsq(given.T, vectors.T)[0]
-        shares = jnp.where(merged, shares, 0)  # f[n + 1, n]: what of each merged unit every other one takes over
+        given = jnp.where(basis[:, None], varying, 0)
+        shares = jnp.linalg.lstsq(given.T, varying.T)[0]
+        shares = jnp.where(merged, shares, 0)  # f[n, n]: what of each merged unit every other one takes over
+        rest = jnp.where(merged, vectors[:, -1], 0) - vectors[:, -1] @ shares
         handed = jnp.where(merged[:, None], params[i + 1][0], 0)
-        params = replace_at(params, (i + 1, 0), lambda w: jnp.where(merged[:, None], 0, w) + shares[:-1] @ handed)
-        return merged, replace_at(params, (i + 1, 1), lambda bias: bias + shares[-1] @ handed)
+        params = replace_at(params, (i + 1, 0), lambda w: jnp.where(merged[:, None], 0, w) + shares @ handed)
+        return merged, replace_at(params, (i + 1, 1), lambda bias: bias + rest @ handed)

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from skbandit._pytree import pytree_dataclass, static
-from skbandit._validation import BOOL, NONE, Where
+from skbandit._validation import BOOL, NONE, OneOf, Where
 from skbandit.criteria.bandit import Bandit
 from skbandit.criteria.base import Criterion, Problem, Scores
 from skbandit.criteria.gradient import Fisher
@@ -45,8 +45,8 @@ class WarmStartedBandit(Bandit):
 
     Notes
     -----
-    Ours, in no paper. Re-scoring after every chunk of removals, with posteriors that are carried on, is the remedy for
-    units that stand in for one another: each of two copies is safe to remove until the other has gone.
+    Not published elsewhere. Re-scoring after every chunk of removals, with posteriors that are carried on, is the
+    remedy for units that stand in for one another: each of two copies is safe to remove until the other has gone.
     """
 
     name: ClassVar[str] = ""
@@ -56,6 +56,7 @@ class WarmStartedBandit(Bandit):
                 lambda p: isinstance(p, IdentificationPolicy), "a policy that looks for the m best arms: Racing(), …"
             ),
         ),
+        "rank_by": (OneOf(("damage",)),),
         "prior": (NONE, Where(lambda p: isinstance(p, Criterion), "a Criterion")),
         "carry": (BOOL,),
     }
@@ -70,12 +71,12 @@ class WarmStartedBandit(Bandit):
 
     def hint(self, key: jax.Array, state: Any, problem: Problem, active: jax.Array) -> jax.Array:
         """Return the prior's value, or that of the round before."""
-        value, known = state
+        value = jnp.where(state.known & self.carry, state.value, jnp.nan)
         if self.prior is not None:
             prior_key, init_key = jax.random.split(jax.random.fold_in(key, 2**31 - 1))
             start = self.prior.init(init_key, problem)
             prior = self.prior.step(prior_key, start, problem, active)[1].value
-            value = jnp.where(known & self.carry, value, prior)
+            value = jnp.where(state.known & self.carry, value, prior)
         return value
 
     def remember(self, state: Any, scores: Scores, active: jax.Array) -> Previous:

@@ -53,7 +53,10 @@ class Magnitude(Criterion):
 
 
 def unit_norms(groups: Groups, params: Any, of: str = "product", order: int = 2) -> jax.Array:
-    """Return the norm f[n] of each unit's weights: a group's last slice is its outgoing one."""
+    """Return the norm f[n] of each unit's weights: a group's last slice is its outgoing one.
+
+    A group of one slice has the same norm both ways.
+    """
 
     def power(s: Slice) -> jax.Array:
         by_unit = jnp.moveaxis(jnp.abs(s.of(params)), s.axis, 0)
@@ -61,6 +64,8 @@ def unit_norms(groups: Groups, params: Any, of: str = "product", order: int = 2)
 
     norms = []
     for group in groups.groups:
-        incoming, outgoing = sum(map(power, group.slices[:-1])), power(group.slices[-1])
+        *incoming_slices, last = group.slices
+        outgoing = power(last)
+        incoming = sum(map(power, incoming_slices)) if incoming_slices else outgoing
         norms.append({"in": incoming, "out": outgoing, "product": incoming * outgoing}[of] ** (1 / order))
     return jnp.concatenate(norms)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
 
 from skbandit._pytree import pytree_dataclass
 from skbandit._validation import NONE, Number
-from skbandit.policies.identification import posterior
+from skbandit.policies.identification import aimed, posterior
 from skbandit.policies.racing import AcceptReject, RacingState
 from skbandit.selection import ranks, ranks_in_groups
 
@@ -30,7 +30,8 @@ class CSAR(AcceptReject):
     ----------
     multiplications : float or None, default=None
         Instead of a number of units, choose as many as save this share of the network's multiplications, those of
-        least damage per multiplication first. With ``pruning_ratio="auto"`` they are what leaves. For dense networks.
+        least damage per multiplication first. For dense networks, with ``pruning_ratio="auto"``: they are what leaves
+        then, whatever the tolerance; a number as ``pruning_ratio`` asks for that number.
         The cost of deciding otherwise is then the damage less what its multiplications cost at the boundary (the linear
         relaxation of a knapsack).
 
@@ -52,7 +53,7 @@ class CSAR(AcceptReject):
 
     def n_decide(self, state: RacingState, undecided: jax.Array) -> tuple[jax.Array, jax.Array]:
         """Count the arms whose turn is not later than the pulls that the undecided ones have."""
-        goal: Any = state.goal
+        goal = aimed(state.goal)
         n = jnp.maximum(jnp.sum(goal.active, dtype=jnp.int32), 1)
         log_n = jnp.sum(jnp.where(jnp.arange(goal.active.shape[0]) < n, 1 / (1 + jnp.arange(goal.active.shape[0])), 0))
         n_pulls = jnp.min(jnp.where(undecided, state.moments.n_pulls, jnp.inf))
@@ -66,26 +67,31 @@ class CSAR(AcceptReject):
         """Take the distance as it is."""
         return distance
 
+    @property
+    def constrained(self) -> bool:
+        """Whether multiplications are asked for."""
+        return self.multiplications is not None
+
     def choice(self, state: RacingState) -> jax.Array | None:
         """Return the arms that save the multiplications asked for."""
         if self.multiplications is None:
             return None
-        goal: Any = state.goal
+        goal = aimed(state.goal)
         return state.accepted | self._judge(state, goal.active & ~(state.accepted | state.rejected))[0]
 
     def _judge(self, state: RacingState, among: jax.Array) -> tuple[jax.Array, jax.Array]:
         if self.multiplications is None:
             return AcceptReject._judge(self, state, among)
-        goal: Any = state.goal
+        goal = aimed(state.goal)
         if goal.ends is None:
             raise ValueError("CSAR(multiplications=...) works for dense networks only.")
-        n_groups = goal.room.shape[0]
+        ends, n_groups = goal.ends, goal.room.shape[0]
         member = (goal.group == jnp.arange(n_groups)[:, None]).astype(jnp.int32)
         widths, accepted = member @ goal.active, member @ state.accepted
 
         def padded(inner: jax.Array) -> jax.Array:  # f[..., n_groups + 2]
-            ends = jnp.broadcast_to(goal.ends, (*inner.shape[:-1], 2))
-            return jnp.concatenate([ends[..., :1], inner, ends[..., 1:]], axis=-1).astype(float)
+            both = jnp.broadcast_to(ends, (*inner.shape[:-1], 2))
+            return jnp.concatenate([both[..., :1], inner, both[..., 1:]], axis=-1).astype(float)
 
         def count(inner: jax.Array) -> jax.Array:
             all_widths = padded(inner)

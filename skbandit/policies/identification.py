@@ -2,8 +2,7 @@
 
 The paper's six policies collect reward: they come back to the arm that looks best. Pruning asks another question: which
 ``m`` of ``n`` arms are the safest, after a fixed number of pulls? What counts then is the doubt near the boundary
-between the m-th arm and the next. The policies here pull where it is, and no more of the arms on either side of which
-there is little.
+between the m-th arm and the next. The policies here pull there, and stop pulling arms that are clearly on one side.
 """
 
 from __future__ import annotations
@@ -41,7 +40,8 @@ class Goal(NamedTuple):
     ends: jax.Array | None = None
     """i32[2]: where the groups are the hidden layers of a dense network, in order, its inputs and its outputs."""
     hint: jax.Array | None = None
-    """f[n]: something that was known before the first pull, higher = likely better; only its order counts."""
+    """f[n]: something that was known before the first pull, higher = likely better; only its order counts. NaN where
+    nothing was."""
 
 
 class Moments(NamedTuple):
@@ -52,14 +52,20 @@ class Moments(NamedTuple):
     squares: jax.Array
 
     @property
+    def finite(self) -> jax.Array:
+        """Whether all rewards of an arm, and their squares, are numbers."""
+        return jnp.isfinite(self.squares)
+
+    @property
     def mean(self) -> jax.Array:
-        """Mean reward; 0 where there is none."""
-        return self.total / jnp.maximum(self.n_pulls, 1)
+        """Mean reward; 0 where there is none, minus infinity where one is not finite."""
+        return jnp.where(self.finite, self.total / jnp.maximum(self.n_pulls, 1), -jnp.inf)
 
     @property
     def deviations(self) -> jax.Array:
-        """Summed squared deviations from the mean."""
-        return jnp.maximum(self.squares - self.total * self.mean, 0)
+        """Summed squared deviations from the mean; 0 where one is not finite."""
+        square = self.total * self.total / jnp.maximum(self.n_pulls, 1)
+        return jnp.where(self.finite, jnp.maximum(self.squares - square, 0), 0)
 
 
 def init_moments(n: int) -> Moments:
@@ -85,7 +91,7 @@ def standard_error(moments: Moments, goal: Goal) -> jax.Array:
     with the arm's own variance shrunk towards the mean one, and the correction for a population of :math:`D` batches.
     """
     n, degrees, deviations = moments.n_pulls, jnp.maximum(moments.n_pulls - 1, 0), moments.deviations
-    counts = goal.active & (n >= 2)
+    counts = goal.active & moments.finite & (n >= 2)
     pooled = jnp.sum(jnp.where(counts, deviations, 0)) / jnp.maximum(jnp.sum(jnp.where(counts, degrees, 0)), 1)
     variance = (PRIOR_PULLS * pooled + deviations) / (PRIOR_PULLS + degrees)
     unseen = jnp.maximum(1 - n / goal.n_batches, 0)
@@ -110,7 +116,8 @@ def posterior(moments: Moments, goal: Goal) -> tuple[jax.Array, jax.Array]:
     if goal.hint is None:
         return moments.mean, error
     n = goal.active.shape[0]
-    known = goal.active & (moments.n_pulls > 0)
+    told = jnp.isfinite(goal.hint)
+    known = goal.active & told & moments.finite & (moments.n_pulls > 0)
     n_known = jnp.sum(known, dtype=jnp.int32)
     order = jnp.argsort(jnp.where(known, -goal.hint, jnp.inf), stable=True)
     half = jnp.maximum(NEIGHBOURS, (NEIGHBOURS_SHARE * n_known).astype(jnp.int32))
@@ -126,7 +133,7 @@ def posterior(moments: Moments, goal: Goal) -> tuple[jax.Array, jax.Array]:
 
     # Cumulative sums lose digits where the means are far from 0.
     centre = jnp.sum(jnp.where(known, moments.mean, 0)) / jnp.maximum(n_known, 1)
-    mean = moments.mean - centre
+    mean = jnp.where(known, moments.mean, 0) - centre
     expected = around(mean)
     size = jnp.zeros(n, mean.dtype).at[order].set((high - low).astype(mean.dtype))
     spread = jnp.maximum(around(mean**2) - expected**2, 0) * size / jnp.maximum(size - 1, 1)
@@ -139,7 +146,8 @@ def posterior(moments: Moments, goal: Goal) -> tuple[jax.Array, jax.Array]:
     prior = jnp.maximum(spread - around(noise), 0.05 * spread)
     total = prior + noise
     share = jnp.where(total > 0, prior / jnp.where(total > 0, total, 1), 1)
-    return centre + expected + share * (mean - expected), jnp.sqrt(share * noise)
+    believed = centre + expected + share * (mean - expected)
+    return jnp.where(known, believed, moments.mean), jnp.where(known, jnp.sqrt(share * noise), error)
 
 
 def doubts(mean: jax.Array, goal: Goal, accepted: jax.Array, among: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -168,6 +176,13 @@ def doubts(mean: jax.Array, goal: Goal, accepted: jax.Array, among: jax.Array) -
     return chosen, jnp.where(chosen, mean - best[goal.group], worst[goal.group] - mean)
 
 
+def aimed(goal: Goal | None) -> Goal:
+    """Return the goal; raise if there is none."""
+    if goal is None:
+        raise ValueError("This policy looks for the m best arms: call 'aim' with a Goal on its state first.")
+    return goal
+
+
 @dataclasses.dataclass(frozen=True)
 class IdentificationPolicy(Policy):
     """A policy that looks for the ``m`` best arms, and says which they are.
@@ -179,6 +194,11 @@ class IdentificationPolicy(Policy):
     def aim(self, state: PolicyState, goal: Goal) -> PolicyState:
         """Return the state with the goal of a round in it."""
         raise NotImplementedError
+
+    @property
+    def constrained(self) -> bool:
+        """Whether the policy has a constraint of its own, and makes a `choice` under it."""
+        return False
 
     def choice(self, state: PolicyState) -> jax.Array | None:
         """Return the arms bool[n] to choose under a constraint of the policy's own; None if it has none."""

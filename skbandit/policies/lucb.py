@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from skbandit._pytree import pytree_dataclass
 from skbandit._validation import NON_NEGATIVE
 from skbandit.policies.base import top_k
-from skbandit.policies.identification import MomentsPolicy, doubts, posterior
+from skbandit.policies.identification import MomentsPolicy, aimed, doubts, posterior
 
 
 @pytree_dataclass
@@ -39,7 +39,7 @@ class LUCB(MomentsPolicy):
 
     def select(self, key: jax.Array, state: Any, active: jax.Array, k: int) -> tuple[jax.Array, jax.Array]:
         """Choose the arms that are most in doubt, from both sides in turn."""
-        moments, goal = state
+        moments, goal = state[0], aimed(state[1])
         n = active.shape[0]
         mean, error = posterior(moments, goal)
         chosen, distance = doubts(mean, goal, jnp.zeros(n, bool), goal.active)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +14,7 @@ from skbandit.policies.identification import (
     IdentificationPolicy,
     Moments,
     add_rewards,
+    aimed,
     doubts,
     init_moments,
     posterior,
@@ -72,7 +73,7 @@ class AcceptReject(IdentificationPolicy):
 
     def update(self, state: RacingState, arms: jax.Array, rewards: jax.Array, probs: jax.Array) -> RacingState:
         """Credit each reward to its arm, and decide at the end of a round."""
-        goal: Any = state.goal
+        goal = aimed(state.goal)
         n = state.accepted.shape[0]
         state = state._replace(
             moments=add_rewards(state.moments, arms, rewards),
@@ -80,8 +81,9 @@ class AcceptReject(IdentificationPolicy):
         )
         undecided = goal.active & ~(state.accepted | state.rejected)
         n_decide, over = self.n_decide(state, undecided)
-        # Nothing is decided on a single pull.
+        # Nothing is decided on a single pull, and nothing early where the budget goes round: all means will be exact.
         over &= jnp.min(jnp.where(undecided, state.moments.n_pulls, jnp.inf)) >= 2
+        over &= goal.budget < goal.n_batches * jnp.sum(goal.active, dtype=jnp.int32)
         chosen, certainty = self._judge(state, undecided)
         clear = undecided & (ranks(certainty, undecided) < n_decide) & over
         return state._replace(
@@ -101,7 +103,7 @@ class AcceptReject(IdentificationPolicy):
 
     def _judge(self, state: RacingState, among: jax.Array) -> tuple[jax.Array, jax.Array]:
         """Return who of the arms would be chosen, bool[n], and how clear that is, f[n]."""
-        goal: Any = state.goal
+        goal = aimed(state.goal)
         mean, error = posterior(state.moments, goal)
         chosen, distance = doubts(mean, goal, state.accepted, among)
         return chosen, self.certainty(state, distance, error)
@@ -154,7 +156,7 @@ class Racing(AcceptReject):
 
     def n_decide(self, state: RacingState, undecided: jax.Array) -> tuple[jax.Array, jax.Array]:
         """Decide a share of the undecided arms when a round's pulls do not go into another sweep."""
-        goal: Any = state.goal
+        goal = aimed(state.goal)
         n_active = jnp.maximum(jnp.sum(goal.active, dtype=jnp.int32), 1)
         n_rounds = jnp.clip(goal.budget // (PULLS_PER_ROUND * n_active), FEWEST_ROUNDS, MOST_ROUNDS)
         n_undecided = jnp.sum(undecided, dtype=jnp.int32)

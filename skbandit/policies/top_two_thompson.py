@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from skbandit._pytree import pytree_dataclass
 from skbandit.policies.base import top_k
-from skbandit.policies.identification import MomentsPolicy, doubts, posterior
+from skbandit.policies.identification import MomentsPolicy, aimed, doubts, posterior
 
 #: Pairs of samples of a step.
 N_PAIRS = 8
@@ -37,7 +37,7 @@ class TopTwoThompson(MomentsPolicy):
 
     def select(self, key: jax.Array, state: Any, active: jax.Array, k: int) -> tuple[jax.Array, jax.Array]:
         """Choose the arms on which most pairs of beliefs differ."""
-        moments, goal = state
+        moments, goal = state[0], aimed(state[1])
         draw_key, tie_key = jax.random.split(key)
         mean, error = posterior(moments, goal)
         nobody = jnp.zeros(active.shape[0], bool)

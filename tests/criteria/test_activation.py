@@ -1,6 +1,7 @@
 """Criteria from activations, against loops over the units and brute-force least squares."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -13,6 +14,7 @@ from skbandit.criteria import (
     Submodular,
     resolve,
 )
+from skbandit.criteria.activation import Layer
 from skbandit.criteria.reconstruction import RIDGE
 from skbandit.data import Batches
 from skbandit.initialization import init_params
@@ -110,7 +112,9 @@ def test_greedy_activation_variation_is_the_loop(case):
             rest = [u for u in np.flatnonzero(on) if u not in gone]
             gone.append(min(rest, key=lambda u: lost([*gone, u])))
             costs[gone[-1]] = lost(gone) / whole
-        np.testing.assert_allclose(-value[on], costs[on], atol=1e-10)
+        order = np.argsort(-value[on])
+        np.testing.assert_array_equal(np.flatnonzero(on)[order], gone)
+        np.testing.assert_allclose(-value[on], np.maximum.accumulate(costs[gone])[np.argsort(order)], rtol=1e-3)
 
 
 def test_the_summed_cost_of_obs_is_the_residual_of_least_squares(case):
@@ -153,6 +157,15 @@ def test_submodular_is_forward_selection_by_least_squares(case):
             kept.append(min(rest, key=lambda u: missing([*kept, u])))
             costs[kept[-1]] = before / missing([])
         np.testing.assert_allclose(-value[on], costs[on], atol=1e-8)
+
+
+def test_units_that_make_up_for_others_leave_after_them():
+    """Two units that add up, and one that cancels them: the cost of the set falls when it leaves, too."""
+    C = np.full((3, 3), 0.99) + 0.01 * np.eye(3)
+    with jax.enable_x64(True):
+        layer = Layer(*map(jnp.asarray, (np.zeros(3), C, np.array([[1.0], [1.0], [-2.1]]), np.ones(3, bool))))
+        costs = np.asarray(GreedyActivationVariation()._costs(layer))
+    assert np.argsort(costs).tolist() == [0, 2, 1]
 
 
 @pytest.mark.parametrize("criterion", [GreedyActivationVariation(), OBS(), Submodular()])

@@ -1,3 +1,5 @@
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -6,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skbandit._pytree import pytree_dataclass
-from skbandit.criteria import Bandit, LeaveOneOut
-from skbandit.policies import EXP3, POLICIES, UCB1, Policy, Uniform
+from skbandit.criteria import Bandit, LeaveOneOut, resolve
+from skbandit.policies import EXP3, POLICIES, UCB1, IdentificationPolicy, Policy, Uniform
 from skbandit.rewards import OffsetClipReward, SmoothReward
 
 N, N_BATCHES = 6, 5
@@ -101,6 +103,20 @@ def test_with_budget_for_all_every_policy_measures_the_exact_damages(policy, ben
     scores, exact = score(Bandit(policy=policy), 0, problem, ALL), score(LeaveOneOut(), 0, problem, ALL)
     np.testing.assert_array_equal(pulls(scores), N_BATCHES)
     np.testing.assert_allclose(scores.damage, exact.damage, rtol=0, atol=1e-6)
+    # ... and whoever looks for the best set finds it.
+    if isinstance(policy, IdentificationPolicy):
+        assert set(np.argsort(-scores.value)[:3]) == set(np.argsort(exact.damage)[:3])
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("name", ["warm_racing", "warm_top_two_thompson", "sequential_racing", "racing", "lucb"])
+def test_a_damage_that_is_not_finite_does_not_spoil_the_ranking(name, bad, bench, score):
+    damage = np.array([0.1, 0.5, bad, 0.2, 0.6, 0.3])
+    criterion = resolve(name)
+    if hasattr(criterion, "prior"):
+        criterion = dataclasses.replace(criterion, prior=None)
+    value = np.asarray(score(criterion, 0, bench(damage=damage, noise=0.05).problem(24), ALL).value)
+    assert set(np.argsort(np.where(np.isnan(value), np.inf, -value))[:3]) == {0, 3, 5}
 
 
 def test_a_budget_beyond_every_pull_there_is_ends(bench, score):

@@ -66,7 +66,7 @@ def test_units_are_either_needed_or_have_become_the_prior(learned):
 
 def test_a_short_training_moves_nothing_far_enough():
     scores = jax.jit(lambda c, p: c.step(jax.random.key(0), (), p, ALL)[1])(
-        BMRSNormal(n_steps=300.0, noise_variance=0.05), toy(0)
+        BMRSNormal(n_steps=300, noise_variance=0.05), toy(0)
     )
     assert not scores.suggested.any()
 
@@ -79,15 +79,15 @@ def test_the_evidence_lower_bound_asks_for_less():
         learned, _ = criterion._train(jax.random.key(0), problem, ALL)
         return float(jnp.mean(learned.mu))
 
-    few = {"n_steps": 200.0, "noise_variance": 0.05}
+    few = {"n_steps": 200, "noise_variance": 0.05}
     assert drift(BMRSNormal(**few)) < drift(BMRSNormal(**few, kl="elbo")) < 0
 
 
 def test_continuous_pruning_switches_units_off_on_the_way():
-    always = ExpectedGate(threshold=1.0, n_steps=20.0, mode="continuous")
+    always = ExpectedGate(threshold=1.0, n_steps=20, mode="continuous")
     _, left = always._train(jax.random.key(0), toy(0), ALL)
     assert not left.any()
-    never = ExpectedGate(threshold=0.0, n_steps=20.0, mode="continuous")
+    never = ExpectedGate(threshold=0.0, n_steps=20, mode="continuous")
     _, left = never._train(jax.random.key(0), toy(0), ALL)
     assert left.all()
 
@@ -120,5 +120,5 @@ def test_rows_share_a_draw_where_the_network_takes_one_gate_for_all():
     groups = Groups((Group(40, (Slice((0, 0), 1), Slice((0, 1), 0), Slice((1, 0), 0))),))
     problem = toy(0)
     other = Problem(**{**vars(problem), "network": GatedNetwork(loss, groups)})
-    scores = jax.jit(lambda p: ExpectedGate(n_steps=5.0).step(jax.random.key(0), (), p, ALL)[1])(other)
+    scores = jax.jit(lambda p: ExpectedGate(n_steps=5).step(jax.random.key(0), (), p, ALL)[1])(other)
     assert np.isfinite(scores.value).all()

@@ -28,7 +28,7 @@ DRAWS = {"random", "bmrs_n", "bmrs_u", "snr", "expected_gate", "budgeted_greedy"
 def few_steps(name):
     criterion = resolve(name)
     if isinstance(criterion, (NoiseCriterion, GateCriterion)):
-        return dataclasses.replace(criterion, n_steps=5.0)
+        return dataclasses.replace(criterion, n_steps=5)
     return criterion
 
 

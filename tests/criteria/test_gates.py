@@ -76,13 +76,13 @@ def test_outgoing_weights_are_scaled_and_multiplied():
 def test_dais_reaches_its_budget():
     """The gates harden around as many open ones as the budget leaves."""
     for n_remove in (2, 5):
-        alpha = -run(DAIS(n_steps=2000.0, budget_weight=1.0), make(n_remove))
+        alpha = -run(DAIS(n_steps=2000, budget_weight=1.0), make(n_remove))
         assert abs(np.sum(alpha > 0) - (8 - n_remove)) <= 1
 
 
 def test_soft_shrinkage_shrinks_the_least():
-    norms = -run(IterativeSoftShrinkage(learning_rate=0.0, n_steps=100.0), make())
-    start = -run(IterativeSoftShrinkage(learning_rate=0.0, n_steps=1.0, shrinkage=0.999999), make())
+    norms = -run(IterativeSoftShrinkage(learning_rate=0.0, n_steps=100), make())
+    start = -run(IterativeSoftShrinkage(learning_rate=0.0, n_steps=1, shrinkage=0.999999), make())
     others = [u for u in range(8) if u not in NEEDED]
     np.testing.assert_allclose(norms[NEEDED], start[NEEDED], rtol=1e-5)
     np.testing.assert_allclose(norms[others], start[others] * 0.99**100, rtol=1e-3)

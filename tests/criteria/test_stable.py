@@ -66,6 +66,33 @@ def test_they_leave_at_no_loss(dtype):
     np.testing.assert_allclose(predict(scores.params, X), before, atol={"float32": 2e-4, "float64": 1e-10}[dtype])
 
 
+def test_a_unit_that_always_gives_the_same_hands_it_over():
+    problem, X = case("logistic", n_linear=0, n_dead=0)
+    (W, b), *rest = problem.params
+    W, b = W.copy(), b.copy()
+    W[:, 3], b[3] = 0, 40  # saturated: 1
+    problem = Problem(**{**vars(problem), "params": ((W, b), *rest)})
+    scores = run(problem)
+    assert scores.suggested.tolist() == [unit == 3 for unit in range(14)]
+    before = raw_output(X, *zip(*problem.params, strict=True), "logistic")
+    kept = [np.flatnonzero(~part) for part in problem.network.groups.split(scores.suggested)]
+    after = raw_output(X, *zip(*problem.network.groups.compact(scores.params, kept), strict=True), "logistic")
+    np.testing.assert_allclose(after, before, atol=1e-5)
+
+
+def test_scales_of_features_do_not_hide_a_direction():
+    """The second unit differs by a feature of large values and small weight: it is no copy."""
+    rng = np.random.default_rng(0)
+    X = rng.uniform(0, 1, size=(50, 3)) * [1, 1e5, 1]
+    W, b = np.zeros((3, 10)), np.full(10, -1e3)
+    W[0, :2], W[1, 1], b[:2] = 1, 5e-5, 1
+    problem, _ = case()
+    params = ((W.astype("float32"), b.astype("float32")), *problem.params[1:])
+    batches = Batches.partition(rng, X, np.zeros((50, 2)), np.ones(50), "float32", 16)
+    suggested = run(Problem(**{**vars(problem), "params": params, "batches": batches})).suggested
+    assert suggested[:10].tolist() == [False] * 2 + [True] * 8
+
+
 def test_units_that_have_left_are_not_suggested():
     problem, _ = case()
     gates = [np.ones(10, "float32"), np.ones(4, "float32")]

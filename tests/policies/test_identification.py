@@ -9,7 +9,6 @@ import pytest
 
 from skbandit.policies import CSAR, Goal
 from skbandit.policies.identification import add_rewards, doubts, init_moments, posterior, standard_error
-from skbandit.selection import ranks_in_groups
 
 
 def goal(n, n_choose, group=None, room=None, hint=None, budget=1000, n_batches=10**6):
@@ -26,12 +25,6 @@ def best_set(mean, n_choose, group, room, must=(), never=()):
         if np.all(counts <= room) and set(must) <= set(chosen) and not set(never) & set(chosen):
             best = max(best, (mean[list(chosen)].sum(), chosen))
     return best
-
-
-def test_ranks_in_groups():
-    value, among = jnp.array([3.0, 1.0, 2.0, 5.0, 4.0, 6.0]), jnp.array([1, 1, 1, 1, 0, 1], bool)
-    group = jnp.array([0, 0, 0, 1, 1, 1])
-    assert ranks_in_groups(value, among, group, 2).tolist() == [0, 2, 1, 1, 2, 0]
 
 
 @pytest.mark.parametrize("seed", range(4))
