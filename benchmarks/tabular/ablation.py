@@ -175,7 +175,7 @@ def summary(frame: pd.DataFrame, names: Sequence[str], reference: str) -> pd.Dat
             "± s.e.": 100 * change.std(ddof=1) / np.sqrt(len(change)),
             "median %": 100 * np.expm1(change.median()),
             "better on": (change < 0).sum(),
-            "of sets": len(scores),
+            "of sets": len(change),
             "fit s": by_model["fit_seconds"].mean(),
             "not compiling": by_model["warm"].mean(),
         }
@@ -202,7 +202,7 @@ def show(path: Path, names: Sequence[str], reference: str, sets: dict[str, str],
         print("no set has all variants" if table.empty else table.round(3).to_string())
         if not table.empty:
             seeds, folds = (part.loc[part["model"] == reference, key].nunique() for key in ("seed", "fold"))
-            head = f"## {title.capitalize()}, against `{reference}`: {int(table['of sets'].iloc[0])} sets, "
+            head = f"## {title.capitalize()}, against `{reference}`: {part['data'].nunique()} sets, "
             cells = [[str(name), *(number(round(float(value), 3)) for value in row)] for name, row in table.iterrows()]
             texts += [head + f"{seeds} seed(s), {folds} fold(s)", markdown(["variant", *table.columns], cells)]
     return texts
@@ -233,8 +233,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     if args.markdown is not None:
         about = (
             "Change of the error (1 - R², 1 - accuracy) relative to the reference's: geometric mean over the sets, "
-            "with its standard error. Seconds are means over all fits; a pruned model's are those of its dense fit and "
-            f"of pruning. Made by `python -m benchmarks.tabular.ablation --table`, from `{args.out.name}`."
+            "with its standard error; a set that some variant predicts without an error has no relative change, and "
+            "counts in ranks and scores only. Seconds are means over all fits; a pruned model's are those of its dense "
+            f"fit and of pruning. Made by `python -m benchmarks.tabular.ablation --table`, from `{args.out.name}`."
         )
         args.markdown.write_text("\n\n".join(["# Ablation", about, *texts]) + "\n", encoding="utf-8")
 

@@ -233,6 +233,10 @@ def setting(frame: pd.DataFrame) -> str:
         "compiled for one model serves later ones of the same shapes: of ours, compare the seconds without it.",
         f"Machine: {machines}. Versions (of the last record): {versions}.",
     ]
+    seeds = frame.groupby("data", sort=False)["seed"].nunique()
+    fewer = seeds[seeds < n_seeds]
+    if len(fewer):
+        lines.append("With fewer seeds: " + ", ".join(f"{data} ({n})" for data, n in fewer.items()) + ".")
     if notes:
         lines.append("Rows left out: " + "; ".join(notes) + ".")
     if matrix:
