@@ -568,6 +568,8 @@ def prune(
         fine_tune=fine_tune,
         guard=guard,
         on_round=on_round,
+        # All is float32 here, also where the user has switched float64 on.
+        scoring=lambda: jax.enable_x64(False),
     )
     return pruner.run(params, pruning_ratio)
 

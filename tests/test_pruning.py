@@ -622,6 +622,16 @@ def test_prune_takes_any_random_state():
     assert len(draws) == 4
 
 
+@pytest.mark.parametrize("policy", ["racing", "warm_top_two_thompson", "budgeted_greedy", "obs", "bip", "stable_units"])
+def test_prune_computes_in_float32_where_float64_is_switched_on(policy):
+    params, X, y = trained(planted=False)
+    kept = []
+    for x64 in (False, True):
+        with jax.enable_x64(x64):
+            kept.append(prune(NETWORK, params, X, y, policy=policy, n_rounds=1).kept)
+    assert_equal(*kept)
+
+
 def test_prune_refuses_a_forked_process(monkeypatch):
     monkeypatch.setattr(runtime, "_jax_pid", -1)
     params, X, y = trained()

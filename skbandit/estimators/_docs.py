@@ -144,7 +144,9 @@ budget : float, default=8.0
     mini-batch (256 rows) in a round, so that small data cannot use up a large budget.
 pruning_ratio : float in [0, 1) or "auto", default=0.5
     Share of all hidden units to remove. ``"auto"`` goes on, half of what is left at a time and fewer where that fails,
-    while the held-out loss and score stay within ``tolerance``.
+    while the held-out loss and score stay within ``tolerance``. Of a criterion that names a set itself
+    (trained noise, proof, `CSAR` with a budget of multiplications) that set leaves instead, in one round, whatever
+    ``scope`` and ``tolerance`` say.
 tolerance : float, default=0.01
     What ``"auto"`` accepts: this relative rise of the held-out loss, and this fall of the held-out accuracy or R². (The
     log loss of a network that is too sure of itself falls while it errs more.)

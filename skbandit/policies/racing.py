@@ -21,8 +21,8 @@ from skbandit.policies.identification import (
 )
 from skbandit.selection import ranks
 
-#: Rounds of decisions: as many as a mean of this many pulls per arm goes into, but between the two limits.
-PULLS_PER_ROUND, FEWEST_ROUNDS, MOST_ROUNDS = 4, 2, 4
+#: Rounds of decisions: as many as the mean number of pulls per arm, but between these limits.
+FEWEST_ROUNDS, MOST_ROUNDS = 3, 16
 
 
 class RacingState(NamedTuple):
@@ -120,10 +120,9 @@ class Racing(AcceptReject):
 
     .. math:: t_i = \frac{|\hat\mu_i - \hat\mu_{\text{other side}}|}{s_i},
 
-    are decided: accepted if they are among the best, rejected if not. :math:`R` is the mean number of pulls per arm
-    over 4, between 2 and 4; with 2 rounds half of the undecided arms are decided, with more of them a quarter each
-    time. :math:`s_i` is the standard error of a mean over a finite number of mini-batches: an arm that has seen them
-    all is exact, and so is a race that can afford that.
+    are decided, one in :math:`R` of those that are left: accepted if they are among the best, rejected if not.
+    :math:`R` is the mean number of pulls per arm, between 3 and 16. :math:`s_i` is the standard error of a mean over a
+    finite number of mini-batches: an arm that has seen them all is exact, and so is a race that can afford that.
 
     Notes
     -----
@@ -148,8 +147,8 @@ class Racing(AcceptReject):
     >>> for noise in (0.1, -0.1):
     ...     arms = jnp.arange(4)
     ...     state = policy.update(state, arms, jnp.array([3.0, 1.0, 0.9, -2.0]) + noise * arms, jnp.ones(4))
-    >>> print(state.accepted, state.rejected)  # half of the pulls are spent: two arms are clear
-    [ True False False False] [False False False  True]
+    >>> print(state.accepted, state.rejected)  # a round of four is over: one arm is clear
+    [False False False False] [False False False  True]
     """
 
     name: ClassVar[str] = "racing"
@@ -158,11 +157,11 @@ class Racing(AcceptReject):
         """Decide a share of the undecided arms when a round's pulls do not go into another sweep."""
         goal = aimed(state.goal)
         n_active = jnp.maximum(jnp.sum(goal.active, dtype=jnp.int32), 1)
-        n_rounds = jnp.clip(goal.budget // (PULLS_PER_ROUND * n_active), FEWEST_ROUNDS, MOST_ROUNDS)
+        n_rounds = jnp.clip(goal.budget // n_active, FEWEST_ROUNDS, MOST_ROUNDS)
         n_undecided = jnp.sum(undecided, dtype=jnp.int32)
         end = goal.budget // n_rounds * (state.round + 1)
         over = (state.spent + n_undecided > end) & (state.round < n_rounds - 1)
-        return n_undecided // jnp.where(n_rounds == FEWEST_ROUNDS, 2, 4), over
+        return jnp.maximum(n_undecided // n_rounds, 1), over
 
     def certainty(self, state: RacingState, distance: jax.Array, error: jax.Array) -> jax.Array:
         """Count the distance in standard errors."""
