@@ -46,8 +46,8 @@ print(json.dumps({
 @pytest.mark.parametrize(
     ("name", "sizes", "dtype"),
     [
-        ("BanditPrunedMLPRegressor", "13", "float64"),
-        ("BanditPrunedMLPRegressor", "24,13", "float32"),
+        pytest.param("BanditPrunedMLPRegressor", "13", "float64", marks=pytest.mark.exhaustive),
+        pytest.param("BanditPrunedMLPRegressor", "24,13", "float32", marks=pytest.mark.exhaustive),
         ("BanditPrunedMLPClassifier", "24,13", "float64"),
     ],
 )
