@@ -1,9 +1,10 @@
 """scikit-learn's own checks of an estimator.
 
-Nearly all of their time is compilation: every check brings shapes of its own. So the classifier goes through them as it
-is by default, in float64, and the regressor with a smaller network of the same recipe; the other precision, ensembles,
-kinds of pruning ratio and of policy share three more estimators, so that each stands somewhere. ``pytest -m exhaustive``
-runs both defaults in both precisions, every policy and criterion in a classifier and a regressor, and all options.
+Nearly all of their time is compilation: every check brings shapes of its own. So the classifier goes through them as
+it is by default, in float64, and the regressor with a smaller network of the same recipe; the other precision,
+ensembles, kinds of pruning ratio and of policy share three more estimators, so that each stands somewhere.
+``pytest -m exhaustive`` runs both defaults in both precisions, every policy and criterion in a classifier and a
+regressor, and all options.
 """
 
 import pytest
