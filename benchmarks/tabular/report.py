@@ -394,8 +394,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.tabular report", description=__doc__)
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE.jsonl")
     parser.add_argument("--out-dir", type=Path, default=Path("docs/results/tabular"), metavar="DIR")
+    parser.add_argument("--seeds", type=int, metavar="N", help="only the first N seeds: some models may have no more")
     args = parser.parse_args(argv)
-    records = read(args.files)
+    records = [r for r in read(args.files) if args.seeds is None or r["seed"] < args.seeds]
     frame = pd.DataFrame(records)
     failed = frame[frame["error"].notna() & ~frame["skipped"].astype(bool)]
     good = frame[frame["error"].isna()]
