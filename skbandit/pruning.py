@@ -30,7 +30,7 @@ from skbandit._random import COUNTER_HASH
 from skbandit._validation import check_values
 from skbandit.criteria.base import Criterion, Problem, Scores
 from skbandit.data import Batches
-from skbandit.runtime import QUICK_COMPILE, quick_compile_is_known, refuse_after_fork
+from skbandit.runtime import QUICK_COMPILE, in_this_precision, quick_compile_is_known, refuse_after_fork
 from skbandit.schedules import affordable_rounds, pulls_per_round
 
 Params = Any
@@ -480,7 +480,8 @@ def prune(
     network : GatedNetwork
         Loss with gates, and the groups of slices that leave together.
     params : pytree of tuples, lists and dicts
-        Trained parameters.
+        Trained parameters. Floats become float32, and the loss is computed with 64-bit types switched off; ``repair``,
+        ``fine_tune`` and ``on_round`` are called in the mode in which this function is.
     X, y : ndarray of shape (n, ...)
         Rows to measure damages on. Integers stay integers, floats become float32.
     sample_weight : ndarray of shape (n,), optional
@@ -564,14 +565,14 @@ def prune(
         n_rounds=n_rounds,
         tolerance=tolerance,
         seed=int(random_state),
-        repair=repair,
-        fine_tune=fine_tune,
+        repair=in_this_precision(repair),
+        fine_tune=in_this_precision(fine_tune),
         guard=guard,
-        on_round=on_round,
-        # All is float32 here, also where the user has switched float64 on.
-        scoring=lambda: jax.enable_x64(False),
+        on_round=in_this_precision(on_round),
     )
-    return pruner.run(params, pruning_ratio)
+    # All is float32, also where the user has switched float64 on: the two do not mix in a compiled loop.
+    with jax.enable_x64(False):
+        return pruner.run(params, pruning_ratio)
 
 
 def _checked_rows(seed: int, width: int, X: Any, y: Any, weight: Any = None) -> Batches:
@@ -582,7 +583,8 @@ def _checked_rows(seed: int, width: int, X: Any, y: Any, weight: Any = None) -> 
     if not (weight >= 0).all() or not 0 < weight.sum() < np.inf:
         raise ValueError("sample_weight must be non-negative and finite, and positive for some row.")
     there = weight > 0
-    return Batches.partition(np.random.default_rng(seed), X[there], y[there], weight[there], "float32", width)
+    with jax.enable_x64(False):
+        return Batches.partition(np.random.default_rng(seed), X[there], y[there], weight[there], "float32", width)
 
 
 def arms_per_step(n_units: int) -> int:

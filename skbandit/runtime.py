@@ -14,7 +14,7 @@ import platform
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -100,6 +100,21 @@ def jax_scope(dtype: str = "float32", device: str | None = None) -> Iterator[Non
             # A mesh of the user's own would be part of our programs, and change how they round.
             stack.enter_context(jax.set_mesh(jax.sharding.Mesh(np.empty((), object), ())))
         yield
+
+
+def in_this_precision(function: Callable[..., Any] | None) -> Callable[..., Any] | None:
+    """Let a function of the user's compute with or without 64-bit types as it would here, wherever it is called."""
+    if function is None:
+        return None
+    import jax
+
+    x64 = jax.dtypes.canonicalize_dtype("float64") == "float64"
+
+    def called(*args: Any) -> Any:
+        with jax.enable_x64(x64):
+            return function(*args)
+
+    return called
 
 
 def n_devices() -> int:

@@ -117,7 +117,7 @@ class TrainState(NamedTuple):
     """A tree, `Params`; within a chunk, for solvers that go by name, one vector."""
     opt_state: Any
     best_params: Any
-    """Parameters of the best validation score; those of the last epoch without validation rows."""
+    """... of the best epoch on the validation rows; without such rows, those of the start."""
     best: jax.Array
     """Smallest monitored value so far: training loss, or minus the validation score."""
     stale: jax.Array

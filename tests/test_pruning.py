@@ -632,6 +632,26 @@ def test_prune_computes_in_float32_where_float64_is_switched_on(policy):
     assert_equal(*kept)
 
 
+def test_prune_takes_losses_and_repairs_that_float64_would_reach():
+    def loss(params, gates, X, y, weight):
+        assert jnp.zeros(1).dtype == "float32"
+        hidden = jnp.tanh(X @ params["in"]) * gates[0] + jnp.zeros(8)  # float64 where that is switched on
+        rows = jnp.sum(jnp.square(hidden @ params["out"] - jax.nn.one_hot(y, 2)), axis=1)
+        return jnp.sum(weight * rows) / jnp.sum(weight)
+
+    def repair(params, active, removed, emissions):
+        assert jnp.zeros(1).dtype == "float64"
+        return jax.tree.map(lambda a: np.asarray(a, float), params)
+
+    groups = Groups((Group(8, (Slice(("in",), 1), Slice(("out",), 0))),))
+    rng = np.random.default_rng(0)
+    params = {"in": rng.normal(size=(3, 8)), "out": rng.normal(size=(8, 2))}
+    X, y = rng.normal(size=(40, 3)), rng.integers(2, size=40)
+    with jax.enable_x64(True):
+        result = prune(GatedNetwork(loss, groups), params, X, y, held_out=(X, y), repair=repair)
+    assert result.params["in"].shape == (3, 4)
+
+
 def test_prune_refuses_a_forked_process(monkeypatch):
     monkeypatch.setattr(runtime, "_jax_pid", -1)
     params, X, y = trained()

@@ -393,10 +393,16 @@ def section(frame: pd.DataFrame, task: str, out: Path) -> list[str]:
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.tabular report", description=__doc__)
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE.jsonl")
-    parser.add_argument("--out-dir", type=Path, default=Path("docs/results/tabular"), metavar="DIR")
+    parser.add_argument("--out-dir", type=Path, metavar="DIR", help="(default: docs/results/tabular)")
     parser.add_argument("--seeds", type=int, metavar="N", help="only the first N seeds: some models may have no more")
     args = parser.parse_args(argv)
+    if args.out_dir is None:
+        if args.seeds is not None:
+            parser.error("--seeds leaves records out: say with --out-dir where the report goes")
+        args.out_dir = Path("docs/results/tabular")
     records = [r for r in read(args.files) if args.seeds is None or r["seed"] < args.seeds]
+    if not records:
+        raise SystemExit("There is no record.")
     frame = pd.DataFrame(records)
     failed = frame[frame["error"].notna() & ~frame["skipped"].astype(bool)]
     good = frame[frame["error"].isna()]

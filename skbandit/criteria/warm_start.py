@@ -6,6 +6,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax import lax
 
 from skbandit._pytree import pytree_dataclass, static
 from skbandit._validation import BOOL, NONE, OneOf, Where
@@ -71,13 +72,15 @@ class WarmStartedBandit(Bandit):
 
     def hint(self, key: jax.Array, state: Any, problem: Problem, active: jax.Array) -> jax.Array:
         """Return the prior's value, or that of the round before."""
-        value = jnp.where(state.known & self.carry, state.value, jnp.nan)
-        if self.prior is not None:
+
+        def ask() -> jax.Array:
+            if self.prior is None:
+                return jnp.full_like(state.value, jnp.nan)
             prior_key, init_key = jax.random.split(jax.random.fold_in(key, 2**31 - 1))
             start = self.prior.init(init_key, problem)
-            prior = self.prior.step(prior_key, start, problem, active)[1].value
-            value = jnp.where(state.known & self.carry, value, prior)
-        return value
+            return self.prior.step(prior_key, start, problem, active)[1].value.astype(state.value.dtype)
+
+        return lax.cond(state.known & self.carry, lambda: state.value, ask)
 
     def remember(self, state: Any, scores: Scores, active: jax.Array) -> Previous:
         """Keep the estimates."""

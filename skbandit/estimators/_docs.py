@@ -132,7 +132,8 @@ policy : str, Policy or Criterion, default="ucb1"
     bandits: ``"epsilon_greedy"``, ``"softmax"``, ``"ucb1"``, ``"thompson"``, ``"gaussian_thompson"``, ``"hedge"``,
     ``"exp3"``, and ``"uniform"``, which learns nothing. Bandits that look for the set: ``"racing"``, ``"lucb"``,
     ``"csar"``, ``"top_two_thompson"``, and with a hint ``"warm_racing"``, ``"warm_top_two_thompson"``,
-    ``"sequential_racing"``. Exact damages: ``"leave_one_out"``, ``"greedy_leave_one_out"``, ``"budgeted_greedy"``.
+    ``"sequential_racing"``. Exact damages: ``"leave_one_out"``, ``"greedy_leave_one_out"``; one removal after
+    the other within the budget: ``"budgeted_greedy"``.
     Weights and activations: ``"random"``, ``"magnitude"``, ``"apoz"``, ``"activation_variance"``,
     ``"greedy_activation_variation"``. Derivatives: ``"taylor"``, ``"fisher"``, ``"obd"``. Reconstruction: ``"obs"``,
     ``"submodular"``. Trained noise: ``"bmrs_n"``, ``"bmrs_u"``, ``"snr"``, ``"expected_gate"``. Trained gates:

@@ -17,7 +17,7 @@ from skbandit.policies import POLICIES
 CLASSES = (BanditPrunedMLPClassifier, BanditPrunedMLPRegressor)
 #: A tenth of the time of the defaults' three layers of 128.
 SMALL = {"hidden_layer_sizes": (16,), "dtype": "float64"}
-#: What else there is: an ensemble, no pruning, pruning as far as it goes; posterior sampling, a look at the weights.
+#: What else there is: an ensemble, no pruning, pruning as far as it goes.
 OPTIONS = {
     "ensemble": {"n_members": 2},
     "not pruned": {"pruning_ratio": 0.0},
@@ -62,9 +62,9 @@ def test_both_defaults_pass_the_checks(estimator, check):
 @expected_warnings
 @parametrize_with_checks(
     [
-        BanditPrunedMLPRegressor(**SMALL),
+        BanditPrunedMLPRegressor(**SMALL | OPTIONS["auto"]),
         BanditPrunedMLPClassifier(**SMALL | {"dtype": "float32", "policy": "thompson"} | OPTIONS["ensemble"]),
-        BanditPrunedMLPRegressor(**SMALL | {"dtype": "float32", "policy": "magnitude"} | OPTIONS["auto"]),
+        BanditPrunedMLPRegressor(**SMALL | {"dtype": "float32", "policy": "magnitude"}),
         BanditPrunedMLPClassifier.from_preset("plain", **SMALL | OPTIONS["not pruned"]),
     ],
     expected_failed_checks=expected_failures,
