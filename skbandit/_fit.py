@@ -400,18 +400,20 @@ def prune(
     def as_read_by_layers(rows: Rows) -> Rows:
         # Converted once: repair and measurement run in NumPy, in the network's precision.
         X, y, weight = (np.asarray(a, training.dtype) for a in rows[:3])
-        return Rows(training.network.inputs.features(np, network.inputs, X), y, weight)
+        return Rows(training.network.inputs.features(np, network.inputs, X), y, weight, rows.row_id)
 
     calibration = rows
     if held_out is not None and settings.calibration == "held_out":
         calibration = held_out
     elif held_out is not None and settings.calibration == "all":
         calibration = Rows(*(np.concatenate(both) for both in zip(rows[:3], held_out[:3], strict=True)))
+        if rows.row_id is not None and held_out.row_id is not None:
+            calibration = calibration._replace(row_id=np.concatenate([rows.row_id, held_out.row_id]))
     if calibration.X.shape[0] > CALIBRATION_ROWS:
         chosen = np.sort(rng.choice(calibration.X.shape[0], CALIBRATION_ROWS, replace=False))
         calibration = calibration.take(chosen)
     calibration = as_read_by_layers(calibration)
-    batches = Batches.partition(rng, *calibration[:3], training.dtype, PULL_ROWS)
+    batches = Batches.partition(rng, *calibration[:3], training.dtype, PULL_ROWS, calibration.row_id)
     measured = Calibration(*calibration[:3], mlp)
     validation = guard_rows = None
     if held_out is not None:

@@ -82,14 +82,24 @@ class Batches(NamedTuple):
     """f[D]: the summed weight of each batch's rows, before it was scaled to 1."""
     n_batches: jax.Array
     """i32: number of batches that are not padding."""
+    row_id: jax.Array
+    """u32[D, width]: tells rows apart where something is drawn for each; copies of a row may share one."""
 
     @classmethod
     def partition(
-        cls, rng: np.random.Generator, X: np.ndarray, y: np.ndarray, weight: np.ndarray, dtype: str, width: int
+        cls,
+        rng: np.random.Generator,
+        X: np.ndarray,
+        y: np.ndarray,
+        weight: np.ndarray,
+        dtype: str,
+        width: int,
+        row_id: np.ndarray | None = None,
     ) -> Batches:
         """Shuffle the rows and cut them into as few batches of at most ``width`` rows as possible.
 
-        Floats become ``dtype``, integers stay. No batch depends on how many of them are padding.
+        Floats become ``dtype``, integers stay. No batch depends on how many of them are padding. Without ``row_id``, it
+        is a row's position.
         """
         n = X.shape[0]
         size = bucket(n)
@@ -111,7 +121,8 @@ class Batches(NamedTuple):
         weight = blocks(weight)
         total = weight.sum(axis=1)
         scaled = np.divide(weight, total[:, None], out=np.zeros_like(weight), where=total[:, None] > 0)
-        return cls(*to_device((blocks(X), blocks(y), scaled, total, np.int32(n_batches))))
+        row_id = np.arange(n, dtype=np.uint32) if row_id is None else row_id
+        return cls(*to_device((blocks(X), blocks(y), scaled, total, np.int32(n_batches), blocks(row_id))))
 
     def take(self, i: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
         """Return X, y, weight and total of batch ``i``, i32 and below ``n_batches``."""

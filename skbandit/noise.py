@@ -24,6 +24,8 @@ import jax
 import jax.numpy as jnp
 from jax.scipy.special import log_ndtr, ndtr, ndtri
 
+from skbandit._random import bits_of_rows
+
 #: The bounds of x = log θ.
 LOW, HIGH = -20.0, 0.0
 #: log σ is clipped to this range wherever it is used.
@@ -85,15 +87,18 @@ def signal_to_noise(mu: jax.Array, log_sigma: jax.Array) -> jax.Array:
     return 1 / jnp.sqrt(jnp.maximum(excess, 1e-12))
 
 
-def sample(key: jax.Array, mu: jax.Array, log_sigma: jax.Array, n_rows: int) -> jax.Array:
-    """Draw θ f[n_rows, n_units], by the inverse of the distribution function: gradients flow to μ and σ."""
+def sample(key: jax.Array, mu: jax.Array, log_sigma: jax.Array, row_id: jax.Array) -> jax.Array:
+    """Draw θ f[n_rows, n_units], each row's by the key and its id, u32[n_rows]: copies of a row have the same.
+
+    By the inverse of the distribution function: gradients flow to μ and σ.
+    """
     sigma = scale(log_sigma)
     low, high = _bounds(mu, sigma)
     # As in `log_mass`: the reflected variable, where that keeps away from Φ = 1.
     flip = low + high > 0
     low, high = jnp.where(flip, -high, low), jnp.where(flip, -low, high)
     floor = ndtr(low)
-    u = jax.random.uniform(key, (n_rows, *mu.shape), mu.dtype)
+    u = (bits_of_rows(key, row_id, mu.shape[0]) >> jnp.uint32(8)).astype(mu.dtype) / 2**24
     z = ndtri(jnp.clip(floor + u * (ndtr(high) - floor), 1e-5, 1 - 1e-5))
     return jnp.exp(jnp.clip(mu + sigma * jnp.where(flip, -z, z), LOW, HIGH))
 

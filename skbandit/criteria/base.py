@@ -94,6 +94,9 @@ class Criterion(ParamsMixin):
     """Interface of a criterion; subclasses are frozen dataclasses registered as pytrees."""
 
     name: ClassVar[str] = ""
+    draws_by_row: ClassVar[bool] = False
+    """Whether it draws something for each row: copies of a row must then share an id, or a weight of 2 is another
+    result than a row that is there twice."""
 
     @property
     def suggests(self) -> bool:

@@ -74,6 +74,7 @@ class NoiseCriterion(Criterion):
         Read the model at the end, or after every pass over the rows, and switch off on the way what would be removed.
     """
 
+    draws_by_row: ClassVar[bool] = True
     constraints: ClassVar = {
         "n_steps": (Number(1, integral=True),),
         "learning_rate": (NON_NEGATIVE,),
@@ -130,9 +131,9 @@ class NoiseCriterion(Criterion):
 
         floats, rebuild = trainable(problem.params)
 
-        def loss(trained, key, left, X, y, weight):
+        def loss(trained, key, left, X, y, weight, row_id):
             params, learned = rebuild(trained[0]), trained[1]
-            theta = noise.sample(key, learned.mu, learned.log_sigma, X.shape[0] if by_row else 1)
+            theta = noise.sample(key, learned.mu, learned.log_sigma, row_id if by_row else row_id[:1] * 0)
             theta = jnp.where(left, theta, 0) if by_row else jnp.where(left, theta[0], 0)
             gates = tuple(jnp.moveaxis(part, 0, -1) for part in groups.split(jnp.moveaxis(theta, -1, 0)))
             data = problem.network.batch_loss(params, gates, none, X, y, weight)
@@ -144,6 +145,7 @@ class NoiseCriterion(Criterion):
             (floats, learned), (weights_state, noise_state), left = carry
             batch = lax.rem(t, batches.n_batches)
             *rows, _ = batches.take(batch)
+            rows.append(lax.dynamic_index_in_dim(batches.row_id, batch, keepdims=False))
             gradient = jax.grad(loss)((floats, learned), jax.random.fold_in(key, t), left, *spread(*rows))
             updates, weights_state = weights.update(gradient[0], weights_state, floats)
             floats = optax.apply_updates(floats, updates)

@@ -162,7 +162,7 @@ class BaseBanditPrunedMLP(CallbackSupportMixin, FitSteps):
             self._learn_features(X, weight)
         rng = check_random_state(self.random_state)
         val = (X_val, y_val, sample_weight_val)
-        task = FitTask(X, self._encode(X), row_ids(self, X, y), y, weight, val, criterion, given)
+        task = FitTask(X, self._encode(X), row_ids(self, X, y, criterion), y, weight, val, criterion, given)
         with self._computing():
             context = self._init_callback_context(max_subtasks=2 if self.n_members == 1 else self.n_members)
             context.call_on_fit_task_begin(estimator=self, **given)
@@ -387,7 +387,7 @@ class BaseBanditPrunedMLP(CallbackSupportMixin, FitSteps):
         new._learn_target(y, weight, reset=False)
         rng = check_random_state(new.random_state)
         val = (X_val, y_val, sample_weight_val)
-        task = FitTask(X, self._encode(X), None, y, weight, val, criterion, {})  # nothing drops out
+        task = FitTask(X, self._encode(X), row_ids(self, X, y, criterion), y, weight, val, criterion, {})
         with new._computing():
             before = copy.copy(self)
             if self.n_members_ == 1:

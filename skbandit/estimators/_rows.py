@@ -152,15 +152,18 @@ def split_rows(estimator: Any, task: FitTask) -> tuple[Rows, Rows | None, np.nda
     return train, held_out, held
 
 
-def row_ids(estimator: Any, X: np.ndarray, y: np.ndarray) -> np.ndarray | None:
-    """Return what dropout knows the rows by, u32[n]: a hash of their features and target; None if nothing drops out.
+def row_ids(estimator: Any, X: np.ndarray, y: np.ndarray, criterion: Any = None) -> np.ndarray | None:
+    """Return what random draws know the rows by, u32[n]: a hash of their features and target.
+
+    None if nothing is drawn by row, neither by dropout nor by the criterion.
 
     Rows of the same features need masks of their own, unless they are copies: in a table of few distinct rows, the
     noise of few masks would not average out.
     """
     from skbandit.splitting import row_ranks
 
-    if estimator.dropout == 0 or estimator.solver == "lbfgs":
+    drops_out = estimator.dropout > 0 and estimator.solver != "lbfgs"
+    if not drops_out and not getattr(criterion, "draws_by_row", False):
         return None
     # Not what the loss wants of a regression target, whose mean depends on the other rows, to the last bit.
     target = (y if is_regressor(estimator) else estimator._encode_target(y)).reshape(len(y), -1)

@@ -108,6 +108,22 @@ def test_uniform_ranks_what_it_suggests_first():
     assert np.argsort(-value).tolist() == [2, 0, 3, 1]
 
 
+def test_a_weight_of_two_is_a_row_that_is_there_twice():
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(30, 8)), rng.normal(size=(30, 1))
+    counts, ids = rng.integers(3, size=30).astype(float), np.arange(30, dtype=np.uint32) * 77
+    twice = np.repeat(np.arange(30), counts.astype(int))
+    values = []
+    for rows, weight in ((np.arange(30), counts), (twice, np.ones(len(twice)))):
+        kept = rows[weight > 0]
+        batches = Batches.partition(rng, X[kept], y[kept], weight[weight > 0], "float32", 128, ids[kept])
+        problem = Problem(**{**vars(toy(0)), "batches": batches})
+        scores = jax.jit(lambda p: ExpectedGate(n_steps=30).step(jax.random.key(0), (), p, ALL)[1])(problem)
+        values.append(np.asarray(scores.value))
+    np.testing.assert_allclose(*values, rtol=1e-4)
+    assert np.ptp(values[0]) > 1e-3
+
+
 def test_rows_share_a_draw_where_the_network_takes_one_gate_for_all():
     from skbandit.groups import Group, Groups, Slice
     from skbandit.network import GatedNetwork
