@@ -455,7 +455,8 @@ def prune(
         scope=settings.scope,
         n_rounds=settings.n_rounds,
         tolerance=settings.tolerance,
-        seed=int(rng.integers(2**31)),
+        # Of the seed alone: what shuffles the rows has drawn as often as there are rows, and a weight is no row.
+        seed=int(np.random.default_rng((seed, 1)).integers(2**31)),
         emissions=measured.mean_activations if settings.ablation == "mean" else None,
         repair=repair,
         fine_tune=fine_tune if settings.fine_tune_iter > 0 else None,

@@ -26,6 +26,8 @@ from skbandit.selection import choose, ranks_in_groups
 RIDGE = 1e-2
 #: A pivot below this share of its first size is rounding.
 SMALLEST_PIVOT = 1e-6
+#: A share of the whole below this many units in the last place is nothing: rounding would choose.
+ROUNDING = 100
 #: Shares of a layer at which its loss is measured for equal-accuracy budgets.
 N_LEVELS = 8
 
@@ -90,21 +92,27 @@ def greedy_selection(gram: jax.Array, target: jax.Array, whole: jax.Array, on: j
     -------
     costs : f[n]
         The share of ``whole`` that is not explained without the unit and all that were chosen after it: the first that
-        is chosen has the largest cost.
+        is chosen has the largest cost, and where all is explained the rest have none.
     """
-    first = jnp.diagonal(gram)
+    first, nothing = jnp.diagonal(gram), ROUNDING * jnp.finfo(gram.dtype).eps * whole
 
     def step(_, carry):
         left, gram, target, missing, costs = carry
         pivots = jnp.diagonal(gram)
         usable = left & (pivots > SMALLEST_PIVOT * first)
         gains = jnp.sum(jnp.square(target), axis=1) / jnp.where(usable, pivots, 1)
-        unit = jnp.argmax(jnp.where(usable, gains, jnp.where(left, -1, -jnp.inf)))
+        gains = jnp.where(gains > nothing, gains, 0)
+        gains = jnp.where(usable, gains, jnp.where(left, -1, -jnp.inf))
+        # In the last direction that is left all units explain the same: not rounding, but what is left of them decides.
+        best = jnp.max(gains)
+        near = gains >= best - jnp.sqrt(jnp.finfo(gains.dtype).eps) * jnp.abs(best)
+        unit = jnp.argmax(jnp.where(near, pivots, -jnp.inf))
         costs = jnp.where(jnp.any(left), costs.at[unit].set(missing), costs)
         root = jnp.sqrt(jnp.where(usable[unit], pivots[unit], 1))
         u = jnp.where(usable[unit], gram[:, unit] / root, 0)
         c = jnp.where(usable[unit], target[unit] / root, 0)
-        missing = jnp.maximum(missing - jnp.sum(jnp.square(c)), 0)
+        missing = missing - jnp.sum(jnp.square(c))
+        missing = jnp.where(missing > nothing, missing, 0)
         return left.at[unit].set(False), gram - jnp.outer(u, u), target - jnp.outer(u, c), missing, costs
 
     start = on, gram, target, whole, jnp.zeros(on.shape[0], gram.dtype)
