@@ -31,15 +31,7 @@ FLOAT32_FAILURES = {
 }
 
 
-#: Copies of a row have the same noise, so that a round gives the same ranking for a weight; but what rounding leaves of
-#: the first round's fine-tuning grows in the next one's three thousand steps.
-NOISE_FAILURES = dict.fromkeys(FLOAT32_FAILURES, "thousands of stochastic steps in each round amplify rounding")
-NOISE = ("bmrs_n", "bmrs_u", "expected_gate", "snr")
-
-
 def expected_failures(estimator):
-    if estimator.policy in NOISE:
-        return NOISE_FAILURES
     return FLOAT32_FAILURES if estimator.dtype == "float32" else {}
 
 
@@ -92,7 +84,6 @@ def test_smaller_networks_pass_the_checks(estimator, check):
         *(cls(**SMALL | option) for cls in CLASSES for option in OPTIONS.values()),
     ],
     expected_failed_checks=expected_failures,
-    xfail_strict=False,  # some of the noise pass
 )
 def test_every_policy_and_criterion_passes_the_checks(estimator, check):
     check(estimator)
