@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
 import warnings
+from pathlib import Path
 
 from sklearn.datasets import load_diabetes, load_digits
 from sklearn.exceptions import ConvergenceWarning
 
 from benchmarks import datasets, pruning_quality
+from benchmarks.selection import networks, simulation
 from benchmarks.speed import __main__ as speed
 from benchmarks.tabular import __main__ as tabular
 
@@ -23,8 +26,11 @@ def main() -> None:
             print("{data:10s} {model:18s} score {score:.4f}  units {units:3d}  {seconds:.2f} s".format(**record))
     tabular.quick()
     speed.main(["--quick"])
-    if datasets.available():
-        pruning_quality.main(["--seeds", "1", "--sets", "concrete_strength"])
+    with tempfile.TemporaryDirectory() as folder:
+        simulation.main(["--policies", "uniform", "racing", "--seeds", "1", "--out", str(Path(folder, "simulation"))])
+        if datasets.available():
+            few = ["--policies", "racing", "obs", "--sets", "concrete_strength", "--seeds", "1"]
+            networks.main([*few, "--out", str(Path(folder, "networks"))])
     print(f"{time.perf_counter() - start:.0f} s in all")
 
 

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import dataclasses
 from typing import Any, ClassVar, TypeVar, dataclass_transform
+from weakref import WeakSet
 
 import jax
 
 from skbandit._validation import check_values
 
 T = TypeVar("T")
+
+_REGISTERED: WeakSet[type] = WeakSet()
 
 
 def static(*, default: Any = dataclasses.MISSING) -> Any:
@@ -26,29 +29,36 @@ def static(*, default: Any = dataclasses.MISSING) -> Any:
 def pytree_dataclass(cls: type[T]) -> type[T]:
     """Make ``cls`` a frozen dataclass and register it as a JAX pytree.
 
-    Not with `jax.tree_util.register_dataclass`: to JAX 0.10.2 the structures of two such classes are equal if their
-    fields are, whatever the classes. Their hashes differ, so that the program of one is only now and then called for
-    the other.
+    Not registered with `jax.tree_util.register_dataclass`: to JAX 0.10.2 the structures of two such classes are equal
+    if their fields are, whatever the classes. Their hashes differ, so that the program of one is only now and then
+    called for the other.
     """
     cls = dataclasses.dataclass(frozen=True)(cls)
-    meta = [f.name for f in dataclasses.fields(cls) if f.metadata.get("static")]  # type: ignore[arg-type]
-    data = [f.name for f in dataclasses.fields(cls) if not f.metadata.get("static")]  # type: ignore[arg-type]
+    _register(cls)
+    return cls
 
-    def flatten(config: T) -> tuple[list[Any], tuple[Any, ...]]:
+
+def _register(cls: type[Any]) -> None:
+    if cls in _REGISTERED:
+        return
+    meta = [f.name for f in dataclasses.fields(cls) if f.metadata.get("static")]
+    data = [f.name for f in dataclasses.fields(cls) if not f.metadata.get("static")]
+
+    def flatten(config: Any) -> tuple[list[Any], tuple[Any, ...]]:
         return [getattr(config, name) for name in data], (cls, *(getattr(config, name) for name in meta))
 
-    def flatten_with_keys(config: T) -> tuple[list[tuple[Any, Any]], tuple[Any, ...]]:
+    def flatten_with_keys(config: Any) -> tuple[list[tuple[Any, Any]], tuple[Any, ...]]:
         leaves, structure = flatten(config)
         return [(jax.tree_util.GetAttrKey(name), leaf) for name, leaf in zip(data, leaves, strict=True)], structure
 
-    def unflatten(structure: tuple[Any, ...], leaves: Any) -> T:
+    def unflatten(structure: tuple[Any, ...], leaves: Any) -> Any:
         config = object.__new__(cls)  # no check: leaves may be tracers, or anything that JAX puts there
         for name, value in (*zip(data, leaves, strict=True), *zip(meta, structure[1:], strict=True)):
             object.__setattr__(config, name, value)
         return config
 
     jax.tree_util.register_pytree_with_keys(cls, flatten_with_keys, unflatten, flatten)
-    return cls
+    _REGISTERED.add(cls)
 
 
 class ParamsMixin:
@@ -66,11 +76,22 @@ class ParamsMixin:
 
         Not done on construction: JAX rebuilds the object with tracers in its fields.
         """
+        cls = type(self)
+        if "__dataclass_fields__" not in cls.__dict__:
+            raise ValueError(f"The class {cls.__name__} lacks its decorator, @pytree_dataclass.")
+        # A class of a script or a notebook comes to another process by value, without its decorator being run there.
+        _register(cls)
         values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}  # type: ignore[arg-type]
         check_values(type(self).__name__, values, self.constraints)  # type: ignore[attr-defined]
-        for value in values.values():
+        for field in dataclasses.fields(self):  # type: ignore[arg-type]
+            value = values[field.name]
             if isinstance(value, ParamsMixin):
                 value.check()
+            elif isinstance(value, str) and not field.metadata.get("static"):
+                raise ValueError(
+                    f"The field {field.name!r} of {cls.__name__} holds {value!r}, and is declared as a number for the "
+                    f"compiled program. Declare it as {field.name}: str = static(default=...)."
+                )
         return self
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:

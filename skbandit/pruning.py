@@ -16,6 +16,7 @@ import functools
 import itertools
 import numbers
 import time
+import warnings
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple
@@ -27,8 +28,8 @@ from jax import lax
 from sklearn.utils import check_random_state
 
 from skbandit._random import COUNTER_HASH
-from skbandit._validation import check_values
-from skbandit.criteria.base import Criterion, Problem, Scores
+from skbandit._validation import CONSTRAINTS, Number, Where, check_values
+from skbandit.criteria.base import Criterion, Problem, Scores, checked
 from skbandit.data import Batches
 from skbandit.runtime import QUICK_COMPILE, in_this_precision, quick_compile_is_known, refuse_after_fork
 from skbandit.schedules import affordable_rounds, pulls_per_round
@@ -97,7 +98,8 @@ def _init(criterion: Criterion, seed: Any, problem: Problem) -> Any:
 
 
 def _score(criterion: Criterion, seed: Any, state: Any, problem: Problem, active: Any) -> tuple[Any, Scores]:
-    return criterion.step(jax.random.key(seed, impl=COUNTER_HASH), state, problem, active)
+    result = criterion.step(jax.random.key(seed, impl=COUNTER_HASH), state, problem, active)
+    return checked(criterion, result, problem.n_units)
 
 
 _score_thorough = jax.jit(_score)
@@ -144,6 +146,8 @@ def room_of_layers(active: np.ndarray, layer: np.ndarray, n_remove: int, scope: 
 def choose_units(value: np.ndarray, active: np.ndarray, layer: np.ndarray, n_remove: int, scope: str) -> np.ndarray:
     """Return the units to remove, bool[n]: highest value first, and never the last one of a layer.
 
+    Units of the same value leave evenly from the layers, and in the order of their numbers within a layer.
+
     Parameters
     ----------
     value : f[n]
@@ -157,7 +161,10 @@ def choose_units(value: np.ndarray, active: np.ndarray, layer: np.ndarray, n_rem
         Rank over all layers, or remove the same share of each.
     """
     room = room_of_layers(active, layer, n_remove, scope)
-    order = np.argsort(np.where(np.isnan(value), np.inf, -value), kind="stable")
+    share = np.zeros(value.size)
+    for units in (np.flatnonzero(active & (layer == g)) for g in range(room.size)):
+        share[units] = np.arange(1, units.size + 1) / (units.size + 1)
+    order = np.lexsort((share, np.where(np.isnan(value), np.inf, -value)))  # stable
     order = order[active[order]]
     # Rank of each unit within its layer, in the order of removal: it may leave while its layer has room.
     by_layer = np.argsort(layer[order], kind="stable")
@@ -340,7 +347,6 @@ class Pruner:
         # One round, with all pulls; no quota but that each layer keeps a unit.
         n_remove = max(1, n_left - len(self.groups.sizes))
         now, verdict = self._scores(now, 0, int(self.budget * n_left), n_remove, "global")
-        assert verdict.suggested is not None
         suggested = verdict.suggested & now.active
         n_active, n_suggested = int(now.active.sum()), int(suggested.sum())
         if n_suggested == 0:
@@ -387,7 +393,19 @@ class Pruner:
         if scores.params is not None:
             now = dataclasses.replace(now, params=jax.tree.map(np.asarray, scores.params))
         suggested = None if scores.suggested is None else np.asarray(scores.suggested)
-        return now, _Verdict(np.asarray(scores.value), np.asarray(scores.damage), suggested, spent, emissions)
+        value = np.asarray(scores.value)
+        self._warn_of_ties(value[now.active], spent)
+        return now, _Verdict(value, np.asarray(scores.damage), suggested, spent, emissions)
+
+    def _warn_of_ties(self, value: np.ndarray, n_pulls: int) -> None:
+        # Measured damages may well be the same: of a constant function, say.
+        if np.isnan(value).all() or (n_pulls == 0 and value.size > 1 and (value == value[0]).all()):
+            warnings.warn(
+                f"{self.criterion!r} gives all {value.size} units the same score, {value[0]:g}: which of them leave is "
+                "arbitrary. It may not fit the activation function, or what it computes is beyond the range of floats.",
+                UserWarning,
+                stacklevel=2,
+            )
 
     def _attempt(
         self, now: _Network, r: int, verdict: _Verdict, removed: np.ndarray, t0: float
@@ -411,7 +429,7 @@ class Pruner:
             tuned = self.fine_tune(params, gates, r)
             loss = self._guard(tuned, active)
             # The repaired network is the incumbent: fine-tuning must win on the guard rows.
-            if loss < best.loss:
+            if loss < best.loss or (np.isnan(best.loss) and not np.isnan(loss)):
                 best, fine_tuned = _Network(tuned, active, loss), True
         record = PruningRound(
             round=r,
@@ -451,6 +469,14 @@ class Pruner:
     def _guard(self, params: Params, active: np.ndarray) -> float:
         gates = self._gates(active)
         return self.guard(params, gates) if self.guard is not None else self._measure(params, gates, None)
+
+
+_CALLABLE = Where(callable, "callable")
+#: Parameters of `prune` that are others than an estimator's.
+_OF_PRUNE = {
+    "batch_size": (Number(1, integral=True),),
+    **dict.fromkeys(("repair", "fine_tune", "on_round"), (_CALLABLE,)),
+}
 
 
 def prune(
@@ -529,7 +555,7 @@ def prune(
     from skbandit.criteria import resolve
 
     refuse_after_fork()
-    given = {
+    given: dict[str, Any] = {
         "budget": budget,
         "pruning_ratio": pruning_ratio,
         "tolerance": tolerance,
@@ -537,7 +563,19 @@ def prune(
         "n_rounds": n_rounds,
         "batch_size": batch_size,
     }
-    check_values("prune", given)
+    for name, function in {"repair": repair, "fine_tune": fine_tune, "on_round": on_round}.items():
+        if function is not None:
+            given[name] = function
+    check_values("prune", given, CONSTRAINTS | _OF_PRUNE)
+    if not (hasattr(network, "groups") and hasattr(network, "batch_loss")):
+        raise ValueError(
+            "The 'network' parameter of prune must have 'groups' and 'batch_loss', as a GatedNetwork has. "
+            f"Got {network!r} instead."
+        )
+    if held_out is not None and not (isinstance(held_out, (tuple, list)) and len(held_out) in (2, 3)):
+        raise ValueError(
+            f"The 'held_out' parameter of prune must be a tuple (X, y) or (X, y, sample_weight). Got {type(held_out)}."
+        )
 
     def to_host(leaf: Any) -> np.ndarray:
         leaf = np.asarray(leaf)

@@ -8,6 +8,7 @@ leave uses the mean damage itself, because a monotone map of a random variable d
 
 from __future__ import annotations
 
+import abc
 from typing import ClassVar
 
 import jax
@@ -17,16 +18,16 @@ from skbandit._pytree import ParamsMixin, pytree_dataclass
 from skbandit._validation import POSITIVE, Number
 
 
-class Reward(ParamsMixin):
+class Reward(ParamsMixin, abc.ABC):
     """Interface of a reward: a scale measured once, then a fixed map."""
 
+    @abc.abstractmethod
     def scale(self, damage: jax.Array, active: jax.Array) -> jax.Array:
         """Measure the scale on the damages f[n] of the active units bool[n]."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def __call__(self, damage: jax.Array, scale: jax.Array) -> jax.Array:
         """Map damages of any shape to rewards in [0, 1]."""
-        raise NotImplementedError
 
 
 @pytree_dataclass

@@ -135,6 +135,14 @@ def test_choice_by_hand():
     np.testing.assert_array_equal(np.flatnonzero(choose_units(value, everyone, layer, 3, "layer")), [0, 7, 8])
 
 
+def test_equals_leave_evenly_from_the_layers():
+    layer = np.repeat([0, 1], [4, 8])
+    active = np.arange(12) != 0
+    for n_remove, leave in ((3, [1, 4, 5]), (6, [1, 2, 4, 5, 6, 7])):
+        removed = choose_units(np.zeros(12), active, layer, n_remove, "global")
+        np.testing.assert_array_equal(np.flatnonzero(removed), leave)
+
+
 # --- one phase ------------------------------------------------------------------------------------------------------
 
 
@@ -743,3 +751,50 @@ def test_more_pulls_than_the_budget_do_not_end_auto():
     params, phase = pruner(criterion=LeaveOneOut(), budget=2.0, tolerance=np.inf)
     result = phase.run(params, "auto")
     assert len(result.history) > 1
+
+
+# --- what others' criteria and functions may do ---------------------------------------------------------------------
+
+
+@pytree_dataclass
+class Given(Criterion):
+    value: float = 0.0
+
+    def step(self, key, state, problem, active):
+        value = jnp.full(problem.n_units, self.value)
+        return state, Scores(value, jnp.zeros((), jnp.int32), value)
+
+
+@pytest.mark.parametrize("value", [1.0, np.nan, -np.inf])
+def test_a_criterion_that_knows_no_unit_from_another_is_told_so(value):
+    params, phase = pruner(criterion=Given(value), n_rounds=1)
+    with pytest.warns(UserWarning, match=rf"Given\(value={value}\) gives all 14 units the same score, {value:g}"):
+        result = phase.run(params, 0.5)
+    assert [kept.size for kept in result.kept] == [4, 3]
+
+
+def test_what_a_repair_has_spoiled_may_be_tuned_again():
+    def repair(params, active, removed, emissions):
+        return jax.tree.map(lambda a: np.full_like(a, np.nan), params)
+
+    params, phase = pruner(repair=repair, fine_tune=lambda *_: trained()[0], n_rounds=1)
+    result = phase.run(params, 0.3)
+    assert np.isnan(result.history[0].loss_repaired)
+    assert result.history[0].fine_tuned
+    assert np.isfinite(result.loss)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"network": print}, r"'network' parameter of prune must have 'groups' and 'batch_loss'"),
+        ({"batch_size": "auto"}, r"'batch_size' parameter of prune must be an int .* Got 'auto'"),
+        ({"repair": 3}, r"'repair' parameter of prune must be callable. Got 3"),
+        ({"held_out": np.ones((5, 3))}, r"'held_out' parameter of prune must be a tuple \(X, y\)"),
+        ({"held_out": (np.ones((5, 3)),)}, r"'held_out' parameter of prune must be a tuple \(X, y\)"),
+    ],
+)
+def test_prune_names_what_it_cannot_take(wrong, message):
+    params, X, y = trained()
+    with pytest.raises(ValueError, match=message):
+        prune(**{"network": NETWORK, "params": params, "X": X, "y": y} | wrong)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 
+from skbandit._pytree import pytree_dataclass, static
 from skbandit.criteria.ablation import BudgetedGreedy, GreedyLeaveOneOut, LeaveOneOut
 from skbandit.criteria.activation import ActivationVariance, APoZ, GreedyActivationVariation
 from skbandit.criteria.bandit import Bandit
@@ -49,7 +50,9 @@ __all__ = [
     "WarmRacing",
     "WarmStartedBandit",
     "WarmTopTwoThompson",
+    "pytree_dataclass",
     "resolve",
+    "static",
 ]
 
 #: The one table of criteria that are no lifted policies.
@@ -66,17 +69,20 @@ CRITERIA: dict[str, type[Criterion]] = {
 }
 
 
+def _names() -> list[str]:
+    return sorted({**POLICIES, **CRITERIA})
+
+
 def make(name: str) -> Policy | Criterion:
     """Return the policy or criterion of this name, with its defaults."""
-    names = sorted({**POLICIES, **CRITERIA})
     if name in POLICIES:
         return POLICIES[name]()
     if name in CRITERIA:
         return CRITERIA[name]()
-    close = difflib.get_close_matches(str(name), names, n=1)
+    close = difflib.get_close_matches(str(name), _names(), n=1)
     hint = f" Did you mean {close[0]!r}?" if close else ""
     raise ValueError(
-        f"The 'policy' parameter must be a Policy, a Criterion, or one of the names {names}. Got {name!r}.{hint}"
+        f"The 'policy' parameter must be a Policy, a Criterion, or one of the names {_names()}. Got {name!r}.{hint}"
     )
 
 
@@ -88,4 +94,9 @@ def resolve(policy: str | Policy | Criterion) -> Criterion:
         policy = Bandit(policy=policy)
     if isinstance(policy, Criterion):
         return policy.check()
-    raise ValueError(f"The 'policy' parameter must be a name, a Policy or a Criterion. Got {policy!r}.")
+    hint = ""
+    if isinstance(policy, type) and issubclass(policy, (Policy, Criterion)):
+        hint = f" Did you mean {policy.__name__}()?"
+    raise ValueError(
+        f"The 'policy' parameter must be a Policy, a Criterion, or one of the names {_names()}. Got {policy!r}.{hint}"
+    )

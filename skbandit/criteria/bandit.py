@@ -9,13 +9,25 @@ import jax.numpy as jnp
 from jax import lax
 
 from skbandit._pytree import pytree_dataclass, static
-from skbandit._validation import OneOf
+from skbandit._validation import OneOf, Where
 from skbandit.criteria.base import Criterion, Problem, Scores
 from skbandit.policies import UCB1, Goal, IdentificationPolicy, Policy
 from skbandit.rewards import Reward, SmoothReward
 from skbandit.selection import places
 
 _INT32_MAX = 2**31 - 1
+
+
+def _checked(policy: Policy, draw: Any, k: int) -> tuple[jax.Array, jax.Array]:
+    """Return what a policy's ``select`` returned, after a look at types and shapes."""
+    if isinstance(draw, tuple) and len(draw) == 2:
+        arms, probs = map(jnp.asarray, draw)
+        if arms.shape == probs.shape == (k,) and jnp.issubdtype(arms.dtype, jnp.integer):
+            return arms, probs
+    raise ValueError(
+        f"{type(policy).__name__}.select must return (arms, probs), i32[{k}] and f[{k}]: as many as it was asked for. "
+        f"It returned {draw!r}."
+    )
 
 
 class _Carry(NamedTuple):
@@ -53,7 +65,11 @@ class Bandit(Criterion):
         The decision uses the mean damage, or the policy's own value.
     """
 
-    constraints: ClassVar = {"rank_by": (OneOf(("damage", "reward")),)}
+    constraints: ClassVar = {
+        "policy": (Where(lambda v: isinstance(v, Policy), "a Policy, such as UCB1()"),),
+        "reward": (Where(lambda v: isinstance(v, Reward), "a Reward, such as SmoothReward()"),),
+        "rank_by": (OneOf(("damage", "reward")),),
+    }
 
     policy: Policy = UCB1()
     reward: Reward = SmoothReward()
@@ -89,7 +105,8 @@ class Bandit(Criterion):
             batch = lax.rem(carry.t, n_batches)
             seen = lax.dynamic_index_in_dim(carry.seen, batch, keepdims=False)
             # Drawn in the opening sweep as well, where it is not used.
-            drawn, probs = self.policy.select(jax.random.fold_in(key, carry.t), carry.policy, active & ~seen, k)
+            draw = self.policy.select(jax.random.fold_in(key, carry.t), carry.policy, active & ~seen, k)
+            drawn, probs = _checked(self.policy, draw, k)
             if not self.policy.full_information:
                 drawn = jnp.where(jnp.arange(k) < budget - carry.spent, drawn, n)
             rest = (0, n - k)

@@ -6,12 +6,14 @@ returns `Scores`. It never removes anything: the engine does.
 
 from __future__ import annotations
 
+import abc
 import dataclasses
 from collections.abc import Callable
 from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from skbandit._pytree import ParamsMixin, pytree_dataclass, static
 from skbandit.data import Batches
@@ -90,7 +92,7 @@ class Scores(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True)
-class Criterion(ParamsMixin):
+class Criterion(ParamsMixin, abc.ABC):
     """Interface of a criterion; subclasses are frozen dataclasses registered as pytrees."""
 
     name: ClassVar[str] = ""
@@ -107,9 +109,32 @@ class Criterion(ParamsMixin):
         """Return the state that is carried from round to round."""
         return ()
 
+    @abc.abstractmethod
     def step(self, key: jax.Array, state: Any, problem: Problem, active: jax.Array) -> tuple[Any, Scores]:
         """Score the active units bool[n]; the body of one XLA call."""
-        raise NotImplementedError
+
+
+def checked(criterion: Criterion, result: Any, n: int) -> tuple[Any, Scores]:
+    """Return what the step of a criterion returned, after a look at types and shapes; called while it is traced."""
+    step = f"{type(criterion).__name__}.step"
+    if not (isinstance(result, tuple) and len(result) == 2 and isinstance(result[1], Scores)):
+        raise ValueError(f"{step} must return (state, Scores). It returned {type(result).__name__}.")
+    state, scores = result
+
+    def require(name: str, shape: tuple[int, ...], kind: Any) -> None:
+        value = getattr(scores, name)
+        array = isinstance(value, (jax.Array, np.ndarray, np.generic, int, float))
+        if not array or jnp.shape(value) != shape or not jnp.issubdtype(jnp.result_type(value), kind):
+            found = f"{jnp.result_type(value)}{list(jnp.shape(value))}" if array else repr(value)
+            want = f"{kind.__name__}{list(shape)}"
+            raise ValueError(f"{step} must return Scores whose {name!r} is {want}, with {n} units. It is {found}.")
+
+    require("value", (n,), jnp.floating)
+    require("damage", (n,), jnp.floating)
+    require("n_pulls", (), jnp.integer)
+    if criterion.suggests or scores.suggested is not None:
+        require("suggested", (n,), jnp.bool_)
+    return state, scores
 
 
 def trainable(params: Any) -> tuple[list[jax.Array], Callable[[list[jax.Array]], Any]]:

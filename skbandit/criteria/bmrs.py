@@ -20,6 +20,7 @@ References
 
 from __future__ import annotations
 
+import abc
 from typing import Any, ClassVar, NamedTuple
 
 import jax
@@ -98,9 +99,9 @@ class NoiseCriterion(Criterion):
         """The model decides by itself."""
         return True
 
+    @abc.abstractmethod
     def judge(self, learned: Noise) -> tuple[jax.Array, jax.Array]:
         """Return a value, f[n], higher = safer to remove, and whether the unit should go by itself, bool[n]."""
-        raise NotImplementedError
 
     def step(self, key: jax.Array, state: Any, problem: Problem, active: jax.Array) -> tuple[Any, Scores]:
         """Train the noise model and read it."""

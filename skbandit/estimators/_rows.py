@@ -121,7 +121,8 @@ def split_rows(estimator: Any, task: FitTask) -> tuple[Rows, Rows | None, np.nda
         X_val, y_val, weight_val = check_rows(estimator, X_val, y_val, sample_weight_val, reset=False)
         estimator._check_target(y_val)
         weight_val = weight_val * class_weighting(y_val)
-        held_out = Rows(estimator._encode(X_val), estimator._encode_target(y_val), weight_val)
+        ids = row_ids(estimator, X_val, y_val, task.criterion)
+        held_out = Rows(estimator._encode(X_val), estimator._encode_target(y_val), weight_val, ids)
         _check_total(held_out.weight, estimator.dtype, "held-out")
         return rows, held_out, None
     needed = (estimator.early_stopping and estimator.solver != "lbfgs") or estimator.pruning_ratio == "auto"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 
+from skbandit._pytree import pytree_dataclass, static
 from skbandit.policies.base import Counts, MeanRewardPolicy, Policy
 from skbandit.policies.csar import CSAR
 from skbandit.policies.epsilon_greedy import EpsilonGreedy
@@ -44,6 +45,8 @@ __all__ = [
     "TopTwoThompson",
     "Uniform",
     "get",
+    "pytree_dataclass",
+    "static",
 ]
 
 #: Every policy by the name that ``policy=`` takes.

@@ -14,6 +14,7 @@ Conventions, stated once:
 
 from __future__ import annotations
 
+import abc
 import dataclasses
 from typing import Any, ClassVar, NamedTuple
 
@@ -27,7 +28,7 @@ PolicyState = Any
 
 
 @dataclasses.dataclass(frozen=True)
-class Policy(ParamsMixin):
+class Policy(ParamsMixin, abc.ABC):
     """Interface of a bandit policy; subclasses are frozen dataclasses registered as pytrees.
 
     See Also
@@ -43,10 +44,11 @@ class Policy(ParamsMixin):
     #: The slots of a step are independent draws: an arm may fill several. Otherwise the arms of a step are distinct.
     replacement: ClassVar[bool] = False
 
+    @abc.abstractmethod
     def init(self, n: int) -> PolicyState:
         """Return the state before the first pull of ``n`` arms."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def select(self, key: jax.Array, state: PolicyState, active: jax.Array, k: int) -> tuple[jax.Array, jax.Array]:
         """Choose the arms of a step.
 
@@ -59,15 +61,14 @@ class Policy(ParamsMixin):
         probs : f[k]
             The probability of each draw; 1 in an empty slot.
         """
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def update(self, state: PolicyState, arms: jax.Array, rewards: jax.Array, probs: jax.Array) -> PolicyState:
         """Learn from the rewards ``f[k]`` of the pulls ``arms`` (``n`` = empty slot), any ``k``."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def value(self, state: PolicyState) -> jax.Array:
         """Return the estimated safety ``f[n]`` of each arm: higher = safer to remove; ``-inf`` where never pulled."""
-        raise NotImplementedError
 
 
 class Counts(NamedTuple):

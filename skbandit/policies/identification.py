@@ -7,6 +7,7 @@ between the m-th arm and the next. The policies here pull there, and stop pullin
 
 from __future__ import annotations
 
+import abc
 import dataclasses
 from typing import Any, NamedTuple
 
@@ -191,9 +192,9 @@ class IdentificationPolicy(Policy):
     bounded map would be one more thing between the estimate and the decision, and would not keep the order of means.
     """
 
+    @abc.abstractmethod
     def aim(self, state: PolicyState, goal: Goal) -> PolicyState:
         """Return the state with the goal of a round in it."""
-        raise NotImplementedError
 
     @property
     def constrained(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 from typing import ClassVar, NamedTuple
 
 import jax
@@ -48,13 +49,13 @@ class AcceptReject(IdentificationPolicy):
 
     sweeps: ClassVar[bool] = True
 
+    @abc.abstractmethod
     def n_decide(self, state: RacingState, undecided: jax.Array) -> tuple[jax.Array, jax.Array]:
         """Return how many arms to decide now, i32, and whether a round is over, bool."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def certainty(self, state: RacingState, distance: jax.Array, error: jax.Array) -> jax.Array:
         """Return how clear each arm is, f[n], from its distance to the boundary and its standard error."""
-        raise NotImplementedError
 
     def init(self, n: int) -> RacingState:
         """Return the state before the first pull of ``n`` arms."""

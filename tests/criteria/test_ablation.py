@@ -123,3 +123,9 @@ def run_greedy(criterion, n_remove, budget=0):
         )
         step = jax.jit(lambda p: criterion.step(jax.random.key(0), (), p, np.ones(9, bool))[1])
         return jax.tree.map(np.asarray, step(problem))
+
+
+@pytest.mark.parametrize("criterion", [GreedyLeaveOneOut(), BudgetedGreedy()])
+def test_a_damage_that_is_no_number_is_no_reason_to_leave(criterion, score, bench):
+    scores = score(criterion, 0, bench(damage=[np.nan, 3, np.inf, 1, 2, np.nan]).problem(18), np.arange(6) < 5)
+    assert set(np.argsort(-np.asarray(scores.value))[:3]) == {1, 3, 4}

@@ -204,3 +204,22 @@ def test_parameters_reach_the_policy_and_the_reward():
         "rank_by": "reward",
     }
     assert bandit.get_params()["policy__exploration"] == 0.1
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda arms, probs: arms,
+        lambda arms, probs: (arms[1:], probs),
+        lambda arms, probs: (arms, 1.0),
+        lambda arms, probs: (arms * 1.0, probs),
+    ],
+)
+def test_a_policy_that_draws_other_than_asked_is_refused(draw, bench, score):
+    @pytree_dataclass
+    class Mine(Uniform):
+        def select(self, key, state, active, k):
+            return draw(*super().select(key, state, active, k))
+
+    with pytest.raises(ValueError, match=r"Mine.select must return \(arms, probs\), i32\[6\] and f\[6\]"):
+        score(Bandit(policy=Mine()), 0, bench().problem(20), ALL)

@@ -1,9 +1,25 @@
+import dataclasses
+
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from skbandit.criteria import CRITERIA, Bandit, Criterion, LeaveOneOut, Magnitude, make, resolve
+from skbandit.criteria import (
+    CRITERIA,
+    Bandit,
+    Criterion,
+    LeaveOneOut,
+    Magnitude,
+    Scores,
+    StableUnits,
+    make,
+    pytree_dataclass,
+    resolve,
+)
+from skbandit.criteria.base import checked, scores_without_pulls
 from skbandit.policies import POLICIES, UCB1, Policy
+from skbandit.rewards import Reward
 
 
 @pytest.mark.parametrize("name", [*POLICIES, *CRITERIA])
@@ -31,9 +47,10 @@ def test_an_unknown_name_is_refused_with_the_nearest_one():
         resolve("qqq")
 
 
-@pytest.mark.parametrize("wrong", [3, None, UCB1])
+@pytest.mark.parametrize("wrong", [3, None, UCB1, Magnitude])
 def test_what_is_neither_name_nor_policy_nor_criterion_is_refused(wrong):
-    with pytest.raises(ValueError, match="must be a name, a Policy or a Criterion"):
+    hint = rf".* Did you mean {wrong.__name__}\(\)\?" if isinstance(wrong, type) else ""
+    with pytest.raises(ValueError, match=r"must be a Policy, a Criterion, or one of the names \['activation.*" + hint):
         resolve(wrong)
 
 
@@ -64,11 +81,99 @@ def test_leave_one_out_ignores_the_budget(score, bench):
 
 
 @pytest.mark.parametrize(
-    "wrong", [UCB1(exploration=-1.0), UCB1(exploration="big"), Bandit(rank_by="luck"), Bandit(policy=UCB1(np.nan))]
+    "wrong",
+    [
+        UCB1(exploration=-1.0),
+        UCB1(exploration="big"),
+        Bandit(rank_by="luck"),
+        Bandit(policy=UCB1(np.nan)),
+        Bandit(policy="ucb1"),
+        Bandit(policy=UCB1),
+        Bandit(policy=Magnitude()),
+        Bandit(reward=None),
+    ],
 )
 def test_fields_out_of_bounds_are_refused(wrong):
-    with pytest.raises(ValueError, match=r"'(exploration|rank_by)' parameter of (UCB1|Bandit) must be"):
+    with pytest.raises(ValueError, match=r"'(exploration|rank_by|policy|reward)' parameter of (UCB1|Bandit) must be"):
         resolve(wrong)
+
+
+def test_an_interface_is_no_criterion():
+    for interface in (Criterion, Policy, Reward):
+        with pytest.raises(TypeError, match="abstract"):
+            interface()
+
+
+def step_by_number(self, key, state, problem, active):
+    return state, scores_without_pulls(jnp.arange(problem.n_units) * 1.0)
+
+
+def test_a_class_without_its_decorator_is_told_so():
+    class Bare(Criterion):
+        step = step_by_number
+
+    class BarePolicy(UCB1):
+        pass
+
+    for wrong in (Bare(), BarePolicy()):
+        with pytest.raises(ValueError, match=rf"class {type(wrong).__name__} lacks its decorator, @pytree_dataclass"):
+            resolve(wrong)
+
+
+def test_a_string_among_the_numbers_is_told_where_it_belongs():
+    @pytree_dataclass
+    class Named(Criterion):
+        side: str = "left"
+        step = step_by_number
+
+    with pytest.raises(ValueError, match=r"field 'side' of Named holds 'left'.* side: str = static\(default="):
+        resolve(Named())
+
+
+def test_a_class_whose_decorator_was_run_in_another_process_is_made_a_pytree_here():
+    # What cloudpickle makes of a class of a notebook: its dictionary is there, and JAX has never heard of it.
+    @dataclasses.dataclass(frozen=True)
+    class Sent(Criterion):
+        weight: float = 2.0
+        step = step_by_number
+
+    assert jax.tree.leaves(Sent()) == [Sent()]
+    assert jax.tree.leaves(resolve(Sent())) == [2.0]
+
+
+VALUE = jnp.zeros(6)
+FINE = {"value": VALUE, "n_pulls": 0, "damage": VALUE}
+WRONG = {
+    "a column": {"value": VALUE[:, None]},
+    "too few": {"value": VALUE[1:]},
+    "a scalar": {"value": 0.0},
+    "flags": {"value": VALUE > 0},
+    "a part for each layer": {"value": (VALUE[:3], VALUE[3:])},
+    "no damage": {"damage": None},
+    "pulls of each unit": {"n_pulls": jnp.zeros(6, jnp.int32)},
+    "half a pull": {"n_pulls": 0.5},
+    "indices": {"suggested": jnp.arange(3)},
+    "numbers": {"suggested": VALUE},
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG.values(), ids=WRONG)
+def test_scores_of_other_shapes_are_refused(wrong):
+    (name,) = wrong
+    with pytest.raises(ValueError, match=rf"LeaveOneOut\.step must return Scores whose '{name}' is \w+\[.*\]"):
+        checked(LeaveOneOut(), ((), Scores(**FINE | wrong)), 6)
+    assert checked(LeaveOneOut(), ((), Scores(**FINE)), 6) == ((), Scores(**FINE))
+
+
+@pytest.mark.parametrize("wrong", [None, Scores(**FINE), ((), VALUE)])
+def test_a_step_without_state_or_scores_is_refused(wrong):
+    with pytest.raises(ValueError, match=r"LeaveOneOut\.step must return \(state, Scores\)"):
+        checked(LeaveOneOut(), wrong, 6)
+
+
+def test_a_criterion_that_suggests_must_do_so():
+    with pytest.raises(ValueError, match=r"whose 'suggested' is bool\w*\[6\], with 6 units. It is None"):
+        checked(StableUnits(), ((), Scores(**FINE)), 6)
 
 
 def test_no_two_classes_have_one_structure():

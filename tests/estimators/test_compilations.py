@@ -35,7 +35,8 @@ def test_a_grid_over_policy_and_budget_compiles_once_per_policy(compilations):
 def test_every_policy_and_criterion_compiles_once(policy, make_data, regressor, compilations):
     """Budget, ratio, rounds, seed, scope, rows of the same bucket and hyper-parameters are data."""
     data = make_data("regression")
-    base = {"hidden_layer_sizes": (11,), "policy": policy}
+    trains = "n_steps" in getattr(CRITERIA.get(policy), "constraints", {})
+    base = {"hidden_layer_sizes": (11,), "policy": CRITERIA[policy](n_steps=5) if trains else policy}
     regressor(**base).fit(data.X, data.y)
     # What needs no state of its own from round to round compiles no `_init`.
     first = {name: compilations.count(f"jit({name})") for name in ("_score", "_init")}

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
+from skbandit.criteria import ExpectedGate
 from skbandit.estimators._rows import row_ids
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -26,6 +27,21 @@ def test_weight_two_is_the_row_twice(kind, change, make_data, make_estimator):
     weighted = make_estimator(kind, **params).fit(X, y, sample_weight=weight)
     copied = make_estimator(kind, **params).fit(X[repeated], y[repeated])
     assert weighted.hidden_layer_sizes_ == copied.hidden_layer_sizes_
+    for a, b in zip(networks(weighted), networks(copied), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize("calibration", ["held_out", "all"])
+def test_weight_two_of_a_held_out_row_is_the_row_twice_for_what_draws_by_row(calibration, make_data, regressor):
+    data = make_data("regression")
+    criterion = ExpectedGate(n_steps=400, noise_learning_rate=0.05)
+    params = {"hidden_layer_sizes": (32, 24), "dtype": "float64", "policy": criterion, "n_rounds": 1}
+    params["calibration"] = calibration
+    weight = np.where(np.arange(40) < 20, 3.0, 1.0)
+    repeated = np.repeat(np.arange(40), weight.astype(int))
+    weighted, copied = (regressor(**params) for _ in range(2))
+    weighted.fit(data.X, data.y, X_val=data.X_val, y_val=data.y_val, sample_weight_val=weight)
+    copied.fit(data.X, data.y, X_val=data.X_val[repeated], y_val=data.y_val[repeated])
     for a, b in zip(networks(weighted), networks(copied), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-9)
 
