@@ -9,15 +9,12 @@ from __future__ import annotations
 
 import dataclasses
 from typing import Any, ClassVar, TypeVar, dataclass_transform
-from weakref import WeakSet
 
 import jax
 
 from skbandit._validation import check_values
 
 T = TypeVar("T")
-
-_REGISTERED: WeakSet[type] = WeakSet()
 
 
 def static(*, default: Any = dataclasses.MISSING) -> Any:
@@ -39,8 +36,6 @@ def pytree_dataclass(cls: type[T]) -> type[T]:
 
 
 def _register(cls: type[Any]) -> None:
-    if cls in _REGISTERED:
-        return
     meta = [f.name for f in dataclasses.fields(cls) if f.metadata.get("static")]
     data = [f.name for f in dataclasses.fields(cls) if not f.metadata.get("static")]
 
@@ -58,7 +53,6 @@ def _register(cls: type[Any]) -> None:
         return config
 
     jax.tree_util.register_pytree_with_keys(cls, flatten_with_keys, unflatten, flatten)
-    _REGISTERED.add(cls)
 
 
 class ParamsMixin:
@@ -80,7 +74,8 @@ class ParamsMixin:
         if "__dataclass_fields__" not in cls.__dict__:
             raise ValueError(f"The class {cls.__name__} lacks its decorator, @pytree_dataclass.")
         # A class of a script or a notebook comes to another process by value, without its decorator being run there.
-        _register(cls)
+        if jax.tree_util.all_leaves([self]):
+            _register(cls)
         values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}  # type: ignore[arg-type]
         check_values(type(self).__name__, values, self.constraints)  # type: ignore[attr-defined]
         for field in dataclasses.fields(self):  # type: ignore[arg-type]

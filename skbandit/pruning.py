@@ -28,11 +28,12 @@ from jax import lax
 from sklearn.utils import check_random_state
 
 from skbandit._random import COUNTER_HASH
-from skbandit._validation import CONSTRAINTS, Number, Where, check_values
+from skbandit._validation import CONSTRAINTS, NONE, Number, Where, check_values
 from skbandit.criteria.base import Criterion, Problem, Scores, checked
 from skbandit.data import Batches
 from skbandit.runtime import QUICK_COMPILE, in_this_precision, quick_compile_is_known, refuse_after_fork
 from skbandit.schedules import affordable_rounds, pulls_per_round
+from skbandit.selection import choose_units, evenly, room_of_layers, says_nothing
 
 Params = Any
 Vectors = tuple[Any, ...]
@@ -129,54 +130,6 @@ def canonical(config: Any) -> Any:
     return jax.tree.map(lambda x: np.asarray(x, float), config)
 
 
-def room_of_layers(active: np.ndarray, layer: np.ndarray, n_remove: int, scope: str) -> np.ndarray:
-    """Return how many units of each layer may leave, i[n_layers]: all but one, or a share of ``n_remove``."""
-    left = np.bincount(layer[active], minlength=int(layer[-1]) + 1)
-    room = left - 1
-    if scope == "layer":
-        # The same share of every layer; what rounding leaves goes where most is missing and a unit can be spared.
-        exact = n_remove * left / left.sum()
-        quota = np.minimum(np.floor(exact).astype(int), room)
-        while quota.sum() < min(n_remove, room.sum()):
-            quota[np.argmax(np.where(quota < room, exact - quota, -np.inf))] += 1
-        room = quota
-    return room
-
-
-def choose_units(value: np.ndarray, active: np.ndarray, layer: np.ndarray, n_remove: int, scope: str) -> np.ndarray:
-    """Return the units to remove, bool[n]: highest value first, and never the last one of a layer.
-
-    Units of the same value leave evenly from the layers, and in the order of their numbers within a layer.
-
-    Parameters
-    ----------
-    value : f[n]
-        Higher = safer to remove; NaN counts as least safe.
-    active : bool[n]
-    layer : i[n]
-        Group of each unit.
-    n_remove : int
-        Fewer are removed if otherwise a layer would be empty.
-    scope : {"global", "layer"}
-        Rank over all layers, or remove the same share of each.
-    """
-    room = room_of_layers(active, layer, n_remove, scope)
-    share = np.zeros(value.size)
-    for units in (np.flatnonzero(active & (layer == g)) for g in range(room.size)):
-        share[units] = np.arange(1, units.size + 1) / (units.size + 1)
-    order = np.lexsort((share, np.where(np.isnan(value), np.inf, -value)))  # stable
-    order = order[active[order]]
-    # Rank of each unit within its layer, in the order of removal: it may leave while its layer has room.
-    by_layer = np.argsort(layer[order], kind="stable")
-    first = np.searchsorted(layer[order][by_layer], np.arange(room.size))
-    rank = np.empty(order.size, int)
-    rank[by_layer] = np.arange(order.size) - first[layer[order][by_layer]]
-    chosen = order[rank < room[layer[order]]][:n_remove]
-    removed = np.zeros(value.size, bool)
-    removed[chosen] = True
-    return removed
-
-
 @dataclasses.dataclass
 class _Network:
     """The network as it stands: host arrays."""
@@ -256,6 +209,7 @@ class Pruner:
         self._quick = few and quick_compile_is_known()
         self.history: list[PruningRound] = []
         self.n_pulls = 0
+        self._warned = False
         self._state: Any = None
         self._now: _Network
 
@@ -394,18 +348,20 @@ class Pruner:
             now = dataclasses.replace(now, params=jax.tree.map(np.asarray, scores.params))
         suggested = None if scores.suggested is None else np.asarray(scores.suggested)
         value = np.asarray(scores.value)
-        self._warn_of_ties(value[now.active], spent)
+        if says_nothing(value[now.active]):
+            proved = suggested is not None and suggested[now.active].all()
+            # Measured damages may well be the same: those of a constant function.
+            measured = spent > 0 and np.isfinite(value[now.active]).any()
+            if not (proved or measured or self._warned):
+                self._warned = True
+                warnings.warn(
+                    f"{self.criterion!r} does not tell one unit from another: they leave evenly from the layers. It "
+                    "may not fit the activation function, or what it computes is beyond the range of floats.",
+                    UserWarning,
+                    stacklevel=2,
+                )
+            value = evenly(now.active, self.layer)
         return now, _Verdict(value, np.asarray(scores.damage), suggested, spent, emissions)
-
-    def _warn_of_ties(self, value: np.ndarray, n_pulls: int) -> None:
-        # Measured damages may well be the same: of a constant function, say.
-        if np.isnan(value).all() or (n_pulls == 0 and value.size > 1 and (value == value[0]).all()):
-            warnings.warn(
-                f"{self.criterion!r} gives all {value.size} units the same score, {value[0]:g}: which of them leave is "
-                "arbitrary. It may not fit the activation function, or what it computes is beyond the range of floats.",
-                UserWarning,
-                stacklevel=2,
-            )
 
     def _attempt(
         self, now: _Network, r: int, verdict: _Verdict, removed: np.ndarray, t0: float
@@ -471,11 +427,10 @@ class Pruner:
         return self.guard(params, gates) if self.guard is not None else self._measure(params, gates, None)
 
 
-_CALLABLE = Where(callable, "callable")
-#: Parameters of `prune` that are others than an estimator's.
-_OF_PRUNE = {
+#: Parameters that `prune` has and estimators do not, or that are something else there.
+_OF_PRUNE = CONSTRAINTS | {
     "batch_size": (Number(1, integral=True),),
-    **dict.fromkeys(("repair", "fine_tune", "on_round"), (_CALLABLE,)),
+    **dict.fromkeys(("repair", "fine_tune", "on_round"), (NONE, Where(callable, "callable"))),
 }
 
 
@@ -534,6 +489,11 @@ def prune(
     PruneResult
         Compact parameters (NumPy), the units that are kept, and the history.
 
+    Raises
+    ------
+    ValueError
+        If an argument is none of what is said above, or the network's loss is not finite on the rows that judge it.
+
     Examples
     --------
     >>> import jax.numpy as jnp, numpy as np
@@ -562,11 +522,11 @@ def prune(
         "scope": scope,
         "n_rounds": n_rounds,
         "batch_size": batch_size,
+        "repair": repair,
+        "fine_tune": fine_tune,
+        "on_round": on_round,
     }
-    for name, function in {"repair": repair, "fine_tune": fine_tune, "on_round": on_round}.items():
-        if function is not None:
-            given[name] = function
-    check_values("prune", given, CONSTRAINTS | _OF_PRUNE)
+    check_values("prune", given, _OF_PRUNE)
     if not (hasattr(network, "groups") and hasattr(network, "batch_loss")):
         raise ValueError(
             "The 'network' parameter of prune must have 'groups' and 'batch_loss', as a GatedNetwork has. "
@@ -574,7 +534,8 @@ def prune(
         )
     if held_out is not None and not (isinstance(held_out, (tuple, list)) and len(held_out) in (2, 3)):
         raise ValueError(
-            f"The 'held_out' parameter of prune must be a tuple (X, y) or (X, y, sample_weight). Got {type(held_out)}."
+            "The 'held_out' parameter of prune must be a tuple (X, y) or (X, y, sample_weight). "
+            f"Got {_kind(held_out)} instead."
         )
 
     def to_host(leaf: Any) -> np.ndarray:
@@ -611,6 +572,11 @@ def prune(
     # All is float32, also where the user has switched float64 on: the two do not mix in a compiled loop.
     with jax.enable_x64(False):
         return pruner.run(params, pruning_ratio)
+
+
+def _kind(value: Any) -> str:
+    length = f" of length {len(value)}" if isinstance(value, (tuple, list)) else ""
+    return f"a {type(value).__name__}{length}"
 
 
 def _checked_rows(seed: int, width: int, X: Any, y: Any, weight: Any = None) -> Batches:

@@ -62,7 +62,7 @@ MAY_IMPORT = {
             "data",
         ),
     ],
-    "pruning": ["criteria", "criteria.base", "schedules", "groups", "data"],
+    "pruning": ["criteria", "criteria.base", "schedules", "selection", "groups", "data"],
     "criteria": ["criteria.*", "policies"],
     "criteria.bandit": ["criteria.base", "policies", "rewards", "selection"],
     "criteria.warm_start": ["criteria.base", "criteria.bandit", "criteria.gradient", "policies"],

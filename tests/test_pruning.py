@@ -5,8 +5,6 @@ import jax.monitoring
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from skbandit import pruning, runtime
 from skbandit._pytree import pytree_dataclass, static
@@ -19,7 +17,7 @@ from skbandit.initialization import init_params
 from skbandit.losses import weighted_mean
 from skbandit.network import MLP, GatedNetwork
 from skbandit.policies import EXP3, UCB1
-from skbandit.pruning import INTERRUPTED, Pruner, arms_per_step, canonical, choose_units, prune
+from skbandit.pruning import INTERRUPTED, Pruner, arms_per_step, canonical, prune
 
 NETWORK = MLP((3, 8, 6, 1), "tanh", "squared_error")
 #: Units that feed nothing.
@@ -57,90 +55,6 @@ def removed_by(result):
 
 def assert_equal(a, b):
     jax.tree.map(np.testing.assert_array_equal, a, b)
-
-
-# --- which units leave ----------------------------------------------------------------------------------------------
-
-
-@st.composite
-def rankings(draw):
-    sizes = draw(st.lists(st.integers(1, 7), min_size=1, max_size=4))
-    layer = np.repeat(np.arange(len(sizes)), sizes)
-    active = np.array(draw(st.lists(st.booleans(), min_size=layer.size, max_size=layer.size)))
-    for g in range(len(sizes)):  # a layer is never empty
-        active[np.flatnonzero(layer == g)[0]] = True
-    values = st.one_of(st.integers(-3, 3).map(float), st.floats(), st.just(np.nan))
-    value = np.array(draw(st.lists(values, min_size=layer.size, max_size=layer.size)))
-    return value, active, layer, draw(st.integers(0, int(active.sum())))
-
-
-MANY = settings(max_examples=100, deadline=None, derandomize=True)
-
-
-@pytest.mark.parametrize("scope", ["global", "layer"])
-@MANY
-@given(case=rankings())
-def test_as_many_units_leave_as_asked_for_and_no_layer_is_emptied(scope, case):
-    value, active, layer, n_remove = case
-    removed = choose_units(value, active, layer, n_remove, scope)
-    assert not removed[~active].any()
-    left = np.bincount(layer[active & ~removed], minlength=layer[-1] + 1)
-    assert (left >= 1).all()
-    assert removed.sum() == min(n_remove, active.sum() - (layer[-1] + 1))
-
-
-@MANY
-@given(case=rankings())
-def test_the_safest_units_leave_first(case):
-    value, active, layer, n_remove = case
-    removed = choose_units(value, active, layer, n_remove, "global")
-    safety = np.where(np.isnan(value), -np.inf, value)
-    left = np.bincount(layer[active & ~removed], minlength=layer[-1] + 1)
-    for unit in np.flatnonzero(removed):
-        # A unit that is safer than one that left stays only as the last of its layer.
-        better = active & ~removed & (safety > safety[unit])
-        assert (left[layer[better]] == 1).all()
-        assert (layer[better] != layer[unit]).all()
-
-
-@MANY
-@given(case=rankings())
-def test_every_layer_gives_its_share(case):
-    value, active, layer, n_remove = case
-    removed = choose_units(value, active, layer, n_remove, "layer")
-    n = np.bincount(layer[active])
-    gone = np.bincount(layer[removed], minlength=n.size)
-    share = n_remove * n / n.sum()
-    if (np.ceil(share) <= n - 1).all():  # no layer would be emptied
-        assert (np.abs(gone - share) < 1).all()
-    safety = np.where(np.isnan(value), -np.inf, value)
-    for g in range(n.size):
-        stay, leave = (safety[(layer == g) & mask] for mask in (active & ~removed, removed))
-        assert leave.size == 0 or leave.min() >= stay.max()
-
-
-def test_unknown_damage_is_the_least_safe():
-    value = np.array([np.nan, -np.inf, -5.0, np.nan])
-    removed = choose_units(value, np.ones(4, bool), np.zeros(4, int), 1, "global")
-    np.testing.assert_array_equal(removed, [False, False, True, False])
-
-
-def test_choice_by_hand():
-    value = np.array([9.0, 8, 7, 1, 2, 3, 4, 5, 6])
-    layer = np.repeat([0, 1], [3, 6])
-    everyone = np.ones(9, bool)
-    # Over all: 9, 8, then 6, 5; the third of the first layer would leave it empty.
-    np.testing.assert_array_equal(np.flatnonzero(choose_units(value, everyone, layer, 4, "global")), [0, 1, 7, 8])
-    # A third of each layer.
-    np.testing.assert_array_equal(np.flatnonzero(choose_units(value, everyone, layer, 3, "layer")), [0, 7, 8])
-
-
-def test_equals_leave_evenly_from_the_layers():
-    layer = np.repeat([0, 1], [4, 8])
-    active = np.arange(12) != 0
-    for n_remove, leave in ((3, [1, 4, 5]), (6, [1, 2, 4, 5, 6, 7])):
-        removed = choose_units(np.zeros(12), active, layer, n_remove, "global")
-        np.testing.assert_array_equal(np.flatnonzero(removed), leave)
 
 
 # --- one phase ------------------------------------------------------------------------------------------------------
@@ -768,9 +682,32 @@ class Given(Criterion):
 @pytest.mark.parametrize("value", [1.0, np.nan, -np.inf])
 def test_a_criterion_that_knows_no_unit_from_another_is_told_so(value):
     params, phase = pruner(criterion=Given(value), n_rounds=1)
-    with pytest.warns(UserWarning, match=rf"Given\(value={value}\) gives all 14 units the same score, {value:g}"):
+    phase.n_rounds = 2
+    with pytest.warns(UserWarning, match=rf"Given\(value={value}\) does not tell one unit from another") as warned:
         result = phase.run(params, 0.5)
+    assert len(warned) == 1
     assert [kept.size for kept in result.kept] == [4, 3]
+
+
+def test_units_that_are_all_proved_to_be_useless_are_no_reason_to_warn():
+    @pytree_dataclass
+    class Proved(Given):
+        @property
+        def suggests(self):
+            return True
+
+        def step(self, key, state, problem, active):
+            state, scores = super().step(key, state, problem, active)
+            return state, scores._replace(suggested=active)
+
+    params, phase = pruner(criterion=Proved())
+    assert [kept.size for kept in phase.run(params, "auto").kept] == [1, 1]
+
+
+def test_equal_damages_are_no_reason_to_warn():
+    params, phase = pruner(n_rounds=1)
+    params = (*params[:-1], (0 * params[-1][0], params[-1][1]))  # a constant
+    assert [kept.size for kept in phase.run(params, 0.5).kept] == [4, 3]
 
 
 def test_what_a_repair_has_spoiled_may_be_tuned_again():
@@ -789,7 +726,7 @@ def test_what_a_repair_has_spoiled_may_be_tuned_again():
     [
         ({"network": print}, r"'network' parameter of prune must have 'groups' and 'batch_loss'"),
         ({"batch_size": "auto"}, r"'batch_size' parameter of prune must be an int .* Got 'auto'"),
-        ({"repair": 3}, r"'repair' parameter of prune must be callable. Got 3"),
+        ({"repair": 3}, r"'repair' parameter of prune must be None or callable. Got 3"),
         ({"held_out": np.ones((5, 3))}, r"'held_out' parameter of prune must be a tuple \(X, y\)"),
         ({"held_out": (np.ones((5, 3)),)}, r"'held_out' parameter of prune must be a tuple \(X, y\)"),
     ],

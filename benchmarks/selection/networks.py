@@ -33,7 +33,8 @@ from skbandit.criteria import CRITERIA, LeaveOneOut, Problem, resolve
 from skbandit.data import Batches
 from skbandit.network import MLP
 from skbandit.policies import POLICIES
-from skbandit.pruning import arms_per_step, canonical, choose_units, room_of_layers
+from skbandit.pruning import arms_per_step, canonical
+from skbandit.selection import choose_units, room_of_layers
 
 SIZES = (256, 256)
 BUDGETS = (1, 2, 4, 8, 16)

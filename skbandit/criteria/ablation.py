@@ -70,7 +70,7 @@ def _one_by_one(problem: Problem, active: jax.Array, measure: Any) -> _Removal:
         gates = tuple(groups.split(jnp.where(now.left, flat, 0)))
         candidates = now.left & (now.room[group] > 0)
         damage, n_pulls = measure(now.i, dataclasses.replace(problem, gates=gates), candidates)
-        # A damage of infinity or NaN is no reason to leave: but one of the candidates does.
+        # A damage that is not finite ranks last among the candidates, yet before what is none: one of them must leave.
         known = jnp.where(jnp.isfinite(damage), damage, jnp.finfo(damage.dtype).max)
         unit = jnp.argmin(jnp.where(candidates, known, jnp.inf))
         return _Removal(

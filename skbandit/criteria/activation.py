@@ -99,7 +99,8 @@ class APoZ(Criterion):
     Parameters
     ----------
     threshold : float, default=0.0
-        An activation of at most this size counts as zero; for activations that have no exact zero.
+        An activation of at most this size counts as zero. Give one for activation functions that are hardly ever
+        exactly zero (all but ``"relu"``): at 0 all units are the same there.
 
     References
     ----------

@@ -19,7 +19,7 @@ _INT32_MAX = 2**31 - 1
 
 
 def _checked(policy: Policy, draw: Any, k: int) -> tuple[jax.Array, jax.Array]:
-    """Return what a policy's ``select`` returned, after a look at types and shapes."""
+    """Return what a policy's ``select`` returned, after a look at types and shapes; called while it is traced."""
     if isinstance(draw, tuple) and len(draw) == 2:
         arms, probs = map(jnp.asarray, draw)
         if arms.shape == probs.shape == (k,) and jnp.issubdtype(arms.dtype, jnp.integer):

@@ -11,7 +11,7 @@ from jax import lax
 from skbandit._pytree import pytree_dataclass, static
 from skbandit._validation import BOOL, NONE, OneOf, Where
 from skbandit.criteria.bandit import Bandit
-from skbandit.criteria.base import Criterion, Problem, Scores
+from skbandit.criteria.base import Criterion, Problem, Scores, checked
 from skbandit.criteria.gradient import Fisher
 from skbandit.policies import IdentificationPolicy, Policy, Racing, TopTwoThompson
 
@@ -78,7 +78,8 @@ class WarmStartedBandit(Bandit):
                 return jnp.full_like(state.value, jnp.nan)
             prior_key, init_key = jax.random.split(jax.random.fold_in(key, 2**31 - 1))
             start = self.prior.init(init_key, problem)
-            return self.prior.step(prior_key, start, problem, active)[1].value.astype(state.value.dtype)
+            _, scores = checked(self.prior, self.prior.step(prior_key, start, problem, active), problem.n_units)
+            return scores.value.astype(state.value.dtype)
 
         return lax.cond(state.known & self.carry, lambda: state.value, ask)
 

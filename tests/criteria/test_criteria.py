@@ -1,4 +1,6 @@
 import dataclasses
+import subprocess
+import sys
 
 import jax
 import jax.numpy as jnp
@@ -16,6 +18,7 @@ from skbandit.criteria import (
     make,
     pytree_dataclass,
     resolve,
+    static,
 )
 from skbandit.criteria.base import checked, scores_without_pulls
 from skbandit.policies import POLICIES, UCB1, Policy
@@ -131,14 +134,33 @@ def test_a_string_among_the_numbers_is_told_where_it_belongs():
 
 
 def test_a_class_whose_decorator_was_run_in_another_process_is_made_a_pytree_here():
-    # What cloudpickle makes of a class of a notebook: its dictionary is there, and JAX has never heard of it.
-    @dataclasses.dataclass(frozen=True)
+    @pytree_dataclass
     class Sent(Criterion):
+        weight: float = 2.0
+        side: str = static(default="left")
+
+        def step(self, key, state, problem, active):
+            return state, None
+
+    # By value, as joblib sends what a script or a notebook defines. (Its older versions bring a copy of the library.)
+    cloudpickle = pytest.importorskip("cloudpickle")
+    code = (
+        "import sys, cloudpickle, jax; from skbandit.criteria import resolve\n"
+        "sent = cloudpickle.load(sys.stdin.buffer); print(jax.tree.leaves(resolve(sent)), sent.side)"
+    )
+    sent = cloudpickle.dumps(Sent(weight=3.0))
+    run = subprocess.run([sys.executable, "-c", code], input=sent, capture_output=True, check=False)
+    assert run.stdout.decode().split() == ["[3.0]", "left"], run.stderr.decode()
+
+
+def test_a_class_that_was_registered_by_other_means_stays_as_it_is():
+    @jax.tree_util.register_dataclass
+    @dataclasses.dataclass(frozen=True)
+    class Registered(Criterion):
         weight: float = 2.0
         step = step_by_number
 
-    assert jax.tree.leaves(Sent()) == [Sent()]
-    assert jax.tree.leaves(resolve(Sent())) == [2.0]
+    assert jax.tree.leaves(resolve(Registered())) == [2.0]
 
 
 VALUE = jnp.zeros(6)

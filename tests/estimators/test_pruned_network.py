@@ -252,7 +252,7 @@ def test_an_unknown_policy_is_answered_with_the_nearest(name, hint, make_data, r
 @pytest.mark.parametrize("policy", [None, 3, UCB1, ["ucb1"]])
 def test_what_is_no_policy_is_refused(policy, make_data, regressor):
     data = make_data("regression")
-    with pytest.raises(ValueError, match="The 'policy' parameter must be a name, a Policy or a Criterion"):
+    with pytest.raises(ValueError, match="The 'policy' parameter must be a Policy, a Criterion, or one of the names"):
         regressor(policy=policy).fit(data.X, data.y)
 
 
