@@ -15,6 +15,7 @@ from sklearn.utils import Bunch
 
 import skbandit
 from skbandit import BanditPrunedMLPClassifier, BanditPrunedMLPRegressor
+from skbandit.criteria import CRITERIA
 from skbandit.presets import preset_params
 
 #: A plain network of eight hidden units, and enough epochs to learn something.
@@ -53,6 +54,17 @@ def make_data():
     def make(kind):
         y = targets[kind]
         return Bunch(X=X[:60], y=y[:60], X_val=X[60:], y_val=y[60:])
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def short():
+    """Return a function from a name to what ``policy=`` takes for it: with few steps, where it trains."""
+
+    def make(name):
+        trains = name in CRITERIA and "n_steps" in CRITERIA[name].constraints
+        return CRITERIA[name](n_steps=5) if trains else name
 
     return make
 

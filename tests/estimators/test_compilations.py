@@ -32,11 +32,10 @@ def test_a_grid_over_policy_and_budget_compiles_once_per_policy(compilations):
 
 
 @pytest.mark.parametrize("policy", sorted({**POLICIES, **CRITERIA}))
-def test_every_policy_and_criterion_compiles_once(policy, make_data, regressor, compilations):
+def test_every_policy_and_criterion_compiles_once(policy, short, make_data, regressor, compilations):
     """Budget, ratio, rounds, seed, scope, rows of the same bucket and hyper-parameters are data."""
     data = make_data("regression")
-    trains = "n_steps" in getattr(CRITERIA.get(policy), "constraints", {})
-    base = {"hidden_layer_sizes": (11,), "policy": CRITERIA[policy](n_steps=5) if trains else policy}
+    base = {"hidden_layer_sizes": (11,), "policy": short(policy)}
     regressor(**base).fit(data.X, data.y)
     # What needs no state of its own from round to round compiles no `_init`.
     first = {name: compilations.count(f"jit({name})") for name in ("_score", "_init")}
