@@ -1,4 +1,4 @@
-"""A minute of everything: shows that the benchmarks run, on data that scikit-learn brings. Not for quoting."""
+"""A little of everything: shows that the benchmarks run, on data that scikit-learn brings. Not for quoting."""
 
 from __future__ import annotations
 

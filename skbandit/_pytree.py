@@ -76,10 +76,9 @@ class ParamsMixin:
         # A class of a script or a notebook comes to another process by value, without its decorator being run there.
         if jax.tree_util.all_leaves([self]):
             _register(cls)
-        values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}  # type: ignore[arg-type]
-        check_values(type(self).__name__, values, self.constraints)  # type: ignore[attr-defined]
-        for field in dataclasses.fields(self):  # type: ignore[arg-type]
-            value = values[field.name]
+        fields = {f: getattr(self, f.name) for f in dataclasses.fields(self)}  # type: ignore[arg-type]
+        check_values(cls.__name__, {f.name: value for f, value in fields.items()}, self.constraints)  # type: ignore[attr-defined]
+        for field, value in fields.items():
             if isinstance(value, ParamsMixin):
                 value.check()
             elif isinstance(value, str) and not field.metadata.get("static"):

@@ -681,8 +681,7 @@ class Given(Criterion):
 
 @pytest.mark.parametrize("value", [1.0, np.nan, -np.inf])
 def test_a_criterion_that_knows_no_unit_from_another_is_told_so(value):
-    params, phase = pruner(criterion=Given(value), n_rounds=1)
-    phase.n_rounds = 2
+    params, phase = pruner(criterion=Given(value), n_rounds=2)
     with pytest.warns(UserWarning, match=rf"Given\(value={value}\) does not tell one unit from another") as warned:
         result = phase.run(params, 0.5)
     assert len(warned) == 1

@@ -69,8 +69,12 @@ CRITERIA: dict[str, type[Criterion]] = {
 }
 
 
-def _names() -> list[str]:
-    return sorted({**POLICIES, **CRITERIA})
+def _refused(policy: object, meant: str) -> ValueError:
+    names = sorted({**POLICIES, **CRITERIA})
+    hint = f" Did you mean {meant}?" if meant else ""
+    return ValueError(
+        f"The 'policy' parameter must be a Policy, a Criterion, or one of the names {names}. Got {policy!r}.{hint}"
+    )
 
 
 def make(name: str) -> Policy | Criterion:
@@ -79,11 +83,8 @@ def make(name: str) -> Policy | Criterion:
         return POLICIES[name]()
     if name in CRITERIA:
         return CRITERIA[name]()
-    close = difflib.get_close_matches(str(name), _names(), n=1)
-    hint = f" Did you mean {close[0]!r}?" if close else ""
-    raise ValueError(
-        f"The 'policy' parameter must be a Policy, a Criterion, or one of the names {_names()}. Got {name!r}.{hint}"
-    )
+    close = difflib.get_close_matches(str(name), sorted({**POLICIES, **CRITERIA}), n=1)
+    raise _refused(name, repr(close[0]) if close else "")
 
 
 def resolve(policy: str | Policy | Criterion) -> Criterion:
@@ -94,9 +95,5 @@ def resolve(policy: str | Policy | Criterion) -> Criterion:
         policy = Bandit(policy=policy)
     if isinstance(policy, Criterion):
         return policy.check()
-    hint = ""
-    if isinstance(policy, type) and issubclass(policy, (Policy, Criterion)):
-        hint = f" Did you mean {policy.__name__}()?"
-    raise ValueError(
-        f"The 'policy' parameter must be a Policy, a Criterion, or one of the names {_names()}. Got {policy!r}.{hint}"
-    )
+    a_class = isinstance(policy, type) and issubclass(policy, (Policy, Criterion))
+    raise _refused(policy, f"{policy.__name__}()" if a_class else "")

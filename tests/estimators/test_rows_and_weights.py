@@ -32,7 +32,7 @@ def test_weight_two_is_the_row_twice(kind, change, make_data, make_estimator):
 
 
 @pytest.mark.parametrize("calibration", ["held_out", "all"])
-def test_weight_two_of_a_held_out_row_is_the_row_twice_for_what_draws_by_row(calibration, make_data, regressor):
+def test_a_weighted_held_out_row_is_repeated_rows_for_what_draws_by_row(calibration, make_data, regressor):
     data = make_data("regression")
     criterion = ExpectedGate(n_steps=400, noise_learning_rate=0.05)
     params = {"hidden_layer_sizes": (32, 24), "dtype": "float64", "policy": criterion, "n_rounds": 1}
