@@ -14,7 +14,7 @@ _EXPORTS = {
     "BanditPrunedMLPClassifier": "skbandit.estimators",
     "BanditPrunedMLPRegressor": "skbandit.estimators",
     "CriticalDifferenceDisplay": "skbandit.plotting",
-    "enable_compilation_cache": "skbandit.runtime",
+    "enable_compilation_cache": "skbandit._core.cache",
     "prune": "skbandit.pruning",
 }
 _SUBMODULES = ("criteria", "policies", "presets", "rewards", "stats")
@@ -34,10 +34,10 @@ __all__ = [
 
 if TYPE_CHECKING:
     from skbandit import criteria, policies, presets, rewards, stats
+    from skbandit._core.cache import enable_compilation_cache
     from skbandit.estimators import BanditPrunedMLPClassifier, BanditPrunedMLPRegressor
     from skbandit.plotting import CriticalDifferenceDisplay
     from skbandit.pruning import prune
-    from skbandit.runtime import enable_compilation_cache
 
 
 def __getattr__(name: str) -> Any:

@@ -110,7 +110,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.csv is None and (args.target is not None or args.task != "auto"):
         parser.error("--target and --task belong to a CSV file, and none is given")
 
-    from skbandit import _cli  # here, so that --help and a mistyped option answer at once
+    from skbandit.cli import compare as _cli  # here, so that --help and a mistyped option answer at once
 
     try:
         _cli.check_out(args.out)

@@ -14,8 +14,8 @@ from typing import ClassVar
 import jax
 import jax.numpy as jnp
 
-from skbandit._pytree import ParamsMixin, pytree_dataclass
-from skbandit._validation import POSITIVE, Number
+from skbandit._core.constraints import POSITIVE, Number
+from skbandit._core.pytree import ParamsMixin, pytree_dataclass
 
 
 class Reward(ParamsMixin, abc.ABC):

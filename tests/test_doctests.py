@@ -14,7 +14,7 @@ MODULES = sorted(m.name for m in pkgutil.walk_packages(skbandit.__path__, "skban
 @pytest.mark.parametrize("name", MODULES)
 def test_examples_in_docstrings(name, request):
     module = importlib.import_module(name)
-    if name == "skbandit.runtime":
+    if name == "skbandit._core.cache":
         request.getfixturevalue("own_cache")
     result = doctest.testmod(module)
     assert result.failed == 0

@@ -28,13 +28,13 @@ from benchmarks import datasets
 from benchmarks.selection.simulation import read
 from benchmarks.tabular.report import markdown
 from skbandit import BanditPrunedMLPClassifier, BanditPrunedMLPRegressor
-from skbandit.calibration import Calibration
+from skbandit._core.ranking import choose_units, room_of_layers
+from skbandit._core.rows import Batches
+from skbandit._tabular.network.mlp import MLP
+from skbandit._tabular.pruning.calibration import Calibration
 from skbandit.criteria import CRITERIA, LeaveOneOut, Problem, resolve
-from skbandit.data import Batches
-from skbandit.network import MLP
 from skbandit.policies import POLICIES
-from skbandit.pruning import arms_per_step, canonical
-from skbandit.selection import choose_units, room_of_layers
+from skbandit.pruning.engine import arms_per_step, canonical
 
 SIZES = (256, 256)
 BUDGETS = (1, 2, 4, 8, 16)

@@ -20,11 +20,11 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.tabular.report import markdown
+from skbandit._core.rows import Batches
 from skbandit.criteria import Problem, resolve
-from skbandit.data import Batches
-from skbandit.groups import Group, Groups, Slice
+from skbandit.networks.groups import Group, Groups, Slice
 from skbandit.policies import POLICIES
-from skbandit.pruning import arms_per_step, canonical
+from skbandit.pruning.engine import arms_per_step, canonical
 
 N_ARMS, WANTED, PULLS = 256, (128, 64), (4, 8, 16, 32)
 #: Mini-batches that there are: so many that none comes back, and finiteness does not help.

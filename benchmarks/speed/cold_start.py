@@ -43,7 +43,7 @@ OURS_CACHED = SCRIPT.format(
 )
 
 IMPORT_OURS = "from skbandit import BanditPrunedMLPRegressor"
-IMPORT_ALL_OF_OURS = f"{IMPORT_OURS}; import skbandit; skbandit.prune; import skbandit.training, skbandit.criteria"
+IMPORT_ALL_OF_OURS = f"{IMPORT_OURS}; import skbandit; skbandit.prune; skbandit.criteria.resolve"
 IMPORT_THEIRS = "import jax, sklearn.neural_network"
 
 

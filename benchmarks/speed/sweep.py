@@ -29,9 +29,10 @@ import numpy as np
 
 from benchmarks.speed.measure import Options, Output, Row, interleave
 from benchmarks.speed.models import sweep_macs
-from skbandit.inference import hidden_activations
-from skbandit.initialization import init_params
-from skbandit.network import MLP, damages_by_masking
+from skbandit._tabular.network.inference import hidden_activations
+from skbandit._tabular.network.initialization import init_params
+from skbandit._tabular.network.mlp import MLP
+from skbandit.networks.damages import damages_by_masking
 
 FEATURES, ROWS, WIDTH = 20, 256, 256
 #: Hidden layers and how many times faster we want to be, squared error.

@@ -347,7 +347,7 @@ def critical_difference(scores: Scores, path: Path) -> None:
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    from skbandit.plotting import CriticalDifferenceDisplay
+    from skbandit.plotting.critical_difference import CriticalDifferenceDisplay
 
     display = CriticalDifferenceDisplay.from_scores(headline(scores))
     for text in display.text_:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 
-from skbandit._pytree import pytree_dataclass, static
+from skbandit._core.pytree import pytree_dataclass, static
 from skbandit.criteria.ablation import BudgetedGreedy, GreedyLeaveOneOut, LeaveOneOut
 from skbandit.criteria.activation import ActivationVariance, APoZ, GreedyActivationVariation
 from skbandit.criteria.bandit import Bandit

@@ -9,9 +9,9 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from skbandit._pytree import pytree_dataclass
+from skbandit._core.pytree import pytree_dataclass
+from skbandit._core.ranking import choose
 from skbandit.criteria.base import Criterion, Problem, Scores
-from skbandit.selection import choose
 
 
 @pytree_dataclass

@@ -16,8 +16,8 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from skbandit._pytree import pytree_dataclass, static
-from skbandit._validation import BOOL, NON_NEGATIVE
+from skbandit._core.constraints import BOOL, NON_NEGATIVE
+from skbandit._core.pytree import pytree_dataclass, static
 from skbandit.criteria.base import Criterion, Problem, Scores, scores_without_pulls
 
 #: Costs of a sequence of removals differ at least by this share.

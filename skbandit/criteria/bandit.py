@@ -8,12 +8,12 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from skbandit._pytree import pytree_dataclass, static
-from skbandit._validation import OneOf, Where
+from skbandit._core.constraints import OneOf, Where
+from skbandit._core.pytree import pytree_dataclass, static
+from skbandit._core.ranking import places
 from skbandit.criteria.base import Criterion, Problem, Scores
 from skbandit.policies import UCB1, Goal, IdentificationPolicy, Policy
 from skbandit.rewards import Reward, SmoothReward
-from skbandit.selection import places
 
 _INT32_MAX = 2**31 - 1
 

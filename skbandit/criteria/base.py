@@ -15,10 +15,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from skbandit._pytree import ParamsMixin, pytree_dataclass, static
-from skbandit.data import Batches
-from skbandit.network import damages_by_masking
-from skbandit.runtime import spread
+from skbandit._core.pytree import ParamsMixin, pytree_dataclass, static
+from skbandit._core.rows import Batches
+from skbandit._core.scope import spread
+from skbandit.networks.damages import damages_by_masking
 
 
 @pytree_dataclass

@@ -1,7 +1,8 @@
 r"""Criteria from one trained noise model: units that the evidence does not need.
 
 Every hidden unit's output is multiplied by a random :math:`\theta` with a learned, truncated log-normal distribution
-(`skbandit.noise`). A copy of the network is trained together with these distributions on the calibration rows, on
+(`skbandit.criteria.noise`). A copy of the network is trained together with these distributions on the calibration
+rows, on
 
 .. math:: \frac{1}{n} \sum_i l_i + \beta \sum_l \mathrm{KL}_l;
 
@@ -28,12 +29,12 @@ import jax.numpy as jnp
 import optax
 from jax import lax
 
-from skbandit import noise
-from skbandit._pytree import pytree_dataclass, static
-from skbandit._validation import NON_NEGATIVE, NONE, POSITIVE, Number, OneOf
+from skbandit._core.constraints import NON_NEGATIVE, NONE, POSITIVE, Number, OneOf
+from skbandit._core.pytree import pytree_dataclass, static
+from skbandit._core.ranking import places
+from skbandit._core.scope import spread
+from skbandit.criteria import noise
 from skbandit.criteria.base import Criterion, Problem, Scores, scores_without_pulls, trainable
-from skbandit.runtime import spread
-from skbandit.selection import places
 
 #: μ and log σ of every unit at the start: θ is near 1.
 START = 0.0, -5.0

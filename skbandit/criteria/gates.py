@@ -16,13 +16,13 @@ import jax.numpy as jnp
 import optax
 from jax import lax
 
-from skbandit._pytree import pytree_dataclass
-from skbandit._validation import NON_NEGATIVE, Number
+from skbandit._core.constraints import NON_NEGATIVE, Number
+from skbandit._core.pytree import pytree_dataclass
+from skbandit._core.ranking import choose
+from skbandit._core.scope import spread
 from skbandit.criteria.base import Criterion, Problem, Scores, scores_without_pulls, trainable
 from skbandit.criteria.weights import unit_norms
-from skbandit.groups import Groups, replace_at
-from skbandit.runtime import spread
-from skbandit.selection import choose
+from skbandit.networks.groups import Groups, replace_at
 
 Params = Any
 #: A gate of DAIS is σ(α / T): open at the start, at T = 1, and all but 0 or 1 at the end.

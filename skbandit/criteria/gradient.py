@@ -17,10 +17,10 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from skbandit._pytree import pytree_dataclass, static
-from skbandit._validation import BOOL, OneOf
+from skbandit._core.constraints import BOOL, OneOf
+from skbandit._core.pytree import pytree_dataclass, static
+from skbandit._core.scope import spread
 from skbandit.criteria.base import Criterion, Problem, Scores, scores_without_pulls
-from skbandit.runtime import spread
 
 #: Second derivatives of so many units at a time.
 _TILE = 16

@@ -14,13 +14,13 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from skbandit._pytree import pytree_dataclass, static
-from skbandit._validation import OneOf
+from skbandit._core.constraints import OneOf
+from skbandit._core.pytree import pytree_dataclass, static
+from skbandit._core.ranking import choose, ranks_in_groups
+from skbandit._core.scope import spread
 from skbandit.criteria.activation import Layer, activations, layers, mean_over_rows, positive
 from skbandit.criteria.base import Criterion, Problem, Scores, scores_without_pulls
-from skbandit.groups import replace_at
-from skbandit.runtime import spread
-from skbandit.selection import choose, ranks_in_groups
+from skbandit.networks.groups import replace_at
 
 #: Added to the diagonal of a covariance that is inverted, as a share of its mean: as in the repair after a removal.
 RIDGE = 1e-2

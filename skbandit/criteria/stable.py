@@ -8,12 +8,12 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from skbandit._pytree import pytree_dataclass
-from skbandit._validation import NON_NEGATIVE
-from skbandit.activations import activate
+from skbandit._core.constraints import NON_NEGATIVE
+from skbandit._core.pytree import pytree_dataclass
+from skbandit._tabular.network.activations import activate
 from skbandit.criteria.base import Criterion, Problem, Scores, scores_without_pulls
 from skbandit.criteria.weights import unit_norms
-from skbandit.groups import replace_at
+from skbandit.networks.groups import replace_at
 
 #: Where the derivative of an activation that has a minimum is 0.
 LOWEST_AT = {"gelu": -0.7517916, "silu": -1.2784645, "mish": -1.1924312}

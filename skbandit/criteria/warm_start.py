@@ -8,8 +8,8 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from skbandit._pytree import pytree_dataclass, static
-from skbandit._validation import BOOL, NONE, OneOf, Where
+from skbandit._core.constraints import BOOL, NONE, OneOf, Where
+from skbandit._core.pytree import pytree_dataclass, static
 from skbandit.criteria.bandit import Bandit
 from skbandit.criteria.base import Criterion, Problem, Scores, checked
 from skbandit.criteria.gradient import Fisher

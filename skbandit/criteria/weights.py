@@ -7,10 +7,10 @@ from typing import Any, ClassVar
 import jax
 import jax.numpy as jnp
 
-from skbandit._pytree import pytree_dataclass, static
-from skbandit._validation import OneOf, Where
+from skbandit._core.constraints import OneOf, Where
+from skbandit._core.pytree import pytree_dataclass, static
 from skbandit.criteria.base import Criterion, Problem, Scores, scores_without_pulls
-from skbandit.groups import Groups, Slice
+from skbandit.networks.groups import Groups, Slice
 
 
 @pytree_dataclass

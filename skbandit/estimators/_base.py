@@ -15,15 +15,16 @@ from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.utils import Bunch, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from skbandit._validation import check_values
+from skbandit._core.constraints import check_values
+from skbandit._tabular.network.inference import CHUNK_ROWS
 from skbandit.estimators import _ensemble
+from skbandit.estimators._callbacks import FitReporter
 from skbandit.estimators._convert import from_sklearn, to_sklearn
 from skbandit.estimators._fitted import layer_sizes
-from skbandit.estimators._progress import FitReporter
+from skbandit.estimators._member import FitSteps
+from skbandit.estimators._parameters import CONSTRAINTS
 from skbandit.estimators._rows import FitTask, check_features, check_rows, row_ids
 from skbandit.estimators._state import unchanged_on_error
-from skbandit.estimators._steps import FitSteps
-from skbandit.inference import CHUNK_ROWS
 from skbandit.presets import preset_params
 
 #: Parameters that `prune` may be given.
@@ -150,7 +151,7 @@ class BaseBanditPrunedMLP(CallbackSupportMixin, FitSteps):
         ValueError
             If a parameter or the data is invalid, or training diverges.
         """
-        check_values(type(self).__name__, self.get_params(deep=False))
+        check_values(type(self).__name__, self.get_params(deep=False), CONSTRAINTS)
         criterion = _resolve(self.policy)
         warm = self.warm_start and self.__sklearn_is_fitted__()
         if warm:
@@ -338,7 +339,7 @@ class BaseBanditPrunedMLP(CallbackSupportMixin, FitSteps):
     @unchanged_on_error
     def _partial_fit(self, X: Any, y: Any, sample_weight: Any, classes: Any = None) -> Self:
         """One epoch; the optimizer's state goes on from call to call."""
-        check_values(type(self).__name__, self.get_params(deep=False))
+        check_values(type(self).__name__, self.get_params(deep=False), CONSTRAINTS)
         if self.solver == "lbfgs":
             raise ValueError("partial_fit needs a mini-batch solver. Got solver='lbfgs'.")
         if isinstance(self.learning_rate, str) and self.learning_rate == "adaptive":
@@ -352,7 +353,7 @@ class BaseBanditPrunedMLP(CallbackSupportMixin, FitSteps):
             self._learn_features(X, weight)
         rng = check_random_state(self.random_state)
         with self._computing():
-            from skbandit import _fit
+            from skbandit._tabular.training import fit as _fit
             from skbandit.estimators._settings import incremental_settings, train_settings
 
             encoded = self._encode(X)
@@ -381,7 +382,7 @@ class BaseBanditPrunedMLP(CallbackSupportMixin, FitSteps):
         if unknown:
             raise ValueError(f"prune() accepts the parameters {list(PRUNING_PARAMETERS)}. Got {unknown}.")
         new = copy.copy(self).set_params(**params)
-        check_values(type(new).__name__, new.get_params(deep=False))
+        check_values(type(new).__name__, new.get_params(deep=False), CONSTRAINTS)
         criterion = _resolve(new.policy)
         X, y, weight = check_rows(new, X, y, sample_weight, reset=False)
         new._learn_target(y, weight, reset=False)

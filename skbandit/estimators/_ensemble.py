@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from joblib import cpu_count
 
-from skbandit.estimators._progress import FitReporter
+from skbandit.estimators._callbacks import FitReporter
 
 if TYPE_CHECKING:
     from skbandit.estimators._rows import FitTask

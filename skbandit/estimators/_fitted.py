@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.base import BaseEstimator, is_regressor
 
-from skbandit._validation import as_sizes
-from skbandit.accounting import n_macs, n_parameters
+from skbandit._tabular.features.embeddings import Inputs, fold_scale, unit_scale
+from skbandit._tabular.network.accounting import n_macs, n_parameters
+from skbandit._tabular.network.losses import OUT_ACTIVATIONS
+from skbandit.estimators._parameters import as_sizes
 from skbandit.estimators._state import check_finite
-from skbandit.inputs import Inputs, fold_scale, unit_scale
-from skbandit.losses import OUT_ACTIVATIONS
 
 if TYPE_CHECKING:
-    from skbandit._fit import Network, Trained
-    from skbandit.encoding import FeatureEncoder
-    from skbandit.estimators._features import FeatureReader
-    from skbandit.pruning import PruneResult
+    from skbandit._tabular.features.encoder import FeatureEncoder
+    from skbandit._tabular.features.reader import FeatureReader
+    from skbandit._tabular.training.fit import Network, Trained
+    from skbandit.pruning.engine import PruneResult
 
 #: Parameters that describe the network and what it reads, as opposed to how it is trained and pruned.
 NETWORK_PARAMETERS = (
@@ -105,7 +105,7 @@ class FittedNetwork(BaseEstimator):
 
     def _network(self) -> Network:
         """Return the network as training left it: in the units of the encoded target, its scale not folded."""
-        from skbandit._fit import Network
+        from skbandit._tabular.training.fit import Network
 
         mean, scale = self._output_scale()
         coefs, intercepts = [*self.coefs_], [*self.intercepts_]

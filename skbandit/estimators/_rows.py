@@ -13,10 +13,10 @@ from sklearn.exceptions import DataConversionWarning
 from sklearn.utils import check_array, check_X_y
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
-from skbandit.estimators._features import FeatureReader
+from skbandit._tabular.features.reader import FeatureReader
 
 if TYPE_CHECKING:
-    from skbandit._fit import Rows
+    from skbandit._tabular.training.fit import Rows
 
 #: Stands for a target that is not asked for; None is one that was left out.
 _NO_TARGET = object()
@@ -100,8 +100,8 @@ def split_rows(estimator: Any, task: FitTask) -> tuple[Rows, Rows | None, np.nda
     held : bool[n] or None
         Which rows of the task are held out.
     """
-    from skbandit._fit import Rows
-    from skbandit.splitting import held_out_rows
+    from skbandit._tabular.features.splitting import held_out_rows
+    from skbandit._tabular.training.fit import Rows
 
     X, features, y, weight, row_id = task.X, task.encoded, task.y, task.weight, task.row_id
     X_val, y_val, sample_weight_val = task.val
@@ -161,7 +161,7 @@ def row_ids(estimator: Any, X: np.ndarray, y: np.ndarray, criterion: Any = None)
     Rows of the same features need masks of their own, unless they are copies: in a table of few distinct rows, the
     noise of few masks would not average out.
     """
-    from skbandit.splitting import row_ranks
+    from skbandit._tabular.features.splitting import row_ranks
 
     drops_out = estimator.dropout > 0 and estimator.solver != "lbfgs"
     if not drops_out and not getattr(criterion, "draws_by_row", False):

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from skbandit._fit import PruneSettings, TrainSettings
-from skbandit.network import MLP
-from skbandit.rates import FINE_TUNE_SHARE
-from skbandit.training import DECOUPLED, Hyper, Trainable
+from skbandit._tabular.network.mlp import MLP
+from skbandit._tabular.training.fit import PruneSettings, TrainSettings
+from skbandit._tabular.training.loop import DECOUPLED, Hyper, Trainable
+from skbandit._tabular.training.rates import FINE_TUNE_SHARE
 
 #: Rows that a mini-batch has at most under ``batch_size="auto"``, as in scikit-learn's MLP.
 AUTO_BATCH = 200

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 
-from skbandit._pytree import pytree_dataclass, static
+from skbandit._core.pytree import pytree_dataclass, static
 from skbandit.policies.base import Counts, MeanRewardPolicy, Policy
 from skbandit.policies.csar import CSAR
 from skbandit.policies.epsilon_greedy import EpsilonGreedy

@@ -22,7 +22,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from skbandit._pytree import ParamsMixin
+from skbandit._core.pytree import ParamsMixin
 
 PolicyState = Any
 

@@ -7,11 +7,11 @@ from typing import ClassVar
 import jax
 import jax.numpy as jnp
 
-from skbandit._pytree import pytree_dataclass
-from skbandit._validation import NONE, Number
+from skbandit._core.constraints import NONE, Number
+from skbandit._core.pytree import pytree_dataclass
+from skbandit._core.ranking import ranks, ranks_in_groups
 from skbandit.policies.identification import aimed, posterior
 from skbandit.policies.racing import AcceptReject, RacingState
-from skbandit.selection import ranks, ranks_in_groups
 
 
 @pytree_dataclass

@@ -8,8 +8,8 @@ import jax
 import jax.numpy as jnp
 from jax.scipy.stats import binom
 
-from skbandit._pytree import pytree_dataclass, static
-from skbandit._validation import BOOL, NON_NEGATIVE
+from skbandit._core.constraints import BOOL, NON_NEGATIVE
+from skbandit._core.pytree import pytree_dataclass, static
 from skbandit.policies.base import Counts, MeanRewardPolicy, mean_reward, top_k
 
 

@@ -9,8 +9,8 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from skbandit._pytree import pytree_dataclass, static
-from skbandit._validation import NONE, POSITIVE, OneOf
+from skbandit._core.constraints import NONE, POSITIVE, OneOf
+from skbandit._core.pytree import pytree_dataclass, static
 from skbandit.policies.base import Counts, Policy, add_pulls, init_counts, mean_reward
 
 

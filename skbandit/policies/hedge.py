@@ -7,8 +7,8 @@ from typing import ClassVar
 import jax
 import jax.numpy as jnp
 
-from skbandit._pytree import pytree_dataclass
-from skbandit._validation import NONE, POSITIVE
+from skbandit._core.constraints import NONE, POSITIVE
+from skbandit._core.pytree import pytree_dataclass
 from skbandit.policies.base import Counts, MeanRewardPolicy
 
 

@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from skbandit._core.ranking import choose
 from skbandit.policies.base import Policy, PolicyState
-from skbandit.selection import choose
 
 #: The spread of an arm is believed as if this many pulls had shown the spread of all arms.
 PRIOR_PULLS = 3.0

@@ -7,8 +7,8 @@ from typing import Any, ClassVar
 import jax
 import jax.numpy as jnp
 
-from skbandit._pytree import pytree_dataclass
-from skbandit._validation import NON_NEGATIVE
+from skbandit._core.constraints import NON_NEGATIVE
+from skbandit._core.pytree import pytree_dataclass
 from skbandit.policies.base import top_k
 from skbandit.policies.identification import MomentsPolicy, aimed, doubts, posterior
 

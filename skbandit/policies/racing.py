@@ -8,7 +8,8 @@ from typing import ClassVar, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from skbandit._pytree import pytree_dataclass
+from skbandit._core.pytree import pytree_dataclass
+from skbandit._core.ranking import ranks
 from skbandit.policies.base import top_k
 from skbandit.policies.identification import (
     Goal,
@@ -20,7 +21,6 @@ from skbandit.policies.identification import (
     init_moments,
     posterior,
 )
-from skbandit.selection import ranks
 
 #: Rounds of decisions: as many as the mean number of pulls per arm, but between these limits.
 FEWEST_ROUNDS, MOST_ROUNDS = 3, 16

@@ -7,9 +7,9 @@ from typing import ClassVar
 import jax
 import jax.numpy as jnp
 
-from skbandit._pytree import pytree_dataclass
-from skbandit._random import beta
-from skbandit._validation import POSITIVE, Number
+from skbandit._core.constraints import POSITIVE, Number
+from skbandit._core.pytree import pytree_dataclass
+from skbandit._core.random import beta
 from skbandit.policies.base import Counts, MeanRewardPolicy, top_k
 
 

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import jax
 import jax.numpy as jnp
 
-from skbandit._pytree import pytree_dataclass
+from skbandit._core.pytree import pytree_dataclass
 from skbandit.policies.base import top_k
 from skbandit.policies.identification import MomentsPolicy, aimed, doubts, posterior
 

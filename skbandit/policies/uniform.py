@@ -7,7 +7,7 @@ from typing import ClassVar
 import jax
 import jax.numpy as jnp
 
-from skbandit._pytree import pytree_dataclass
+from skbandit._core.pytree import pytree_dataclass
 from skbandit.policies.base import Counts, MeanRewardPolicy, top_k
 
 

@@ -7,9 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from skbandit._core.rows import Batches
 from skbandit.criteria import Problem
-from skbandit.data import Batches
-from skbandit.groups import Group, Groups, Slice
+from skbandit.networks.groups import Group, Groups, Slice
 
 #: Units; real rows, in batches of 8: five to a sweep.
 N, N_ROWS, WIDTH = 6, 40, 8

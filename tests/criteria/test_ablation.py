@@ -3,12 +3,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from skbandit._core.rows import Batches
+from skbandit._tabular.network.inference import raw_output
+from skbandit._tabular.network.initialization import init_params
+from skbandit._tabular.network.losses import weighted_mean
+from skbandit._tabular.network.mlp import MLP
 from skbandit.criteria import BudgetedGreedy, GreedyLeaveOneOut, LeaveOneOut, Problem
-from skbandit.data import Batches
-from skbandit.inference import raw_output
-from skbandit.initialization import init_params
-from skbandit.losses import weighted_mean
-from skbandit.network import MLP
 
 
 @pytest.mark.parametrize("fast", [True, False])

@@ -5,6 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from skbandit._core.rows import Batches
+from skbandit._tabular.network.initialization import init_params
+from skbandit._tabular.network.mlp import MLP
 from skbandit.criteria import (
     OBS,
     ActivationVariance,
@@ -16,9 +19,7 @@ from skbandit.criteria import (
 )
 from skbandit.criteria.activation import Layer
 from skbandit.criteria.reconstruction import RIDGE
-from skbandit.data import Batches
-from skbandit.initialization import init_params
-from skbandit.network import MLP, GatedNetwork
+from skbandit.networks.gated import GatedNetwork
 
 N, SIZES = 11, (3, 6, 5, 2)
 #: Units that are on; unit 3 is off.

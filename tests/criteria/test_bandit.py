@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skbandit._pytree import pytree_dataclass
+from skbandit._core.pytree import pytree_dataclass
 from skbandit.criteria import Bandit, LeaveOneOut, resolve
 from skbandit.policies import EXP3, POLICIES, UCB1, IdentificationPolicy, Policy, Uniform
 from skbandit.rewards import OffsetClipReward, SmoothReward

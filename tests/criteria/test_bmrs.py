@@ -3,12 +3,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from skbandit import noise
-from skbandit.criteria import BMRSNormal, BMRSUniform, ExpectedGate, Problem, SignalToNoise
+from skbandit._core.rows import Batches
+from skbandit._tabular.network.initialization import init_params
+from skbandit._tabular.network.mlp import MLP
+from skbandit.criteria import BMRSNormal, BMRSUniform, ExpectedGate, Problem, SignalToNoise, noise
 from skbandit.criteria.bmrs import Noise
-from skbandit.data import Batches
-from skbandit.initialization import init_params
-from skbandit.network import MLP
 
 
 def toy(seed):
@@ -123,8 +122,8 @@ def test_a_weight_of_two_is_a_row_that_is_there_twice():
 
 
 def test_rows_share_a_draw_where_the_network_takes_one_gate_for_all():
-    from skbandit.groups import Group, Groups, Slice
-    from skbandit.network import GatedNetwork
+    from skbandit.networks.gated import GatedNetwork
+    from skbandit.networks.groups import Group, Groups, Slice
 
     def loss(params, gates, X, y, weight):
         assert gates[0].shape == (40,)

@@ -6,14 +6,14 @@ import jax
 import numpy as np
 import pytest
 
+from skbandit._core.rows import Batches
+from skbandit._tabular.network.initialization import init_params
+from skbandit._tabular.network.mlp import MLP
 from skbandit.criteria import CRITERIA, Bandit, Problem, resolve
 from skbandit.criteria.bmrs import NoiseCriterion
 from skbandit.criteria.gates import GateCriterion
-from skbandit.data import Batches
-from skbandit.initialization import init_params
-from skbandit.network import MLP
 from skbandit.policies import POLICIES
-from skbandit.pruning import canonical
+from skbandit.pruning.engine import canonical
 
 SIZES = (3, 6, 5, 2)
 N = 11

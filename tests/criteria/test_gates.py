@@ -5,10 +5,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from skbandit._core.rows import Batches
+from skbandit._tabular.network.mlp import MLP
 from skbandit.criteria import DAIS, BiP, IterativeSoftShrinkage, MaskDecay, Problem
 from skbandit.criteria.gates import _kept, _scale_outgoing, _unit_products
-from skbandit.data import Batches
-from skbandit.network import MLP
 
 #: Of eight units these three do something; the others have small weights, in and out.
 NEEDED = [1, 4, 6]

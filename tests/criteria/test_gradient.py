@@ -4,11 +4,12 @@ import jax
 import numpy as np
 import pytest
 
+from skbandit._core.rows import Batches
+from skbandit._tabular.network.initialization import init_params
+from skbandit._tabular.network.losses import LOSSES
+from skbandit._tabular.network.mlp import MLP
 from skbandit.criteria import OBD, Fisher, LeaveOneOut, Problem, Taylor
-from skbandit.data import Batches
-from skbandit.initialization import init_params
-from skbandit.losses import LOSSES
-from skbandit.network import MLP, GatedNetwork
+from skbandit.networks.gated import GatedNetwork
 
 N, SIZES = 9, (3, 5, 4, 2)
 H = 1e-4

@@ -4,12 +4,13 @@ import jax
 import numpy as np
 import pytest
 
+from skbandit._core.rows import Batches
+from skbandit._tabular.network.initialization import init_params
+from skbandit._tabular.network.losses import weighted_mean
+from skbandit._tabular.network.mlp import MLP
 from skbandit.criteria import Problem, Submodular
 from skbandit.criteria.reconstruction import RIDGE
-from skbandit.data import Batches
-from skbandit.initialization import init_params
-from skbandit.losses import weighted_mean
-from skbandit.network import MLP, GatedNetwork
+from skbandit.networks.gated import GatedNetwork
 
 SIZES, N = (3, 7, 6, 2), 13
 

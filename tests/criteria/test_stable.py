@@ -2,11 +2,12 @@ import jax
 import numpy as np
 import pytest
 
-from skbandit.activations import activate
+from skbandit._core.rows import Batches
+from skbandit._tabular.network.activations import activate
+from skbandit._tabular.network.inference import raw_output
+from skbandit._tabular.network.mlp import MLP
 from skbandit.criteria import Problem, StableUnits
-from skbandit.data import Batches
-from skbandit.inference import raw_output
-from skbandit.network import MLP, GatedNetwork
+from skbandit.networks.gated import GatedNetwork
 
 
 def case(activation="relu", dtype="float32", n_linear=6, n_dead=2):

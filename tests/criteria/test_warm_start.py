@@ -4,7 +4,7 @@ import jax
 import numpy as np
 import pytest
 
-from skbandit._pytree import pytree_dataclass
+from skbandit._core.pytree import pytree_dataclass
 from skbandit.criteria import (
     Criterion,
     Scores,

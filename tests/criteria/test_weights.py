@@ -4,8 +4,8 @@ import jax
 import numpy as np
 import pytest
 
+from skbandit._tabular.network.mlp import MLP
 from skbandit.criteria import Magnitude, Problem, Random, resolve
-from skbandit.network import MLP
 
 NETWORK = MLP((2, 2, 1, 1), "relu", "squared_error")
 #: Unit 0: in (3, 4), bias 12, out 2; unit 1: in (1, -2), bias 2, out -1; unit 2: in (2, -1), bias 0, out 5.

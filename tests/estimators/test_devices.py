@@ -24,7 +24,7 @@ for device in (None, "cpu:*"):
     model = getattr(skbandit, name)(sizes, max_iter=15, random_state=0, dtype=dtype, device=device).fit(X, y)
     models.append(model)
 one, eight = models
-from skbandit.runtime import jax_scope, n_devices, spread
+from skbandit._core.scope import jax_scope, n_devices, spread
 with jax_scope(dtype, "cpu:*"):
     assert n_devices() == 8
     (rows,) = jax.jit(spread)(np.ones((16, 2), dtype))

@@ -14,9 +14,11 @@ from sklearn.callback import ProgressBar, ScoringMonitor
 from sklearn.metrics import accuracy_score, r2_score
 from sklearn.neural_network import MLPRegressor
 
-from skbandit import BanditPrunedMLPRegressor, _fit, pruning
+from skbandit import BanditPrunedMLPRegressor
+from skbandit._tabular.features.splitting import held_out_rows
+from skbandit._tabular.training import fit as _fit
 from skbandit.estimators import _ensemble
-from skbandit.splitting import held_out_rows
+from skbandit.pruning import engine as pruning
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from skbandit import _fit, pruning
-from skbandit.runtime import quick_compile_is_known
+from skbandit._core.programs import quick_compile_is_known
+from skbandit._tabular.training import fit as _fit
+from skbandit.pruning import engine as pruning
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 

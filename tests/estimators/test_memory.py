@@ -6,7 +6,7 @@ import optax
 import pytest
 from sklearn.model_selection import GridSearchCV
 
-from skbandit import _fit
+from skbandit._tabular.training import fit as _fit
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 

@@ -78,7 +78,7 @@ def test_more_rows_in_the_bucket_do_not_matter(make_data, regressor, monkeypatch
     data = make_data("regression")
     params = {"batch_size": 16, "early_stopping": True, "dropout": 0.2, "input_scaling": True}
     expected = fingerprint(regressor(**params).fit(data.X, data.y))
-    monkeypatch.setattr("skbandit.data.SMALLEST_BUCKET", 128)
+    monkeypatch.setattr("skbandit._core.rows.SMALLEST_BUCKET", 128)
     assert fingerprint(regressor(**params).fit(data.X, data.y)) == expected
 
 

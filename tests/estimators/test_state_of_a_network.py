@@ -6,10 +6,11 @@ from scipy.sparse import csr_array, issparse
 from sklearn.exceptions import NotFittedError
 from sklearn.neural_network import MLPRegressor
 
-from skbandit import BanditPrunedMLPRegressor, policies, prune, splitting
+from skbandit import BanditPrunedMLPRegressor, policies, prune
+from skbandit._tabular.features import splitting
 from skbandit.criteria import Bandit
-from skbandit.groups import Group, Groups, Slice
-from skbandit.network import GatedNetwork
+from skbandit.networks.gated import GatedNetwork
+from skbandit.networks.groups import Group, Groups, Slice
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 

@@ -9,7 +9,8 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from skbandit import BanditPrunedMLPClassifier, BanditPrunedMLPRegressor, _fit
+from skbandit import BanditPrunedMLPClassifier, BanditPrunedMLPRegressor
+from skbandit._tabular.training import fit as _fit
 from skbandit.estimators._settings import train_settings
 from skbandit.presets import PRESETS, preset_params
 

@@ -1,0 +1,115 @@
+"""Compiled programs on disk: JAX's persistent compilation cache, switched on by the user."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import platform
+import sys
+import tempfile
+
+
+def enable_compilation_cache(path: str | os.PathLike[str] | None = None) -> str:
+    """Keep compiled programs on disk, so that later processes load them instead of compiling.
+
+    It turns on JAX's persistent compilation cache, for every program of this process and of the processes that it
+    starts from now on (joblib's workers among them). Nothing is cached unless this is called.
+
+    Parameters
+    ----------
+    path : path-like, optional
+        Folder of the cache; it is made if needed, for this user only. Or a URL that JAX knows (``gs://...``). By
+        default the one that JAX is already configured to use (``JAX_COMPILATION_CACHE_DIR``), or else a folder of the
+        user's cache directory that belongs to this version of JAX and this kind of processor.
+
+    Returns
+    -------
+    path : str
+        The folder in use.
+
+    Raises
+    ------
+    ValueError
+        If the path is empty.
+    PermissionError
+        If the folder belongs to another user, or others may write to it: what lies there is executed.
+    OSError
+        If the folder cannot be made or written to.
+
+    Notes
+    -----
+    The cache grows without bounds; the folder may be deleted while no process uses it. To do without this call, set the
+    environment variables ``JAX_COMPILATION_CACHE_DIR``, ``JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS=0`` and
+    ``JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES=-1``.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import skbandit
+    >>> folder = skbandit.enable_compilation_cache(tempfile.mkdtemp())
+    """
+    import jax
+
+    if path is None:
+        path = getattr(jax.config, "jax_compilation_cache_dir", None) or _cache_folder(jax.__version__)
+    folder = os.fsdecode(path)
+    if not folder:
+        raise ValueError("The 'path' of the compilation cache must not be empty; None is the default folder.")
+    if "://" not in folder:
+        folder = os.path.abspath(os.path.expanduser(folder))
+        _make_private(folder)
+    settings = {
+        "jax_compilation_cache_dir": folder,
+        # JAX leaves out what compiles in less than a second, which is every program here.
+        "jax_persistent_cache_min_compile_time_secs": 0.0,
+        "jax_persistent_cache_min_entry_size_bytes": -1,
+    }
+    moved = getattr(jax.config, "jax_compilation_cache_dir", None) != folder
+    for name, value in settings.items():
+        jax.config.update(name, value)
+        os.environ[name.upper()] = str(value)
+    if moved:
+        # JAX looks once whether there is a cache, at its first compilation.
+        from jax.experimental.compilation_cache import compilation_cache
+
+        compilation_cache.reset_cache()
+    return folder
+
+
+def _make_private(folder: str) -> None:
+    """Make a folder that only this user writes to, or make sure that it is one."""
+    if not os.path.isdir(folder):
+        before = os.umask(0o077)  # for the folders above it as well: who may rename them may put others in their place
+        try:
+            os.makedirs(folder, exist_ok=True)
+        finally:
+            os.umask(before)
+    if hasattr(os, "geteuid"):
+        owner = os.stat(folder)
+        # What belongs to root is no one else's to plant.
+        if owner.st_uid not in (0, os.geteuid()) or owner.st_mode & 0o022:
+            raise PermissionError(
+                f"The compilation cache {folder!r} must belong to this user, and no one else may write to it: programs "
+                "that lie there are executed. Give another 'path', or change owner and mode (chmod go-w)."
+            )
+    with tempfile.TemporaryFile(dir=folder):  # raises where nothing can be written
+        pass
+
+
+def _cache_folder(version: str) -> str:
+    """Return the default folder: machine code is of use to one kind of processor, and a home may be shared by many."""
+    home = os.path.expanduser("~")
+    base = (
+        {
+            "win32": os.environ.get("LOCALAPPDATA") or os.path.join(home, "AppData", "Local"),
+            "darwin": os.path.join(home, "Library", "Caches"),
+        }.get(sys.platform)
+        or os.environ.get("XDG_CACHE_HOME")
+        or os.path.join(home, ".cache")
+    )
+    processor = f"{platform.machine()} {platform.processor()}"
+    with contextlib.suppress(OSError), open("/proc/cpuinfo", encoding="utf-8") as cpuinfo:
+        processor += next((line for line in cpuinfo if line.startswith(("flags", "Features"))), "")
+    kind = hashlib.sha256(processor.encode()).hexdigest()[:8]
+    return os.path.join(base, "skbandit", f"jax-{version}-{platform.machine()}-{kind}")

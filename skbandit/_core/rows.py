@@ -1,0 +1,129 @@
+"""Rows on the device: padded to buckets, so that fits of similar size share one compiled program.
+
+A row of padding has weight 0 and no batch reaches it: batches are cut from a host-side order of the real rows, and the
+number of rows is a traced value. A result does not depend on the bucket.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax
+import numpy as np
+from jax import lax
+
+from skbandit._core.scope import to_device
+
+SMALLEST_BUCKET = 64
+
+
+def bucket(n: int) -> int:
+    """Round up to m · 2^k with m in {4, …, 7}: at most a quarter is padding above the smallest bucket."""
+    if n <= SMALLEST_BUCKET:
+        return SMALLEST_BUCKET
+    step = 1 << max((n - 1).bit_length() - 3, 0)
+    return -(-n // step) * step
+
+
+class Data(NamedTuple):
+    """Padded rows: X [N, ...], y [N, ...], weight f[N] (0 on the padding), n = number of real rows.
+
+    ``row_id`` u32[N] tells rows apart where something is drawn for each; copies of a row may share one.
+    """
+
+    X: jax.Array
+    y: jax.Array
+    weight: jax.Array
+    n: jax.Array
+    row_id: jax.Array
+
+    @classmethod
+    def pad(
+        cls,
+        X: np.ndarray,
+        y: np.ndarray,
+        weight: np.ndarray,
+        dtype: str,
+        rows: int | None = None,
+        row_id: np.ndarray | None = None,
+    ) -> Data:
+        """Copy the rows once, into padded arrays on the default device; floats become ``dtype``, integers stay.
+
+        Without ``row_id``, it is a row's position.
+        """
+        n = X.shape[0]
+        size = bucket(n) if rows is None else rows
+        row_id = np.arange(n, dtype=np.uint32) if row_id is None else row_id
+
+        def padded(array: np.ndarray) -> jax.Array:
+            integral = np.issubdtype(array.dtype, np.integer)
+            out = np.zeros((size, *array.shape[1:]), dtype=array.dtype if integral else dtype)
+            with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and training says so
+                out[:n] = array
+            return to_device(out)
+
+        return cls(padded(X), padded(y), padded(weight), to_device(np.int32(n)), padded(row_id))
+
+
+class Batches(NamedTuple):
+    """A partition of rows, at random, into batches of nearly equal size: each lies in one piece.
+
+    A batch has ``width`` rows, of which the last may be padding; so may whole batches be. Rows are put into their
+    places on the host, once: no index is computed, and nothing gathered, when a batch is taken.
+    """
+
+    X: jax.Array
+    """[D, width, ...]"""
+    y: jax.Array
+    """[D, width, ...]"""
+    weight: jax.Array
+    """f[D, width]: summing to 1 in each batch; 0 on the padding."""
+    total: jax.Array
+    """f[D]: the summed weight of each batch's rows, before it was scaled to 1."""
+    n_batches: jax.Array
+    """i32: number of batches that are not padding."""
+    row_id: jax.Array
+    """u32[D, width]: tells rows apart where something is drawn for each; copies of a row may share one."""
+
+    @classmethod
+    def partition(
+        cls,
+        rng: np.random.Generator,
+        X: np.ndarray,
+        y: np.ndarray,
+        weight: np.ndarray,
+        dtype: str,
+        width: int,
+        row_id: np.ndarray | None = None,
+    ) -> Batches:
+        """Shuffle the rows and cut them into as few batches of at most ``width`` rows as possible.
+
+        Floats become ``dtype``, integers stay. No batch depends on how many of them are padding. Without ``row_id``, it
+        is a row's position.
+        """
+        n = X.shape[0]
+        size = bucket(n)
+        width = min(width, size)
+        n_batches = -(-n // width)
+        # With n = q·D + r, the first r of the D batches hold q + 1 rows, the others q.
+        q, r = divmod(n, n_batches)
+        batch = np.arange(n_batches)
+        place = np.arange(n) + np.repeat(batch * width - (batch * q + np.minimum(batch, r)), q + (batch < r))
+        order = rng.permutation(n)
+
+        def blocks(array: np.ndarray) -> np.ndarray:
+            integral = np.issubdtype(array.dtype, np.integer)
+            out = np.zeros((-(-size // width) * width, *array.shape[1:]), array.dtype if integral else dtype)
+            with np.errstate(over="ignore"):
+                out[place] = array[order]
+            return out.reshape(-1, width, *array.shape[1:])
+
+        weight = blocks(weight)
+        total = weight.sum(axis=1)
+        scaled = np.divide(weight, total[:, None], out=np.zeros_like(weight), where=total[:, None] > 0)
+        row_id = np.arange(n, dtype=np.uint32) if row_id is None else row_id
+        return cls(*to_device((blocks(X), blocks(y), scaled, total, np.int32(n_batches), blocks(row_id))))
+
+    def take(self, i: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
+        """Return X, y, weight and total of batch ``i``, i32 and below ``n_batches``."""
+        return tuple(lax.dynamic_index_in_dim(a, i, keepdims=False) for a in self[:4])

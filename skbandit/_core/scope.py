@@ -1,0 +1,165 @@
+"""Where and in which precision JAX computes: the one place that touches its process-wide settings.
+
+Nothing here runs at import, and nothing outlives its scope. (`skbandit._core.cache` switches JAX's compilation cache on
+for the process, where the user calls for it.)
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import threading
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from threadpoolctl import ThreadpoolController
+
+if TYPE_CHECKING:
+    import jax
+
+#: Name of the one axis of a mesh of devices: one that no mesh of a user's has.
+_AXIS = "skbandit_devices"
+#: Programs that talk between devices must start in the same order on each of them.
+_many_devices = threading.RLock()
+
+_jax_pid: int | None = None
+_blas_lock = threading.Lock()
+_blas_users = 0
+_blas_limit: Any = None
+
+
+def refuse_after_fork() -> None:
+    """Raise where going on would hang: JAX's threads do not survive ``os.fork``."""
+    global _jax_pid
+    if _jax_pid is None:
+        _jax_pid = os.getpid()
+    elif _jax_pid != os.getpid():
+        raise RuntimeError(
+            "This process was forked after its parent had used JAX, whose threads do not survive a fork: computing "
+            "here would hang. Start workers with joblib's default backend (loky) or 'threading', or with "
+            "multiprocessing.get_context('spawn' or 'forkserver')."
+        )
+
+
+def resolve_devices(device: str | None) -> list[jax.Device]:
+    """Find JAX devices by name; an empty list is JAX's default device.
+
+    Parameters
+    ----------
+    device : str or None
+        ``None`` (JAX's default), a platform (``"cpu"``, ``"gpu"``), a platform and an index (``"gpu:1"``), or all
+        devices of a platform (``"gpu:*"``).
+
+    Raises
+    ------
+    ValueError
+        If there is no such device; the message lists those that there are.
+    """
+    if device is None:
+        return []
+    import jax
+
+    kind, _, index = device.partition(":")
+    try:
+        devices = jax.local_devices(backend=kind)
+        return devices if index == "*" else [dict(enumerate(devices))[int(index or 0)]]
+    except (RuntimeError, KeyError, ValueError):
+        found = []
+        for name in ("cpu", "gpu", "tpu"):
+            with contextlib.suppress(RuntimeError):
+                n = len(jax.local_devices(backend=name))
+                found += [f"{name}:{i}" for i in range(n)] + [f"{name}:*"] * (n > 1)
+        raise ValueError(
+            f"The 'device' parameter names a device that JAX does not see: got {device!r}; available: {found} "
+            "(or None for JAX's default)."
+        ) from None
+
+
+@contextlib.contextmanager
+def jax_scope(dtype: str = "float32", device: str | None = None) -> Iterator[None]:
+    """Compute in ``dtype`` on ``device`` within the scope; float64 is switched on for this thread and scope only."""
+    refuse_after_fork()
+    import jax
+
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(jax.enable_x64(dtype == "float64"))
+        found = resolve_devices(device)
+        if found:
+            stack.enter_context(jax.default_device(found[0]))
+        if len(found) > 1:
+            stack.enter_context(_many_devices)
+            automatic = (jax.sharding.AxisType.Auto,)
+            stack.enter_context(jax.set_mesh(jax.make_mesh((len(found),), (_AXIS,), automatic, devices=found)))
+        elif not jax.sharding.get_abstract_mesh().empty:
+            # A mesh of the user's own would be part of our programs, and change how they round.
+            stack.enter_context(jax.set_mesh(jax.sharding.Mesh(np.empty((), object), ())))
+        yield
+
+
+def in_this_precision(function: Callable[..., Any] | None) -> Callable[..., Any] | None:
+    """Let a function of the user's compute with or without 64-bit types as it would here, wherever it is called."""
+    if function is None:
+        return None
+    import jax
+
+    x64 = jax.dtypes.canonicalize_dtype("float64") == "float64"
+
+    def called(*args: Any) -> Any:
+        with jax.enable_x64(x64):
+            return function(*args)
+
+    return called
+
+
+def n_devices() -> int:
+    """Return the number of devices that the scope spreads its work over."""
+    import jax
+
+    return jax.sharding.get_abstract_mesh().shape.get(_AXIS, 1)
+
+
+def spread(*arrays: jax.Array) -> tuple[jax.Array, ...]:
+    """Spread the first axis of each array over the devices of the scope, inside a compiled function."""
+    import jax
+
+    if n_devices() == 1:
+        return arrays
+    along = jax.sharding.PartitionSpec(_AXIS)
+    return tuple(jax.lax.with_sharding_constraint(a, along) for a in arrays)
+
+
+def to_device(tree: Any) -> Any:
+    """Put host arrays on the device of the scope; on every one of several."""
+    import jax
+
+    if n_devices() == 1:
+        return jax.device_put(tree)
+    return jax.device_put(tree, jax.sharding.NamedSharding(jax.sharding.get_mesh(), jax.sharding.PartitionSpec()))
+
+
+@functools.cache
+def _blas() -> ThreadpoolController:
+    """Find the BLAS libraries once: it takes some milliseconds."""
+    return ThreadpoolController().select(user_api="blas")
+
+
+@contextlib.contextmanager
+def single_threaded_blas() -> Iterator[None]:
+    """Keep NumPy's linear algebra on one thread within the scope.
+
+    The limit is the process's, not the thread's: the first of several concurrent scopes sets it, the last lifts it.
+    """
+    global _blas_users, _blas_limit
+    with _blas_lock:
+        _blas_users += 1
+        if _blas_users == 1:
+            _blas_limit = _blas().limit(limits=1)
+    try:
+        yield
+    finally:
+        with _blas_lock:
+            _blas_users -= 1
+            if _blas_users == 0:
+                _blas_limit.restore_original_limits()

@@ -1,0 +1,1 @@
+"""The network: its formulas, its evaluator of arms, and prediction in NumPy."""

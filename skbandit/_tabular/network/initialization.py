@@ -1,0 +1,91 @@
+r"""Weights and biases before training, drawn on the host: nothing is compiled.
+
+Each function returns ``((W, b), ...)`` for the layer sizes (input features, hidden widths, outputs). With
+``parametrization="ntk"`` (Jacot et al., 2018) a layer is thought of as :math:`z = W x / \sqrt{d} + b` for :math:`d`
+inputs; here the arrays hold :math:`W / \sqrt{d}`, and the rates of training (`leaf_rates`) make Adam move them as it
+would :math:`W`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import pairwise
+
+import numpy as np
+
+from skbandit._tabular.network.activations import ACTIVATIONS
+
+Layers = tuple[tuple[np.ndarray, np.ndarray], ...]
+
+#: Rows that a start should look at, at most: a standard deviation over them is good to a percent.
+MOST_ROWS = 4096
+#: Rows whose pre-activations a bias is drawn between.
+_BIAS_ROWS = 5
+
+
+def glorot_uniform(sizes: tuple[int, ...], activation: str, rng: np.random.RandomState, features: np.ndarray) -> Layers:
+    """Uniform within Glorot and Bengio's (2010) bound, weights and biases, as scikit-learn's MLP draws them.
+
+    From one ``random_state`` both start with the same network.
+    """
+    factor = 2.0 if activation == "logistic" else 6.0
+    layers = []
+    for fan_in, fan_out in pairwise(sizes):
+        bound = np.sqrt(factor / (fan_in + fan_out))
+        layers.append((rng.uniform(-bound, bound, (fan_in, fan_out)), rng.uniform(-bound, bound, fan_out)))
+    return tuple(layers)
+
+
+def normal(sizes: tuple[int, ...], activation: str, rng: np.random.RandomState, features: np.ndarray) -> Layers:
+    r"""Hidden layers :math:`W \sim N(0, 1 / d)`, :math:`b \sim N(0, 1)`; the last layer is 0 (RealMLP-TD-S)."""
+    layers = [
+        (rng.standard_normal((fan_in, fan_out)) / np.sqrt(fan_in), rng.standard_normal(fan_out))
+        for fan_in, fan_out in pairwise(sizes[:-1])
+    ]
+    return (*layers, (np.zeros(sizes[-2:]), np.zeros(sizes[-1])))
+
+
+def data_driven(sizes: tuple[int, ...], activation: str, rng: np.random.RandomState, features: np.ndarray) -> Layers:
+    """Scale each unit to the data (RealMLP-TD, with the "he+5" biases of Steinwart, 2019, arXiv 1903.11482).
+
+    Weights are normal, and scaled so that a unit's pre-activation has standard deviation 1 over the rows. A bias is
+    minus a random mean of the pre-activations of five rows, so that the unit bends where there is data.
+
+    Parameters
+    ----------
+    features : f[n, n_features]
+        Training rows as the first layer reads them; they all count the same.
+    """
+    h = np.asarray(features, np.float64)
+    layers: list[tuple[np.ndarray, np.ndarray]] = []
+    for fan_in, fan_out in pairwise(sizes):
+        if layers:
+            h = ACTIVATIONS[activation](np, h @ layers[-1][0] + layers[-1][1])
+        W = rng.standard_normal((fan_in, fan_out)) / np.sqrt(fan_in)
+        spread = np.std(h @ W, axis=0)
+        W = W / np.where(spread > 1e-6, spread, 1)
+        rows = rng.randint(len(h), size=(_BIAS_ROWS, fan_out))
+        share = rng.exponential(size=(_BIAS_ROWS, fan_out))
+        pre = np.einsum("kjd,dj->kj", h[rows], W)
+        layers.append((W, -np.sum(share / share.sum(axis=0) * pre, axis=0)))
+    return tuple(layers)
+
+
+INITIALIZERS: dict[str, Callable[..., Layers]] = {
+    "glorot_uniform": glorot_uniform,
+    "normal": normal,
+    "data_driven": data_driven,
+}
+
+
+def init_params(
+    sizes: tuple[int, ...],
+    activation: str,
+    rng: np.random.RandomState,
+    dtype: str,
+    weight_init: str = "glorot_uniform",
+    features: np.ndarray | None = None,
+) -> Layers:
+    """Return the layers in ``dtype``; ``features`` are needed by ``"data_driven"`` alone."""
+    layers = INITIALIZERS[weight_init](sizes, activation, rng, features)
+    return tuple((W.astype(dtype), b.astype(dtype)) for W, b in layers)

@@ -1,0 +1,1 @@
+"""The network as a task for the pruning loop: calibration rows, repair, fine-tuning."""

@@ -1,0 +1,105 @@
+"""The network on the calibration rows, in NumPy: what a round of pruning measures and repairs there.
+
+A round asks several questions of one network: the mean activations of its units, its loss, the loss with some more
+units masked, and its repair. They share one forward pass, over the units that are left.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from skbandit._tabular.network.activations import activate
+from skbandit._tabular.network.losses import weighted_mean
+from skbandit._tabular.network.mlp import MLP
+from skbandit._tabular.pruning.compensation import fold_emissions, forward, reweight
+
+Params = tuple[tuple[np.ndarray, ...], ...]
+Vectors = tuple[np.ndarray, ...]
+
+
+class _Pass(NamedTuple):
+    params: Params
+    """Those that were asked about, at their original shapes."""
+    active: np.ndarray
+    layers: Params
+    """The parameters of the units that are on."""
+    hidden: list[np.ndarray]
+    """f[n, units that are on] for each hidden layer."""
+    loss: float
+
+
+class Calibration:
+    """Rows to measure a network on, which remember their last forward pass.
+
+    Parameters
+    ----------
+    X, y, weight : f[n, n_features], f[n, n_targets], f[n]
+        All in the precision of the network.
+    network : MLP
+    """
+
+    def __init__(self, X: np.ndarray, y: np.ndarray, weight: np.ndarray, network: MLP):
+        self.X, self.y, self.weight, self.network = X, y, weight, network
+        self._last: _Pass | None = None
+
+    def loss(self, params: Params, gates: Vectors, emissions: Vectors | None = None) -> float:
+        """Return the mean loss; units that are off at ``gates`` emit 0, or ``emissions``."""
+        active = np.concatenate(gates) > 0
+        last = self._last
+        if emissions is not None and last is not None and last.params is params:
+            return self._loss_masked(last, last.active & ~active, emissions)
+        if emissions is not None:
+            params = fold_emissions(params, self.network.groups, ~active, emissions)
+        return self._pass(params, active).loss
+
+    def mean_activations(self, params: Params, gates: Vectors) -> Vectors:
+        """Return the weighted mean activation f[n_l] of each layer's units; 0 where they are off."""
+        active = np.concatenate(gates) > 0
+        share = self.weight / self.weight.sum()
+        means = []
+        for on, hidden in zip(self.network.groups.split(active), self._pass(params, active).hidden, strict=True):
+            mean = np.zeros(on.size, self.X.dtype)
+            mean[on] = share @ hidden
+            means.append(mean)
+        return tuple(means)
+
+    def repair(self, params: Params, active: np.ndarray, removed: np.ndarray, emissions: Vectors) -> Params:
+        """Refit what follows the removed units; where that is not finite, add their emissions to the biases instead."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            hidden = self._pass(params, active).hidden
+            activation, groups = self.network.activation, self.network.groups
+            repaired = reweight(params, self.X, self.weight, activation, groups, active, removed, hidden)
+        if all(np.isfinite(a).all() for layer in repaired for a in layer):
+            return repaired
+        return fold_emissions(params, groups, removed, emissions)  # activations too large for a Gram matrix
+
+    def _pass(self, params: Params, active: np.ndarray) -> _Pass:
+        last = self._last
+        if last is None or last.params is not params or not np.array_equal(last.active, active):
+            groups = self.network.groups
+            layers: Any = groups.compact(params, [np.flatnonzero(on) for on in groups.split(active)])
+            with np.errstate(over="ignore", invalid="ignore"):  # a loss that is not finite is an answer, too
+                *hidden, z = forward(layers, self.X, self.network.activation)
+                loss = weighted_mean(self.network.loss, z, self.y, self.weight)
+            self._last = last = _Pass(params, active.copy(), layers, hidden, loss)
+        return last
+
+    def _loss_masked(self, last: _Pass, masked: np.ndarray, emissions: Vectors) -> float:
+        """Continue the pass from the first layer that has masked units."""
+        h = None
+        split = self.network.groups.split
+        with np.errstate(over="ignore", invalid="ignore"):
+            for i, (off, on) in enumerate(zip(split(masked), split(last.active), strict=True)):
+                W, b, *slope = last.layers[i]
+                if h is not None:
+                    h = activate(np, self.network.activation, h @ W + b, *slope)
+                elif off.any():
+                    h = last.hidden[i].copy()
+                if h is not None:
+                    h[:, off[on]] = emissions[i][off]
+            if h is None:
+                return last.loss
+            W, b = last.layers[-1]
+            return weighted_mean(self.network.loss, h @ W + b, self.y, self.weight)

@@ -1,0 +1,114 @@
+r"""Repair after a removal: what is left of a layer takes over for what has gone.
+
+With :math:`Z` the next layer's pre-activation in the network before the removal and :math:`B_S` the activations of the
+units that are left, in the network repaired so far, solve for each following layer, from first to last,
+
+.. math:: \min_{\Delta, \beta} \sum_i w_i \lVert z_i - b - \beta - B_{S,i} (W_S + \Delta) \rVert^2
+          + \lambda \lVert \Delta \rVert^2,
+
+so that :math:`W_S + \Delta` and :math:`b + \beta` are the new weights and biases: the reweighting of El Halabi et al.
+(2022, arXiv 2203.04940) in its asymmetric form, with a free bias and a ridge towards the old weights. It needs no
+labels. In NumPy on the host: a solve per layer costs less than compiling one.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from skbandit._tabular.network.activations import activate
+from skbandit._tabular.network.inference import hidden_activations
+from skbandit.networks.groups import Groups
+
+Params = tuple[tuple[np.ndarray, ...], ...]
+
+#: Ridge, as a share of the mean of the Gram matrix's diagonal: it keeps the solution near the old weights where the
+#: activations of a layer are nearly collinear, at a bias that a repaired layer does not notice.
+RIDGE = 1e-2
+
+
+def forward(layers: Params, X: np.ndarray, activation: str) -> list[np.ndarray]:
+    """Return the activations f[n, n_l] of every hidden layer, and the output's pre-activation."""
+    slopes = [slope for layer in layers[:-1] for slope in layer[2:]]
+    hidden = hidden_activations(X, [p[0] for p in layers], [p[1] for p in layers], activation, slopes=slopes)
+    W, b = layers[-1]
+    return [*hidden, hidden[-1] @ W + b]
+
+
+def reweight(
+    params: Params,
+    X: np.ndarray,
+    weight: np.ndarray,
+    activation: str,
+    groups: Groups,
+    active: np.ndarray,
+    removed: np.ndarray,
+    hidden: list[np.ndarray] | None = None,
+) -> Params:
+    """Refit, by least squares, the weights and biases that follow the removed units.
+
+    Parameters
+    ----------
+    params : tuple of (W, b)
+        The network before the removal; slices of units that left earlier are zero.
+    X, weight : f[n, n_features], f[n]
+        Calibration rows.
+    active, removed : bool[n_units]
+        Units that were on before the removal, and those of them that leave.
+    hidden : list of f[n, units that are on], optional
+        Activations of the network before the removal, where they are known.
+
+    Returns
+    -------
+    params : tuple of (W, b)
+        Same shapes. The removed units' outgoing rows are zero.
+    """
+    on = [np.flatnonzero(a) for a in groups.split(active)]
+    if hidden is None:
+        hidden = forward(groups.compact(params, on), X, activation)[:-1]
+    share = weight / weight.sum()
+    root = np.sqrt(share)[:, None]
+    out = [params[0]]
+    after = None  # activations of the layer's units in the repaired network, once they differ
+    for layer, (units, gone) in enumerate(zip(on, groups.split(removed), strict=True)):
+        W, b, *slope = params[layer + 1]
+        leaves = gone[units]
+        if after is None and not leaves.any():
+            out.append((W, b, *slope))
+            continue
+        before, W_on, stays = hidden[layer], W[units], ~leaves
+        if after is None:
+            # The residual is what the removed units gave: one Gram matrix of the layer holds all that is needed.
+            B, mean = before[:, stays], share @ before
+            scaled = (before - mean) * root
+            products = scaled.T @ scaled
+            gram = products[np.ix_(stays, stays)]
+            cross = products[np.ix_(stays, leaves)] @ W_on[leaves]
+            B_mean, residual_mean = mean[stays], mean[leaves] @ W_on[leaves]
+        else:
+            B = after[:, stays]
+            residual = before @ W_on - B @ W_on[stays]
+            B_mean, residual_mean = share @ B, share @ residual
+            scaled = (B - B_mean) * root
+            gram, cross = scaled.T @ scaled, scaled.T @ (root * (residual - residual_mean))
+        gram = gram.astype(np.float64)
+        ridge = RIDGE * max(np.trace(gram) / gram.shape[0], np.finfo(np.float32).tiny)
+        gram[np.diag_indices_from(gram)] += ridge
+        delta = np.linalg.solve(gram, cross).astype(W.dtype)
+        new_W = np.zeros_like(W)
+        new_W[units[stays]] = W_on[stays] + delta
+        new_b = b + residual_mean - B_mean @ delta
+        out.append((new_W, new_b, *slope))
+        if layer + 1 < len(on):
+            following = on[layer + 1]
+            z = B @ new_W[np.ix_(units[stays], following)] + new_b[following]
+            after = activate(np, activation, z, *(a[following] for a in slope))
+    return tuple(out)
+
+
+def fold_emissions(params: Params, groups: Groups, removed: np.ndarray, emissions: tuple[np.ndarray, ...]) -> Params:
+    """Add what the removed units emit when masked to the next layer's bias: the network stays the masked one."""
+    out = list(params)
+    for layer, (gone, emission) in enumerate(zip(groups.split(removed), emissions, strict=True)):
+        W, b, *slope = out[layer + 1]
+        out[layer + 1] = (W, b + emission[gone] @ W[gone], *slope)
+    return tuple(out)

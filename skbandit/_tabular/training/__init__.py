@@ -1,0 +1,1 @@
+"""Training: plans, solvers, and the loop over epochs."""

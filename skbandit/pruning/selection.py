@@ -1,0 +1,61 @@
+"""Which units leave: those of highest value, as many of each group as it has room for. On the host."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def room_of_layers(active: np.ndarray, layer: np.ndarray, n_remove: int, scope: str) -> np.ndarray:
+    """Return how many units of each layer may leave, i[n_layers]: all but one, or a share of ``n_remove``."""
+    left = np.bincount(layer[active], minlength=int(layer[-1]) + 1)
+    room = left - 1
+    if scope == "layer":
+        # The same share of every layer; what rounding leaves goes where most is missing and a unit can be spared.
+        exact = n_remove * left / left.sum()
+        quota = np.minimum(np.floor(exact).astype(int), room)
+        while quota.sum() < min(n_remove, room.sum()):
+            quota[np.argmax(np.where(quota < room, exact - quota, -np.inf))] += 1
+        room = quota
+    return room
+
+
+def choose_units(value: np.ndarray, active: np.ndarray, layer: np.ndarray, n_remove: int, scope: str) -> np.ndarray:
+    """Return the units to remove, bool[n]: highest value first, and never the last one of a layer.
+
+    Parameters
+    ----------
+    value : f[n]
+        Higher = safer to remove; NaN counts as least safe.
+    active : bool[n]
+    layer : i[n]
+        Group of each unit.
+    n_remove : int
+        Fewer are removed if otherwise a layer would be empty.
+    scope : {"global", "layer"}
+        Rank over all layers, or remove the same share of each.
+    """
+    room = room_of_layers(active, layer, n_remove, scope)
+    order = np.argsort(np.where(np.isnan(value), np.inf, -value), kind="stable")
+    order = order[active[order]]
+    # Rank of each unit within its layer, in the order of removal: it may leave while its layer has room.
+    by_layer = np.argsort(layer[order], kind="stable")
+    first = np.searchsorted(layer[order][by_layer], np.arange(room.size))
+    rank = np.empty(order.size, int)
+    rank[by_layer] = np.arange(order.size) - first[layer[order][by_layer]]
+    chosen = order[rank < room[layer[order]]][:n_remove]
+    removed = np.zeros(value.size, bool)
+    removed[chosen] = True
+    return removed
+
+
+def evenly(active: np.ndarray, layer: np.ndarray) -> np.ndarray:
+    """Return values f[n] by which active units leave in proportion to the widths of their layers."""
+    value = np.zeros(active.size)
+    for units in (np.flatnonzero(active & (layer == g)) for g in range(int(layer[-1]) + 1)):
+        value[units] = -np.arange(1, units.size + 1) / (units.size + 1)
+    return value
+
+
+def says_nothing(value: np.ndarray) -> bool:
+    """Whether values f[n] tell no unit from another."""
+    return value.size > 1 and bool((value == value[0]).all() or not np.isfinite(value).any())

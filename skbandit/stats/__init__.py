@@ -1,0 +1,41 @@
+"""Statistical comparison of several methods over several data sets."""
+
+from skbandit.stats.tests import (
+    BayesianSignedRank,
+    BootstrapInterval,
+    ControlComparison,
+    Friedman,
+    MeanRanks,
+    Nemenyi,
+    PairwiseWilcoxon,
+    bayesian_signed_rank,
+    bootstrap_interval,
+    cliques,
+    compare_with_control,
+    critical_difference,
+    friedman,
+    holm,
+    mean_ranks,
+    nemenyi,
+    wilcoxon_holm,
+)
+
+__all__ = [
+    "BayesianSignedRank",
+    "BootstrapInterval",
+    "ControlComparison",
+    "Friedman",
+    "MeanRanks",
+    "Nemenyi",
+    "PairwiseWilcoxon",
+    "bayesian_signed_rank",
+    "bootstrap_interval",
+    "cliques",
+    "compare_with_control",
+    "critical_difference",
+    "friedman",
+    "holm",
+    "mean_ranks",
+    "nemenyi",
+    "wilcoxon_holm",
+]

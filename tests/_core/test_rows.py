@@ -1,0 +1,117 @@
+import jax
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from skbandit._core.rows import SMALLEST_BUCKET, Batches, Data, bucket
+
+FEW = settings(max_examples=50, deadline=None, derandomize=True)
+
+
+@FEW
+@given(n=st.integers(1, 10**9))
+def test_bucket_holds_the_rows_and_a_quarter_of_padding_at_most(n):
+    assert bucket(n) >= n
+    assert bucket(n) <= max(SMALLEST_BUCKET, 1.25 * n)
+    assert bucket(bucket(n)) == bucket(n)
+    assert bucket(n + 1) >= bucket(n)
+
+
+def test_buckets_are_few():
+    # Four per doubling: 64 rows, then 4 for each of 6 doublings up to 4096.
+    assert len({bucket(n) for n in range(1, 4097)}) == 1 + 4 * 6
+
+
+def test_bucket_by_hand():
+    # Steps of 16 up to 128, of 32 up to 256.
+    assert [bucket(n) for n in (1, 64, 65, 80, 81, 128, 129)] == [64, 64, 80, 80, 96, 128, 160]
+
+
+def test_pad_fills_up_with_rows_of_weight_zero():
+    X, y, weight = np.ones((3, 2)), np.array([[1], [2], [3]]), np.array([1.0, 0.5, 2.0])
+    data = Data.pad(X, y, weight, "float32")
+    assert data.X.shape == (64, 2)
+    assert data.n == 3
+    assert data.X.dtype == data.weight.dtype == "float32"
+    np.testing.assert_array_equal(data.X[:3], X)
+    np.testing.assert_array_equal(data.y[:3], y)
+    np.testing.assert_array_equal(data.weight[:3], weight)
+    assert not data.weight[3:].any()
+    assert not data.X[3:].any()
+    assert Data.pad(X, y, weight, "float32", rows=5).X.shape == (5, 2)
+
+
+def test_pad_leaves_integers_alone():
+    # Token indices beyond 2^24 are no float32 numbers.
+    X = np.array([[2**24 + 1]], np.int32)
+    data = Data.pad(X, np.zeros((1, 1)), np.ones(1), "float32")
+    assert data.X.dtype == "int32"
+    assert data.X[0, 0] == 2**24 + 1
+
+
+def partition(n, width, seed=0):
+    """Batches of rows that hold their own index, and weigh one more than that."""
+    index = np.arange(n)[:, None]
+    return Batches.partition(np.random.default_rng(seed), index, index, np.arange(1.0, n + 1), "float32", width)
+
+
+def rows_of(batches):
+    """The real rows of each batch that is not padding."""
+    weight, X = np.asarray(batches.weight), np.asarray(batches.X)
+    return [X[i, weight[i] > 0, 0] for i in range(int(batches.n_batches))]
+
+
+@pytest.mark.parametrize("width", [1, 7, 64, 500])
+@FEW
+@given(n=st.integers(1, 200), seed=st.integers(0, 3))
+def test_a_sweep_takes_every_real_row_once(width, n, seed):
+    batches = partition(n, width, seed)
+    parts = rows_of(batches)
+    assert len(parts) == -(-n // width)
+    assert sorted(np.concatenate(parts)) == list(range(n))
+    sizes = [part.size for part in parts]
+    assert max(sizes) <= width
+    assert max(sizes) - min(sizes) <= 1
+    # X, y and weight belong together; weights sum to 1 in each batch, and `total` keeps what they were.
+    np.testing.assert_array_equal(batches.X, batches.y)
+    expected = np.where(np.asarray(batches.weight) > 0, np.asarray(batches.X)[..., 0] + 1.0, 0)
+    np.testing.assert_array_equal(batches.total, expected.sum(axis=1))
+    np.testing.assert_allclose(np.asarray(batches.weight) * np.asarray(batches.total)[:, None], expected, rtol=1e-6)
+    # What the bucket adds is empty.
+    assert not np.asarray(batches.total)[len(parts) :].any()
+
+
+@FEW
+@given(n=st.integers(1, 300))
+def test_batches_share_a_shape_within_a_bucket(n):
+    batches = partition(n, 50)
+    width = min(50, bucket(n))
+    assert batches.X.shape == (-(-bucket(n) // width), width, 1)
+
+
+def test_the_order_is_shuffled_by_the_generator_alone():
+    first, second, other = (np.concatenate(rows_of(partition(50, 7, seed))) for seed in (0, 0, 1))
+    np.testing.assert_array_equal(first, second)
+    assert (first != other).any()
+    assert (first != np.arange(50)).any()
+
+
+def test_take_returns_one_batch():
+    batches = partition(20, 7)
+    X, y, weight, total = jax.jit(lambda i: batches.take(i))(1)
+    for got, whole in zip((X, y, weight, total), batches[:4], strict=True):
+        np.testing.assert_array_equal(got, whole[1])
+
+
+def test_batches_leave_integers_alone():
+    tokens = np.full((3, 2), 2**24 + 1, np.int32)
+    batches = Batches.partition(np.random.default_rng(0), tokens, np.zeros((3, 1)), np.ones(3), "float32", 3)
+    assert batches.X.dtype == "int32"
+    assert (np.asarray(batches.X)[0, :3] == 2**24 + 1).all()
+
+
+def test_a_batch_of_no_weight_weighs_nothing():
+    batches = Batches.partition(np.random.default_rng(0), np.ones((4, 1)), np.ones((4, 1)), np.zeros(4), "float32", 2)
+    assert not np.asarray(batches.weight).any()
+    assert not np.asarray(batches.total).any()

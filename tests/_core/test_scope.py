@@ -1,0 +1,245 @@
+import os
+import stat
+import subprocess
+import sys
+import threading
+
+import jax
+import jax.numpy as jnp
+import pytest
+from threadpoolctl import ThreadpoolController
+
+from skbandit._core import scope
+from skbandit._core.cache import enable_compilation_cache
+from skbandit._core.scope import jax_scope, resolve_devices, single_threaded_blas
+
+
+def default_float():
+    return str(jnp.zeros(()).dtype)
+
+
+def test_float64_holds_inside_the_scope_only():
+    assert default_float() == "float32"
+    with jax_scope("float64"):
+        assert default_float() == "float64"
+        with jax_scope("float32"):
+            assert default_float() == "float32"
+        assert default_float() == "float64"
+    assert default_float() == "float32"
+
+
+def test_float64_ends_with_an_exception():
+    with pytest.raises(KeyError), jax_scope("float64", "cpu"):
+        raise KeyError
+    assert default_float() == "float32"
+    assert jax.config.jax_default_device is None
+
+
+def test_float64_is_not_seen_by_other_threads():
+    seen = []
+    with jax_scope("float64"):
+        thread = threading.Thread(target=lambda: seen.append(default_float()))
+        thread.start()
+        thread.join()
+    assert seen == ["float32"]
+
+
+def test_the_device_holds_inside_the_scope():
+    with jax_scope(device="cpu:0"):
+        assert jax.config.jax_default_device == jax.devices("cpu")[0]
+        assert jnp.zeros(()).devices() == {jax.devices("cpu")[0]}
+    assert jax.config.jax_default_device is None
+
+
+@pytest.mark.parametrize("name", ["cpu", "cpu:0"])
+def test_a_device_is_found_by_platform_and_index(name):
+    assert resolve_devices(name) == [jax.devices("cpu")[0]]
+
+
+def test_a_star_is_all_devices_of_the_platform():
+    assert resolve_devices("cpu:*") == jax.local_devices(backend="cpu")
+
+
+def test_no_name_is_the_default_device():
+    assert resolve_devices(None) == []
+
+
+@pytest.mark.parametrize("name", ["cpu:1000", "cpu:first", "abacus", "abacus:3"])
+def test_an_unknown_device_is_refused_with_the_ones_that_exist(name):
+    with pytest.raises(ValueError, match=rf"'device' parameter .* got '{name}'; available: \['cpu:0'.*JAX's default"):
+        resolve_devices(name)
+
+
+def test_a_negative_index_is_no_device():
+    with pytest.raises(ValueError, match="available"):
+        resolve_devices("cpu:-1")
+
+
+def test_an_unknown_device_leaves_no_trace():
+    with pytest.raises(ValueError, match="available"), jax_scope("float64", "abacus"):
+        pass  # pragma: no cover
+    assert default_float() == "float32"
+
+
+def test_a_forked_process_is_refused_with_the_remedy(monkeypatch):
+    monkeypatch.setattr(scope, "_jax_pid", os.getpid() + 1)
+    remedy = r"forked after its parent had used JAX.*loky.*'spawn' or 'forkserver'"
+    with pytest.raises(RuntimeError, match=remedy), jax_scope():
+        pass  # pragma: no cover
+
+
+def test_the_process_that_first_used_jax_goes_on(monkeypatch):
+    monkeypatch.setattr(scope, "_jax_pid", None)
+    for _ in range(2):
+        with jax_scope():
+            pass
+    assert scope._jax_pid == os.getpid()
+
+
+def test_blas_stays_on_one_thread_until_the_last_scope_ends(monkeypatch):
+    limits = []
+
+    class Limit:
+        def restore_original_limits(self):
+            limits.append("restored")
+
+    class Controller:
+        def limit(self, limits):
+            return Limit()
+
+    monkeypatch.setattr(scope, "_blas", Controller)
+    first, second = scope.single_threaded_blas(), scope.single_threaded_blas()
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert limits == []
+    second.__exit__(None, None, None)
+    assert limits == ["restored"]
+
+
+def blas_threads():
+    return [library["num_threads"] for library in ThreadpoolController().select(user_api="blas").info()]
+
+
+@pytest.fixture
+def several_threads():
+    with ThreadpoolController().select(user_api="blas").limit(limits=2):
+        if set(blas_threads()) != {2}:
+            pytest.skip("this BLAS cannot be given two threads")
+        yield
+
+
+@pytest.mark.usefixtures("several_threads")
+def test_blas_has_one_thread_inside_the_scope_only():
+    with single_threaded_blas():
+        assert set(blas_threads()) == {1}
+    assert set(blas_threads()) == {2}
+    with pytest.raises(KeyError), single_threaded_blas():
+        raise KeyError
+    assert set(blas_threads()) == {2}
+
+
+# --- the compilation cache ------------------------------------------------------------------------------------------
+
+FIT = """
+import os, sys, warnings
+import numpy as np
+import skbandit
+warnings.simplefilter("ignore")
+if sys.argv[1] == "late":  # after something was compiled
+    import jax
+    jax.jit(lambda x: x + 1)(1.0)
+if sys.argv[1] != "environment":
+    assert skbandit.enable_compilation_cache(sys.argv[2]) == sys.argv[2]
+import jax
+hits = []
+jax.monitoring.register_event_listener(lambda event, **_: hits.append(event))
+X = np.linspace(0, 1, 30)[:, None]
+skbandit.BanditPrunedMLPRegressor((3,), max_iter=2, random_state=0).fit(X, X.ravel())
+print(hits.count("/jax/compilation_cache/cache_hits"), hits.count("/jax/compilation_cache/cache_misses"))
+print(os.environ["JAX_COMPILATION_CACHE_DIR"])
+"""
+
+
+def fit_in_a_new_process(how, folder, **environment):
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(("JAX_COMPILATION", "JAX_PERSISTENT"))}
+    result = subprocess.run(
+        [sys.executable, "-c", FIT, how, str(folder)],
+        env=clean | environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    counts, seen = result.stdout.splitlines()
+    assert seen == str(folder)
+    return tuple(map(int, counts.split()))
+
+
+def test_a_second_process_loads_what_the_first_compiled(tmp_path):
+    folder = tmp_path / "new"
+    hits, misses = fit_in_a_new_process("early", folder)
+    assert hits == 0
+    assert misses >= 2
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    # A child process inherits the settings through the environment, as joblib's workers do.
+    inherited = {
+        "JAX_COMPILATION_CACHE_DIR": str(folder),
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.0",
+        "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+    }
+    assert fit_in_a_new_process("late", folder) == (misses, 0)
+    assert fit_in_a_new_process("environment", folder, **inherited) == (misses, 0)
+
+
+def test_a_cache_that_is_configured_stays(cache_settings, tmp_path):
+    jax.config.update("jax_compilation_cache_dir", str(tmp_path))
+    tmp_path.chmod(0o700)
+    assert enable_compilation_cache() == str(tmp_path)
+
+
+def test_the_default_folder_is_the_users(cache_settings, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(sys, "platform", "linux")
+    jax.config.update("jax_compilation_cache_dir", None)
+    folder = enable_compilation_cache()
+    assert folder.startswith(str(tmp_path / "skbandit" / f"jax-{jax.__version__}"))
+    assert enable_compilation_cache() == folder == jax.config.jax_compilation_cache_dir
+    assert os.environ["JAX_COMPILATION_CACHE_DIR"] == folder
+
+
+def test_a_folder_that_others_may_write_to_is_refused(cache_settings, tmp_path):
+    tmp_path.chmod(0o777)
+    before = jax.config.jax_compilation_cache_dir
+    with pytest.raises(PermissionError, match=r"must belong to this user.*Give another 'path'"):
+        enable_compilation_cache(tmp_path)
+    assert jax.config.jax_compilation_cache_dir == before
+
+
+def test_every_new_folder_is_this_users_alone(cache_settings, tmp_path):
+    before = os.umask(0o002)
+    try:
+        folder = enable_compilation_cache(tmp_path / "a" / "b")
+    finally:
+        os.umask(before)
+    for path in (tmp_path / "a", tmp_path / "a" / "b"):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o700
+    assert folder == str(tmp_path / "a" / "b")
+
+
+def test_an_empty_path_is_refused(cache_settings):
+    with pytest.raises(ValueError, match="must not be empty"):
+        enable_compilation_cache("")
+
+
+def test_an_empty_cache_home_is_none(cache_settings, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", "")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setattr(sys, "platform", "linux")
+    jax.config.update("jax_compilation_cache_dir", None)
+    assert enable_compilation_cache().startswith(str(tmp_path / ".cache" / "skbandit"))
+
+
+def test_a_url_is_left_to_jax(cache_settings, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert enable_compilation_cache("gs://bucket/cache") == "gs://bucket/cache"
+    assert list(tmp_path.iterdir()) == []
