@@ -10,44 +10,52 @@ from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
-_EXPORTS = {
+if TYPE_CHECKING:
+    from skbandit import criteria as criteria
+    from skbandit import networks as networks
+    from skbandit import plotting as plotting
+    from skbandit import policies as policies
+    from skbandit import presets as presets
+    from skbandit import pruning as pruning
+    from skbandit import rewards as rewards
+    from skbandit import stats as stats
+    from skbandit._core.cache import enable_compilation_cache as enable_compilation_cache
+    from skbandit.estimators import BanditPrunedMLPClassifier as BanditPrunedMLPClassifier
+    from skbandit.estimators import BanditPrunedMLPRegressor as BanditPrunedMLPRegressor
+    from skbandit.plotting import CriticalDifferenceDisplay as CriticalDifferenceDisplay
+    from skbandit.pruning import PruneResult as PruneResult
+    from skbandit.pruning import prune as prune
+    from skbandit.pruning import rank_units as rank_units
+
+#: Each public name, and the module that it is imported from on first use; "" is a submodule.
+_PUBLIC = {
     "BanditPrunedMLPClassifier": "skbandit.estimators",
     "BanditPrunedMLPRegressor": "skbandit.estimators",
     "CriticalDifferenceDisplay": "skbandit.plotting",
+    "PruneResult": "skbandit.pruning",
+    "criteria": "",
     "enable_compilation_cache": "skbandit._core.cache",
+    "networks": "",
+    "plotting": "",
+    "policies": "",
+    "presets": "",
     "prune": "skbandit.pruning",
+    "pruning": "",
+    "rank_units": "skbandit.pruning",
+    "rewards": "",
+    "stats": "",
 }
-_SUBMODULES = ("criteria", "policies", "presets", "rewards", "stats")
 
-__all__ = [
-    "BanditPrunedMLPClassifier",
-    "BanditPrunedMLPRegressor",
-    "CriticalDifferenceDisplay",
-    "criteria",
-    "enable_compilation_cache",
-    "policies",
-    "presets",
-    "prune",
-    "rewards",
-    "stats",
-]
-
-if TYPE_CHECKING:
-    from skbandit import criteria, policies, presets, rewards, stats
-    from skbandit._core.cache import enable_compilation_cache
-    from skbandit.estimators import BanditPrunedMLPClassifier, BanditPrunedMLPRegressor
-    from skbandit.plotting import CriticalDifferenceDisplay
-    from skbandit.pruning import prune
+__all__ = [*_PUBLIC]
 
 
 def __getattr__(name: str) -> Any:
     """Import public names on first use (PEP 562)."""
-    if name in _EXPORTS:
-        return getattr(importlib.import_module(_EXPORTS[name]), name)
-    if name in _SUBMODULES:
-        return importlib.import_module(f"skbandit.{name}")
-    raise AttributeError(f"module 'skbandit' has no attribute {name!r}")
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'skbandit' has no attribute {name!r}")
+    module = _PUBLIC[name]
+    return getattr(importlib.import_module(module), name) if module else importlib.import_module(f"skbandit.{name}")
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+    return sorted({*globals(), *_PUBLIC})

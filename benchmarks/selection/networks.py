@@ -28,13 +28,13 @@ from benchmarks import datasets
 from benchmarks.selection.simulation import read
 from benchmarks.tabular.report import markdown
 from skbandit import BanditPrunedMLPClassifier, BanditPrunedMLPRegressor
-from skbandit._core.ranking import choose_units, room_of_layers
 from skbandit._core.rows import Batches
 from skbandit._tabular.network.mlp import MLP
 from skbandit._tabular.pruning.calibration import Calibration
 from skbandit.criteria import CRITERIA, LeaveOneOut, Problem, resolve
 from skbandit.policies import POLICIES
-from skbandit.pruning.engine import arms_per_step, canonical
+from skbandit.pruning.scoring import arms_per_step, canonical
+from skbandit.pruning.selection import choose_units, room_of_groups
 
 SIZES = (256, 256)
 BUDGETS = (1, 2, 4, 8, 16)
@@ -70,7 +70,7 @@ class Case:
         self.batches = Batches.partition(np.random.default_rng(seed), *rows, "float32", 256)
         self.calibration = Calibration(*rows, self.network)
         self.n = self.network.groups.n_units
-        self.active, self.layer = np.ones(self.n, bool), self.network.groups.layer_of()
+        self.active, self.layer = np.ones(self.n, bool), self.network.groups.group_of()
         self.gates = self.network.groups.split(np.ones(self.n, "float32"))
         self.emissions = self.calibration.mean_activations(self.params, self.gates)
         self.base = self.calibration.loss(self.params, self.gates)
@@ -89,7 +89,7 @@ class Case:
             batches=self.batches,
             budget=np.int32(budget * self.n),  # type: ignore[arg-type]
             n_remove=np.int32(n_remove),  # type: ignore[arg-type]
-            room=room_of_layers(self.active, self.layer, n_remove, "global").astype(np.int32),  # type: ignore[arg-type]
+            room=room_of_groups(self.active, self.layer, n_remove, "global").astype(np.int32),  # type: ignore[arg-type]
             network=self.network,
             arms_per_step=arms_per_step(self.n),
         )

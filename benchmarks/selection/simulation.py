@@ -22,9 +22,9 @@ import pandas as pd
 from benchmarks.tabular.report import markdown
 from skbandit._core.rows import Batches
 from skbandit.criteria import Problem, resolve
-from skbandit.networks.groups import Group, Groups, Slice
+from skbandit.networks import Group, Groups, Slice
 from skbandit.policies import POLICIES
-from skbandit.pruning.engine import arms_per_step, canonical
+from skbandit.pruning.scoring import arms_per_step, canonical
 
 N_ARMS, WANTED, PULLS = 256, (128, 64), (4, 8, 16, 32)
 #: Mini-batches that there are: so many that none comes back, and finiteness does not help.
@@ -39,7 +39,7 @@ class Arms:
     @property
     def groups(self) -> Groups:
         """One group."""
-        return Groups((Group(N_ARMS, (Slice(("damage",), 0),)),))
+        return Groups([Group("arms", N_ARMS, [Slice("damage", 0)])])
 
     def damages(self, params, gates, emissions, X, y, weight, arms):
         """What a pull measures."""

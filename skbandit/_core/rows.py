@@ -6,13 +6,15 @@ number of rows is a traced value. A result does not depend on the bucket.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from skbandit._core.scope import to_device
+from skbandit._core.scope import spread, to_device
 
 SMALLEST_BUCKET = 64
 
@@ -127,3 +129,28 @@ class Batches(NamedTuple):
     def take(self, i: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
         """Return X, y, weight and total of batch ``i``, i32 and below ``n_batches``."""
         return tuple(lax.dynamic_index_in_dim(a, i, keepdims=False) for a in self[:4])
+
+    def fold(self, of: Callable[[Any, jax.Array, jax.Array, jax.Array, jax.Array], Any], start: Any) -> Any:
+        """Go once over the mini-batches: ``carry = of(carry, X, y, weight, total)``, from ``start``; compiled."""
+
+        def body(t: jax.Array, carry: Any) -> Any:
+            *rows, total = self.take(t)
+            return of(carry, *spread(*rows), total)
+
+        return lax.fori_loop(0, self.n_batches, body, start)
+
+    def mean(self, of: Callable[[jax.Array, jax.Array, jax.Array], Any]) -> Any:
+        """Return the mean of ``of(X, y, weight)``, a pytree, over the mini-batches, each with its rows' weight.
+
+        The weights that ``of`` gets sum to 1: a weighted mean over a mini-batch's rows becomes that of all rows.
+        """
+        dtype = self.weight.dtype
+
+        def add(carry: Any, X: jax.Array, y: jax.Array, weight: jax.Array, total: jax.Array) -> Any:
+            summed, summed_weight = carry
+            return jax.tree.map(lambda a, b: a + total * b, summed, of(X, y, weight)), summed_weight + total
+
+        shapes = jax.eval_shape(of, *(jax.ShapeDtypeStruct(a.shape[1:], a.dtype) for a in self[:3]))
+        start = jax.tree.map(lambda a: jnp.zeros(a.shape, jnp.result_type(a.dtype, dtype)), shapes)
+        summed, summed_weight = self.fold(add, (start, jnp.zeros((), dtype)))
+        return jax.tree.map(lambda a: a / summed_weight, summed)

@@ -31,16 +31,7 @@ class LeaveOneOut(Criterion):
 
 def _damages(problem: Problem, arms: jax.Array) -> jax.Array:
     """Return the damage f[n] of each of the units ``arms`` over all rows."""
-
-    def body(t, carry):
-        summed, total = carry
-        damage, weight = problem.pull(t, arms)
-        return summed + weight * damage, total + weight
-
-    zero = jnp.zeros((), problem.gates[0].dtype)
-    start = jnp.zeros(problem.n_units, zero.dtype), zero
-    summed, total = lax.fori_loop(0, problem.batches.n_batches, body, start)
-    return summed / total
+    return problem.mean(lambda X, y, weight: problem.damages(X, y, weight, arms))
 
 
 class _Removal(NamedTuple):
@@ -63,7 +54,7 @@ def _one_by_one(problem: Problem, active: jax.Array, measure: Any) -> _Removal:
     unit was not measured, and pulls.
     """
     groups, n = problem.network.groups, problem.n_units
-    group = jnp.asarray(groups.layer_of(), jnp.int32)
+    group = jnp.asarray(groups.group_of(), jnp.int32)
     flat = jnp.concatenate(problem.gates)
 
     def remove(now: _Removal) -> _Removal:

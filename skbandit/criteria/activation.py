@@ -19,6 +19,7 @@ from jax import lax
 from skbandit._core.constraints import BOOL, NON_NEGATIVE
 from skbandit._core.pytree import pytree_dataclass, static
 from skbandit.criteria.base import Criterion, Problem, Scores, scores_without_pulls
+from skbandit.networks.capabilities import ShowsActivations
 
 #: Costs of a sequence of removals differ at least by this share.
 _NEXT = 1e-5
@@ -37,57 +38,24 @@ class Layer(NamedTuple):
     """bool[n_g]"""
 
 
-def activations(problem: Problem, X: jax.Array) -> tuple[jax.Array, ...]:
-    """Return what the units of each group emit on rows, f[rows, n_g].
-
-    Raises
-    ------
-    ValueError
-        If the network does not tell.
-    """
-    if not hasattr(problem.network, "activations"):
-        raise ValueError(
-            "This criterion needs the activations of units, which the network does not give: it has no method "
-            "'activations'. Criteria of damages and of gradients work for every network."
-        )
-    return problem.network.activations(problem.params, problem.gates, problem.emissions, X)
-
-
-def mean_over_rows(problem: Problem, of: Any) -> Any:
-    """Return the weighted mean over all rows of a pytree that ``of(X, weight)`` sums over a batch's rows."""
-
-    def body(t, carry):
-        X, _, weight, total = problem.batches.take(t)
-        return jax.tree.map(lambda a, b: a + b, carry, of(X, weight * total))
-
-    X, _, weight, _ = problem.batches.take(jnp.zeros((), jnp.int32))
-    start = jax.tree.map(lambda a: jnp.zeros(a.shape, a.dtype), jax.eval_shape(of, X, weight))
-    summed = lax.fori_loop(0, problem.batches.n_batches, body, start)
-    return jax.tree.map(lambda a: a / jnp.sum(problem.batches.total), summed)
-
-
 def outgoing_weights(problem: Problem) -> list[jax.Array]:
-    """Return the weights that read each group's units, f[n_g, m]: the last slice of a group."""
-    found = []
-    for group in problem.network.groups.groups:
-        outgoing = group.slices[-1]
-        found.append(jnp.moveaxis(outgoing.of(problem.params), outgoing.axis, 0).reshape(group.size, -1))
-    return found
+    """Return the weights that read each group's units, f[n_g, m]; those of several slices beside one another."""
+    params = problem.params
+    return [
+        jnp.concatenate([s.by_unit(params, group.size) for s in group.outgoing], axis=1)
+        for group in problem.network.groups.groups
+    ]
 
 
 def layers(problem: Problem, active: jax.Array) -> list[Layer]:
     """Measure every layer."""
+    mean = problem.mean(lambda X, y, weight: tuple(weight @ h for h in problem.activations(X)))
 
-    def means(X, weight):
-        return tuple(weight @ h for h in activations(problem, X))
-
-    mean = mean_over_rows(problem, means)
-
-    def products(X, weight):
-        centred = [h - m for h, m in zip(activations(problem, X), mean, strict=True)]
+    def products(X: jax.Array, y: jax.Array, weight: jax.Array) -> tuple[jax.Array, ...]:
+        centred = [h - m for h, m in zip(problem.activations(X), mean, strict=True)]
         return tuple((c * weight[:, None]).T @ c for c in centred)
 
-    covariance = mean_over_rows(problem, products)
+    covariance = problem.mean(products)
     split = problem.network.groups.split(active)
     return [Layer(*parts) for parts in zip(mean, covariance, outgoing_weights(problem), split, strict=True)]
 
@@ -109,6 +77,7 @@ class APoZ(Criterion):
     """
 
     name: ClassVar[str] = "apoz"
+    needs: ClassVar = (ShowsActivations,)
     constraints: ClassVar = {"threshold": (NON_NEGATIVE,)}
 
     threshold: float = 0.0
@@ -116,10 +85,10 @@ class APoZ(Criterion):
     def step(self, key: jax.Array, state: Any, problem: Problem, active: jax.Array) -> tuple[Any, Scores]:
         """Count over all rows."""
 
-        def zeros(X, weight):
-            return jnp.concatenate([weight @ (jnp.abs(h) <= self.threshold) for h in activations(problem, X)])
+        def zeros(X: jax.Array, y: jax.Array, weight: jax.Array) -> jax.Array:
+            return jnp.concatenate([weight @ (jnp.abs(h) <= self.threshold) for h in problem.activations(X)])
 
-        return state, scores_without_pulls(mean_over_rows(problem, zeros))
+        return state, scores_without_pulls(problem.mean(zeros))
 
 
 @pytree_dataclass
@@ -134,6 +103,7 @@ class ActivationVariance(Criterion):
     """
 
     name: ClassVar[str] = "activation_variance"
+    needs: ClassVar = (ShowsActivations,)
     constraints: ClassVar = {"weighted": (BOOL,)}
 
     weighted: bool = static(default=True)
@@ -166,6 +136,7 @@ class GreedyActivationVariation(Criterion):
     """
 
     name: ClassVar[str] = "greedy_activation_variation"
+    needs: ClassVar = (ShowsActivations,)
 
     def step(self, key: jax.Array, state: Any, problem: Problem, active: jax.Array) -> tuple[Any, Scores]:
         """Remove the units of each layer one by one."""

@@ -12,6 +12,7 @@ from skbandit._core.constraints import OneOf, Where
 from skbandit._core.pytree import pytree_dataclass, static
 from skbandit._core.ranking import places
 from skbandit.criteria.base import Criterion, Problem, Scores
+from skbandit.networks.capabilities import Capability, DenseLayers, offers
 from skbandit.policies import UCB1, Goal, IdentificationPolicy, Policy
 from skbandit.rewards import Reward, SmoothReward
 
@@ -94,9 +95,10 @@ class Bandit(Criterion):
         begin, identifies = self.policy.init(n), isinstance(self.policy, IdentificationPolicy)
         hint = self.hint(key, state, problem, active)
         if isinstance(self.policy, IdentificationPolicy):
-            group = jnp.asarray(problem.network.groups.layer_of(), jnp.int32)
-            sizes = getattr(problem.network, "layer_sizes", None)
-            ends = None if sizes is None else jnp.array([sizes[0], sizes[-1]])
+            group = jnp.asarray(problem.network.groups.group_of(), jnp.int32)
+            ends = None
+            if offers(problem.network, DenseLayers):
+                ends = jnp.array([problem.network.layer_sizes[0], problem.network.layer_sizes[-1]])
             goal = Goal(problem.n_remove, budget, n_batches, active, group, problem.room, ends, hint)
             begin = self.policy.aim(begin, goal)
 
@@ -148,6 +150,17 @@ class Bandit(Criterion):
         info = {"pulls": jnp.sum(end.seen, axis=0), "scale": end.scale}
         scores = Scores(value, end.spent, mean, choice, info=info)
         return self.remember(state, scores, active), scores
+
+    def required(self) -> tuple[type[Capability], ...]:
+        """Return what the policy's constraint is on: the multiplications of a chain of dense layers."""
+        return (DenseLayers,) if self.suggests else ()
+
+    @property
+    def label(self) -> str:
+        """What messages call the bandit: its policy, where the rest is as usual."""
+        if self.name or self != type(self)(policy=self.policy):
+            return super().label
+        return self.policy.name if self.policy == type(self.policy)() else repr(self.policy)
 
     @property
     def suggests(self) -> bool:

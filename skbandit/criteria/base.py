@@ -18,6 +18,7 @@ import numpy as np
 from skbandit._core.pytree import ParamsMixin, pytree_dataclass, static
 from skbandit._core.rows import Batches
 from skbandit._core.scope import spread
+from skbandit.networks.capabilities import Capability, FastDamages, Prunable, ShowsActivations, offers
 from skbandit.networks.damages import damages_by_masking
 
 
@@ -39,8 +40,8 @@ class Problem:
     """i32: units that leave in this round, or would if all goes well."""
     room: jax.Array
     """i32[n_groups]: no more than so many units of a group may leave in this round."""
-    network: Any = static()
-    """``groups``, ``batch_loss`` and, optionally, ``damages``: the fast evaluator of arms."""
+    network: Prunable = static()
+    """What else it offers is asked with `skbandit.networks.capabilities.offers`."""
     arms_per_step: int = static()
 
     @property
@@ -64,13 +65,35 @@ class Problem:
             Summed weight of the mini-batch's rows.
         """
         *rows, total = self.batches.take(t)
-        X, y, weight = spread(*rows)
+        return self.damages(*spread(*rows), arms), total
+
+    def damages(self, X: jax.Array, y: jax.Array, weight: jax.Array, arms: jax.Array) -> jax.Array:
+        """Return the paired damages f[n] of the units ``arms: bool[n]`` on rows; 0 for the others."""
+        network = self.network
         args = (self.params, self.gates, self.emissions, X, y, weight, arms)
-        if hasattr(self.network, "damages"):
-            damage = self.network.damages(*args)
-        else:
-            damage = damages_by_masking(self.network, *args)
-        return damage, total
+        return network.damages(*args) if offers(network, FastDamages) else damages_by_masking(network, *args)
+
+    def loss(
+        self, params: Any, gates: tuple[jax.Array, ...], X: jax.Array, y: jax.Array, weight: jax.Array
+    ) -> jax.Array:
+        """Return the loss of rows under other parameters or gates."""
+        return self.network.batch_loss(params, gates, self.emissions, X, y, weight)
+
+    def activations(self, X: jax.Array) -> tuple[jax.Array, ...]:
+        """Return what the units of each group give out, f[rows, n_g]; for criteria that need `ShowsActivations`."""
+        assert offers(self.network, ShowsActivations)
+        return self.network.activations(self.params, self.gates, X)
+
+    def mean(self, of: Callable[[jax.Array, jax.Array, jax.Array], Any]) -> Any:
+        """Return the mean of ``of(X, y, weight)``, a pytree, over the mini-batches, each with its rows' weight.
+
+        The weights that ``of`` gets sum to 1: a weighted mean over a mini-batch's rows becomes that of all rows.
+        """
+        return self.batches.mean(of)
+
+    def mean_loss(self, params: Any, gates: tuple[jax.Array, ...]) -> jax.Array:
+        """Return the loss on all rows under other parameters or gates."""
+        return self.mean(lambda X, y, weight: self.loss(params, gates, X, y, weight))
 
 
 class Scores(NamedTuple):
@@ -96,14 +119,25 @@ class Criterion(ParamsMixin, abc.ABC):
     """Interface of a criterion; subclasses are frozen dataclasses registered as pytrees."""
 
     name: ClassVar[str] = ""
+    needs: ClassVar[tuple[type[Capability], ...]] = ()
+    """What a network must offer beside `Prunable`, whatever the fields; `required` is what is asked."""
     draws_by_row: ClassVar[bool] = False
-    """Whether it draws something for each row: copies of a row must then share an id, or a weight of 2 is another
-    result than a row that is there twice."""
+    """Whether it draws random numbers for each row. Copies of a row then share an id, and so their draws: otherwise a
+    row of weight 2 would not give what two copies of the row give."""
 
     @property
     def suggests(self) -> bool:
         """Whether its scores come with a set of its own, which ``pruning_ratio="auto"`` then removes."""
         return False
+
+    def required(self) -> tuple[type[Capability], ...]:
+        """Return what a network must offer for this object, with its fields as they are."""
+        return self.needs
+
+    @property
+    def label(self) -> str:
+        """What messages call the criterion: its name if its fields are the defaults."""
+        return self.name if self.name and self == type(self)() else repr(self)
 
     def init(self, key: jax.Array, problem: Problem) -> Any:
         """Return the state that is carried from round to round."""

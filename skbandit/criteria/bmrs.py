@@ -26,7 +26,6 @@ from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import optax
 from jax import lax
 
 from skbandit._core.constraints import NON_NEGATIVE, NONE, POSITIVE, Number, OneOf
@@ -35,6 +34,8 @@ from skbandit._core.ranking import places
 from skbandit._core.scope import spread
 from skbandit.criteria import noise
 from skbandit.criteria.base import Criterion, Problem, Scores, scores_without_pulls, trainable
+from skbandit.criteria.descent import Adam, descend
+from skbandit.networks.capabilities import GatesByRow, SquaredErrors, offers
 
 #: μ and log σ of every unit at the start: θ is near 1.
 START = 0.0, -5.0
@@ -119,7 +120,7 @@ class NoiseCriterion(Criterion):
         groups, batches = problem.network.groups, problem.batches
         dtype, n = problem.gates[0].dtype, problem.n_units
         none = tuple(jnp.zeros_like(g) for g in problem.gates)
-        by_row = getattr(problem.network, "gates_by_row", False)
+        by_row = offers(problem.network, GatesByRow)
         n_groups, n_rows = len(groups.sizes), jnp.sum(batches.total)
         scale = self._likelihood_scale(problem)
 
@@ -141,46 +142,40 @@ class NoiseCriterion(Criterion):
             data = problem.network.batch_loss(params, gates, none, X, y, weight)
             return data / scale + self.kl_weight * penalty(learned, left)
 
-        weights, distributions = optax.adam(self.learning_rate), optax.adam(self.noise_learning_rate)
+        of_weights, of_noise = Adam(self.learning_rate), Adam(self.noise_learning_rate)
 
-        def descend(t, carry):
-            (floats, learned), (weights_state, noise_state), left = carry
+        def body(t: jax.Array, share: jax.Array, carry: Any) -> Any:
+            weights, distributions, left = carry
             batch = lax.rem(t, batches.n_batches)
             *rows, _ = batches.take(batch)
             rows.append(lax.dynamic_index_in_dim(batches.row_id, batch, keepdims=False))
-            gradient = jax.grad(loss)((floats, learned), jax.random.fold_in(key, t), left, *spread(*rows))
-            updates, weights_state = weights.update(gradient[0], weights_state, floats)
-            floats = optax.apply_updates(floats, updates)
-            updates, noise_state = distributions.update(gradient[1], noise_state, learned)
-            learned = optax.apply_updates(learned, updates)
+            trained = weights.value, distributions.value
+            gradient = jax.grad(loss)(trained, jax.random.fold_in(key, t), left, *spread(*rows))
+            weights = of_weights.step(weights, gradient[0])
+            distributions = of_noise.step(distributions, gradient[1])
+            learned = distributions.value
             learned = Noise(jnp.clip(learned.mu, noise.LOW, noise.HIGH), learned.log_sigma)
             if self.mode == "continuous":
                 over = batch == batches.n_batches - 1
                 left = jnp.where(over, active & ~self.judge(learned)[1], left)
-            return (floats, learned), (weights_state, noise_state), left
+            return weights, distributions._replace(value=learned), left
 
         learned = Noise(*(jnp.full(n, at, dtype) for at in START))
-        start = (floats, learned), (weights.init(floats), distributions.init(learned)), active
-        (_, learned), _, left = lax.fori_loop(0, jnp.asarray(self.n_steps, jnp.int32), descend, start)
-        return learned, left
+        start = of_weights.begin(floats), of_noise.begin(learned), active
+        _, distributions, left = descend(self.n_steps, body, start)
+        return distributions.value, left
 
     def _likelihood_scale(self, problem: Problem) -> jax.Array:
         """What turns a loss into a negative log likelihood: for squared errors, the variance."""
-        one = jnp.ones((), problem.gates[0].dtype)
-        squared = getattr(problem.network, "loss", None) == "squared_error"
-        n_outputs = problem.network.layer_sizes[-1] if squared else 1  # the loss is a mean over them
+        one, network = jnp.ones((), problem.gates[0].dtype), problem.network
+        # Squared errors that the loss is the mean of; None for other losses.
+        n_errors = network.n_squared_errors if offers(network, SquaredErrors) else None
         if self.noise_variance is not None:
-            return one * self.noise_variance / n_outputs
-        if not squared:
+            return one * self.noise_variance / (n_errors or 1)
+        if n_errors is None:
             return one
-
-        def body(t, summed):
-            *rows, total = problem.batches.take(t)
-            args = problem.params, problem.gates, problem.emissions, *spread(*rows)
-            return summed + total * problem.network.batch_loss(*args)
-
-        summed = lax.fori_loop(0, problem.batches.n_batches, body, 0 * one)
-        return jnp.maximum(2 * summed / jnp.sum(problem.batches.total), jnp.finfo(one.dtype).eps) / n_outputs
+        mean_loss = problem.mean_loss(problem.params, problem.gates)
+        return jnp.maximum(2 * mean_loss, jnp.finfo(one.dtype).eps) / n_errors
 
 
 @pytree_dataclass

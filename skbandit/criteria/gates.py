@@ -7,13 +7,10 @@ whatever the criterion, the same network is pruned, repaired and fine-tuned. Eac
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable
 from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
-import optax
 from jax import lax
 
 from skbandit._core.constraints import NON_NEGATIVE, Number
@@ -21,8 +18,10 @@ from skbandit._core.pytree import pytree_dataclass
 from skbandit._core.ranking import choose
 from skbandit._core.scope import spread
 from skbandit.criteria.base import Criterion, Problem, Scores, scores_without_pulls, trainable
+from skbandit.criteria.descent import Adam, Variable, descend
 from skbandit.criteria.weights import unit_norms
-from skbandit.networks.groups import Groups, replace_at
+from skbandit.networks.capabilities import Costs, offers
+from skbandit.networks.groups import Group, Groups
 
 Params = Any
 #: A gate of DAIS is σ(α / T): open at the start, at T = 1, and all but 0 or 1 at the end.
@@ -46,15 +45,6 @@ class GateCriterion(Criterion):
     n_steps: int = 1000
     learning_rate: float = 1e-3
 
-    def _descend(self, body: Callable[[jax.Array, jax.Array, Any], Any], start: Any) -> Any:
-        """Call ``body(t, share, carry)`` with the step and the share of steps that are done, from 0 to 1."""
-        n_steps = jnp.asarray(self.n_steps, jnp.int32)
-
-        def step(t, carry):
-            return body(t, t / jnp.maximum(n_steps - 1, 1), carry)
-
-        return lax.fori_loop(0, n_steps, step, start)
-
 
 def _loss(problem: Problem, params: Params, gates: jax.Array, t: jax.Array) -> jax.Array:
     """Loss of mini-batch ``t``, modulo their number, with the gates f[n]."""
@@ -65,21 +55,8 @@ def _loss(problem: Problem, params: Params, gates: jax.Array, t: jax.Array) -> j
 
 def _kept(problem: Problem, importance: jax.Array, active: jax.Array) -> jax.Array:
     """Return the units that stay, bool[n], if those of least importance leave, as many as the round removes."""
-    group = jnp.asarray(problem.network.groups.layer_of(), jnp.int32)
+    group = jnp.asarray(problem.network.groups.group_of(), jnp.int32)
     return active & ~choose(-importance, active, problem.n_remove, group, problem.room)
-
-
-def _scale_outgoing(problem: Problem, params: Params, factor: jax.Array) -> Params:
-    """Multiply each unit's outgoing weights."""
-    groups = problem.network.groups
-    for group, by in zip(groups.groups, groups.split(factor), strict=True):
-        outgoing = group.slices[-1]
-
-        def scaled(leaf, axis=outgoing.axis, by=by):
-            return leaf * jnp.expand_dims(by, [a for a in range(leaf.ndim) if a != axis % leaf.ndim])
-
-        params = replace_at(params, outgoing.path, scaled)
-    return params
 
 
 @pytree_dataclass
@@ -149,29 +126,23 @@ class DAIS(GateCriterion):
             sparse = self.sparsity * jnp.sum(gates) / n_active
             return _loss(problem, rebuild(floats), gates, t) + sparse + self.budget_weight * towards
 
-        weights, indicators = optax.adam(self.learning_rate), optax.adam(self.gate_learning_rate)
+        of_weights, of_gates = Adam(self.learning_rate), Adam(self.gate_learning_rate)
 
-        def body(t, share, carry):
-            floats, alpha, weights_state, gates_state = carry
-            gradient = jax.grad(loss_of_weights)(floats, alpha, 2 * t, share)
-            updates, weights_state = weights.update(gradient, weights_state, floats)
-            floats = optax.apply_updates(floats, updates)
-            gradient = jax.grad(loss_of_gates)(alpha, floats, 2 * t + 1, share)
-            updates, gates_state = indicators.update(gradient, gates_state, alpha)
-            return floats, optax.apply_updates(alpha, updates), weights_state, gates_state
+        def body(t: jax.Array, share: jax.Array, carry: tuple[Variable, Variable]) -> tuple[Variable, Variable]:
+            weights, alpha = carry
+            weights = of_weights.step(weights, jax.grad(loss_of_weights)(weights.value, alpha.value, 2 * t, share))
+            alpha = of_gates.step(alpha, jax.grad(loss_of_gates)(alpha.value, weights.value, 2 * t + 1, share))
+            return weights, alpha
 
-        alpha = jnp.full_like(on, OPEN)
-        alpha = self._descend(body, (floats, alpha, weights.init(floats), indicators.init(alpha)))[1]
-        return state, scores_without_pulls(-alpha)
+        start = of_weights.begin(floats), of_gates.begin(jnp.full_like(on, OPEN))
+        _, alpha = descend(self.n_steps, body, start)
+        return state, scores_without_pulls(-alpha.value)
 
     def _cost(self, problem: Problem, gates: jax.Array, share: Any = 1.0) -> jax.Array:
-        """Multiplications of a row, with ``share`` of each hidden layer's units."""
-        widths = [share * jnp.sum(part) for part in problem.network.groups.split(gates)]
-        sizes = getattr(problem.network, "layer_sizes", None)
-        if sizes is None:
-            return sum(widths)
-        widths = [sizes[0], *widths, sizes[-1]]
-        return sum(a * b for a, b in itertools.pairwise(widths))
+        """Multiplications of a row, with ``share`` of each group's units; units where the network knows no costs."""
+        network = problem.network
+        widths = [share * jnp.sum(part) for part in network.groups.split(gates)]
+        return jnp.asarray(network.n_macs(widths) if offers(network, Costs) else sum(widths))
 
 
 @pytree_dataclass
@@ -218,43 +189,40 @@ class BiP(GateCriterion):
         groups = problem.network.groups
         dtype = problem.gates[0].dtype
         ones = active.astype(dtype)
-        weights, upper = optax.adam(self.learning_rate), optax.adam(self.score_learning_rate)
-
+        of_weights, of_scores = Adam(self.learning_rate), Adam(self.score_learning_rate)
         floats, rebuild = trainable(problem.params)
 
         def loss(floats, gates, t):
             return _loss(problem, rebuild(floats), gates, t)
 
-        def body(t, share, carry):
-            floats, scores, weights_state, scores_state = carry
-            mask = _kept(problem, scores, active).astype(dtype)
-            updates, weights_state = weights.update(jax.grad(loss)(floats, mask, 2 * t), weights_state, floats)
-            floats = optax.apply_updates(floats, updates)
-            params = rebuild(floats)
-            masked, _ = trainable(_scale_outgoing(problem, params, mask))
+        def body(t: jax.Array, share: jax.Array, carry: tuple[Variable, Variable]) -> tuple[Variable, Variable]:
+            weights, scores = carry
+            mask = _kept(problem, scores.value, active).astype(dtype)
+            weights = of_weights.step(weights, jax.grad(loss)(weights.value, mask, 2 * t))
+            params = rebuild(weights.value)
+            masked, _ = trainable(groups.scale_outgoing(params, mask))
             slopes = rebuild(jax.grad(loss)(masked, ones, 2 * t + 1))
             gradient = _unit_products(groups, params, slopes)
             gradient = gradient - self.implicit * mask * _unit_products(groups, slopes, slopes)
-            updates, scores_state = upper.update(gradient.astype(dtype), scores_state, scores)
-            return floats, optax.apply_updates(scores, updates), weights_state, scores_state
+            return weights, of_scores.step(scores, gradient.astype(dtype))
 
         norms = unit_norms(groups, rebuild(floats))
         layers = zip(groups.split(norms), groups.split(ones), strict=True)
         means = [jnp.sum(layer * on) / jnp.maximum(jnp.sum(on), 1) for layer, on in layers]
         layers = zip(groups.split(norms), means, strict=True)
-        scores = jnp.concatenate([layer / jnp.where(mean > 0, mean, 1) for layer, mean in layers])
-        scores = self._descend(body, (floats, scores, weights.init(floats), upper.init(scores)))[1]
-        return state, scores_without_pulls(-scores)
+        first = jnp.concatenate([layer / jnp.where(mean > 0, mean, 1) for layer, mean in layers])
+        _, scores = descend(self.n_steps, body, (of_weights.begin(floats), of_scores.begin(first)))
+        return state, scores_without_pulls(-scores.value)
 
 
 def _unit_products(groups: Groups, a: Params, b: Params) -> jax.Array:
     """Return the inner product f[n] of each unit's outgoing slices."""
-    found = []
-    for group in groups.groups:
-        outgoing = group.slices[-1]
-        product = jnp.moveaxis(outgoing.of(a) * outgoing.of(b), outgoing.axis, 0)
-        found.append(jnp.sum(product.reshape(group.size, -1), axis=1))
-    return jnp.concatenate(found)
+
+    def of_group(group: Group) -> jax.Array:
+        sides = ((s.by_unit(a, group.size), s.by_unit(b, group.size)) for s in group.outgoing)
+        return sum((jnp.sum(x * y, axis=1) for x, y in sides), jnp.zeros(group.size))
+
+    return jnp.concatenate([of_group(group) for group in groups.groups])
 
 
 @pytree_dataclass
@@ -285,20 +253,18 @@ class IterativeSoftShrinkage(GateCriterion):
     def step(self, key: jax.Array, state: Any, problem: Problem, active: jax.Array) -> tuple[Any, Scores]:
         """Train and shrink."""
         groups, gates = problem.network.groups, active.astype(problem.gates[0].dtype)
-        optimiser = optax.adam(self.learning_rate)
-
+        adam = Adam(self.learning_rate)
         floats, rebuild = trainable(problem.params)
 
-        def body(t, share, carry):
-            floats, optimiser_state = carry
-            gradient = jax.grad(lambda new: _loss(problem, rebuild(new), gates, t))(floats)
-            updates, optimiser_state = optimiser.update(gradient, optimiser_state, floats)
-            params = rebuild(optax.apply_updates(floats, updates))
+        def body(t: jax.Array, share: jax.Array, weights: Variable) -> Variable:
+            weights = adam.step(weights, jax.grad(lambda new: _loss(problem, rebuild(new), gates, t))(weights.value))
+            params = rebuild(weights.value)
             factor = jnp.where(_kept(problem, unit_norms(groups, params), active), 1, self.shrinkage)
-            return trainable(_scale_outgoing(problem, params, factor.astype(gates.dtype)))[0], optimiser_state
+            shrunk, _ = trainable(groups.scale_outgoing(params, factor.astype(gates.dtype)))
+            return weights._replace(value=shrunk)
 
-        floats, _ = self._descend(body, (floats, optimiser.init(floats)))
-        return state, scores_without_pulls(-unit_norms(groups, rebuild(floats)))
+        weights = descend(self.n_steps, body, adam.begin(floats))
+        return state, scores_without_pulls(-unit_norms(groups, rebuild(weights.value)))
 
 
 @pytree_dataclass
@@ -334,17 +300,13 @@ class MaskDecay(GateCriterion):
     def step(self, key: jax.Array, state: Any, problem: Problem, active: jax.Array) -> tuple[Any, Scores]:
         """Train under the decaying mask."""
         groups, on = problem.network.groups, active.astype(problem.gates[0].dtype)
-        optimiser = optax.adam(self.learning_rate)
-
+        adam = Adam(self.learning_rate)
         floats, rebuild = trainable(problem.params)
 
-        def body(t, share, carry):
-            floats, optimiser_state = carry
-            kept = _kept(problem, unit_norms(groups, rebuild(floats)), active)
+        def body(t: jax.Array, share: jax.Array, weights: Variable) -> Variable:
+            kept = _kept(problem, unit_norms(groups, rebuild(weights.value)), active)
             gates = jnp.where(kept, on, on * jnp.maximum(1 - self.decay * share, 0).astype(on.dtype))
-            gradient = jax.grad(lambda new: _loss(problem, rebuild(new), gates, t))(floats)
-            updates, optimiser_state = optimiser.update(gradient, optimiser_state, floats)
-            return optax.apply_updates(floats, updates), optimiser_state
+            return adam.step(weights, jax.grad(lambda new: _loss(problem, rebuild(new), gates, t))(weights.value))
 
-        floats, _ = self._descend(body, (floats, optimiser.init(floats)))
-        return state, scores_without_pulls(-unit_norms(groups, rebuild(floats)))
+        weights = descend(self.n_steps, body, adam.begin(floats))
+        return state, scores_without_pulls(-unit_norms(groups, rebuild(weights.value)))

@@ -19,29 +19,14 @@ from jax import lax
 
 from skbandit._core.constraints import BOOL, OneOf
 from skbandit._core.pytree import pytree_dataclass, static
-from skbandit._core.scope import spread
 from skbandit.criteria.base import Criterion, Problem, Scores, scores_without_pulls
 
 #: Second derivatives of so many units at a time.
 _TILE = 16
 
 
-def _sum_over_batches(problem: Problem, of: Callable[..., jax.Array]) -> jax.Array:
-    """Return the mean of ``of(X, y, weight) → f[n]`` over the mini-batches, each with the weight of its rows."""
-
-    def body(t, carry):
-        summed, total = carry
-        *rows, batch_total = problem.batches.take(t)
-        return summed + batch_total * of(*spread(*rows)), total + batch_total
-
-    zero = jnp.zeros((), problem.gates[0].dtype)
-    start = jnp.zeros(problem.n_units, zero.dtype), zero
-    summed, total = lax.fori_loop(0, problem.batches.n_batches, body, start)
-    return summed / total
-
-
 def _loss(problem: Problem, X: jax.Array, y: jax.Array, weight: jax.Array) -> Callable[[Any], jax.Array]:
-    return lambda gates: problem.network.batch_loss(problem.params, gates, problem.emissions, X, y, weight)
+    return lambda gates: problem.loss(problem.params, gates, X, y, weight)
 
 
 def _of_rows(problem: Problem, X: jax.Array, y: jax.Array) -> jax.Array:
@@ -91,7 +76,7 @@ class Taylor(Criterion):
         def absolute(X, y, weight):
             return weight @ jnp.abs(_of_rows(problem, X, y))
 
-        return state, scores_without_pulls(-_sum_over_batches(problem, squared if self.of == "squared" else absolute))
+        return state, scores_without_pulls(-problem.mean(squared if self.of == "squared" else absolute))
 
 
 @pytree_dataclass
@@ -114,7 +99,7 @@ class Fisher(Criterion):
 
     def step(self, key: jax.Array, state: Any, problem: Problem, active: jax.Array) -> tuple[Any, Scores]:
         """Average over rows."""
-        score = _sum_over_batches(problem, lambda X, y, w: 0.5 * (w @ jnp.square(_of_rows(problem, X, y))))
+        score = problem.mean(lambda X, y, w: 0.5 * (w @ jnp.square(_of_rows(problem, X, y))))
         return state, scores_without_pulls(-score)
 
 
@@ -159,5 +144,5 @@ class OBD(Criterion):
 
             return lax.map(along, jnp.arange(flat.shape[0]), batch_size=min(_TILE, flat.shape[0]))
 
-        damage = _sum_over_batches(problem, of)
+        damage = problem.mean(of)
         return state, Scores(-damage, jnp.zeros((), jnp.int32), damage)

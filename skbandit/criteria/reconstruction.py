@@ -8,6 +8,7 @@ covariance per layer.
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any, ClassVar
 
 import jax
@@ -17,10 +18,9 @@ from jax import lax
 from skbandit._core.constraints import OneOf
 from skbandit._core.pytree import pytree_dataclass, static
 from skbandit._core.ranking import choose, ranks_in_groups
-from skbandit._core.scope import spread
-from skbandit.criteria.activation import Layer, activations, layers, mean_over_rows, positive
+from skbandit.criteria.activation import Layer, layers, positive
 from skbandit.criteria.base import Criterion, Problem, Scores, scores_without_pulls
-from skbandit.networks.groups import replace_at
+from skbandit.networks.capabilities import Capability, DenseLayers, ShowsActivations
 
 #: Added to the diagonal of a covariance that is inverted, as a share of its mean: as in the repair after a removal.
 RIDGE = 1e-2
@@ -49,6 +49,7 @@ class OBS(Criterion):
     """
 
     name: ClassVar[str] = "obs"
+    needs: ClassVar = (ShowsActivations,)
 
     def step(self, key: jax.Array, state: Any, problem: Problem, active: jax.Array) -> tuple[Any, Scores]:
         """Remove the units of each layer one by one."""
@@ -149,6 +150,7 @@ class Submodular(Criterion):
     """
 
     name: ClassVar[str] = "submodular"
+    needs: ClassVar = (ShowsActivations,)
     constraints: ClassVar = {
         "form": (OneOf(("layer", "sequential", "asymmetric")),),
         "budgets": (OneOf(("share", "equal", "accuracy")),),
@@ -157,14 +159,14 @@ class Submodular(Criterion):
     form: str = static(default="layer")
     budgets: str = static(default="share")
 
+    def required(self) -> tuple[type[Capability], ...]:
+        """Return what is needed: where weights and biases are refitted, a chain of dense layers."""
+        refits = self.form != "layer" or self.budgets == "accuracy"
+        return (DenseLayers,) if refits else self.needs
+
     def step(self, key: jax.Array, state: Any, problem: Problem, active: jax.Array) -> tuple[Any, Scores]:
         """Choose the units of each layer one by one."""
         groups = problem.network.groups
-        if (self.form != "layer" or self.budgets == "accuracy") and not hasattr(problem.network, "layer_sizes"):
-            raise ValueError(
-                f"Submodular(form={self.form!r}, budgets={self.budgets!r}) refits biases, and works for dense networks "
-                "only. Submodular() works for every network that gives its activations."
-            )
         measured = layers(problem, active)
         costs = [self._costs(layer) for layer in measured]
         if self.budgets == "share":
@@ -174,7 +176,7 @@ class Submodular(Criterion):
         else:
             value = -jnp.concatenate(self._losses(problem, measured, costs))
         if self.form != "layer":
-            group = jnp.asarray(groups.layer_of(), jnp.int32)
+            group = jnp.asarray(groups.group_of(), jnp.int32)
             leave = choose(value, active, problem.n_remove, group, problem.room)
             value = self._in_turn(problem, measured, groups.split(leave))
         return state, scores_without_pulls(value)
@@ -202,10 +204,10 @@ class Submodular(Criterion):
 
             def loss_at(level, i=i, on=on, n_on=n_on, order=order, gram=gram, W=W, mean=layer.mean):
                 stays = on & (order >= level / N_LEVELS * n_on)
-                params = refit(problem.params, problem.network.groups, i, stays, gram, gram @ W, mean, mean @ W)
+                params = refit(problem.params, i, stays, gram, gram @ W, mean, mean @ W)
                 gates = list(problem.gates)
                 gates[i] = jnp.where(stays, gates[i], 0)
-                return mean_loss(problem, params, tuple(gates))
+                return problem.mean_loss(params, tuple(gates))
 
             losses = lax.cummax(lax.map(loss_at, jnp.arange(N_LEVELS)))
             # Between levels in a straight line; the last eighth leaves last.
@@ -222,24 +224,25 @@ class Submodular(Criterion):
 
     def _in_turn(self, problem: Problem, measured: list[Layer], leave: tuple[jax.Array, ...]) -> jax.Array:
         """Select again, from the first layer to the last, in the network that the layers before have left."""
-        groups, network = problem.network.groups, problem.network
         params, gates = jax.tree.map(jnp.asarray, problem.params), list(problem.gates)
         values = []
         for i, layer in enumerate(measured):
             on, W = layer.active, jnp.where(layer.active[:, None], layer.outgoing, 0)
 
-            def both(X, params=params, gates=tuple(gates), i=i):
-                now = network.activations(params, gates, problem.emissions, X)[i]
-                return now, activations(problem, X)[i] if self.form == "asymmetric" else now
+            repaired = dataclasses.replace(problem, params=params, gates=tuple(gates))
 
-            means = mean_over_rows(problem, lambda X, w, both=both: tuple(w @ h for h in both(X)))
+            def both(X, repaired=repaired, i=i):
+                now = repaired.activations(X)[i]
+                return now, problem.activations(X)[i] if self.form == "asymmetric" else now
 
-            def products(X, weight, both=both, means=means):
+            means = problem.mean(lambda X, y, w, both=both: tuple(w @ h for h in both(X)))
+
+            def products(X, y, weight, both=both, means=means):
                 now, before = (h - m for h, m in zip(both(X), means, strict=True))
                 now_weighted = now * weight[:, None]
                 return now_weighted.T @ now, now_weighted.T @ before, (before * weight[:, None]).T @ before
 
-            gram, cross, before = mean_over_rows(problem, products)
+            gram, cross, before = problem.mean(products)
             gram = jnp.where(on[:, None] & on, gram, 0)
             target = jnp.where(on[:, None], cross @ W, 0)
             costs = greedy_selection(gram, target, jnp.sum(W * (before @ W)), on)
@@ -247,14 +250,13 @@ class Submodular(Criterion):
             gone = on & (ranks_in_groups(-costs, on, one_group, 1) < n_leave)
             # Who leaves comes before all that stay, in any layer.
             values.append(jnp.where(gone, 1 - costs, -1 - costs))
-            params = refit(params, groups, i, on & ~gone, gram, target, means[0], means[1] @ W)
+            params = refit(params, i, on & ~gone, gram, target, means[0], means[1] @ W)
             gates[i] = jnp.where(gone, 0, gates[i])
         return jnp.concatenate(values)
 
 
 def refit(
     params: Any,
-    groups: Any,
     i: int,
     stays: jax.Array,
     gram: jax.Array,
@@ -262,26 +264,30 @@ def refit(
     mean: jax.Array,
     target_mean: jax.Array,
 ) -> Any:
-    """Fit the weights and the bias that follow layer ``i`` of a dense network, by least squares on what stays."""
+    """Fit the weights and the bias that follow hidden layer ``i`` of a chain of dense layers, by least squares.
+
+    Parameters
+    ----------
+    params : tuple of (W, b, ...)
+    i : int
+    stays : bool[n_i]
+        Units that stay.
+    gram, mean : f[n_i, n_i], f[n_i]
+        Covariance and mean of the layer's activations.
+    target, target_mean : f[n_i, n_next], f[n_next]
+        Covariance of the activations with what the next layer shall be given, and the mean of that.
+
+    Returns
+    -------
+    params : tuple of (W, b, ...)
+        The rows of units that left are 0.
+    """
     ridge = RIDGE * jnp.trace(gram) / positive(jnp.sum(jnp.diagonal(gram) > 0)) + jnp.finfo(gram.dtype).tiny
     both = stays[:, None] & stays
     system = jnp.where(both, gram, 0) + jnp.diag(jnp.where(stays, ridge, 1))
-    old = jnp.where(stays[:, None], groups.groups[i].slices[-1].of(params), 0)
+    old, b, *rest = params[i + 1]
+    old = jnp.where(stays[:, None], old, 0)
     # The ridge is towards the old weights, as in the repair.
     W = jnp.linalg.solve(system, jnp.where(stays[:, None], target, 0) + ridge * old)
     W = jnp.where(stays[:, None], W, 0)
-    path = groups.groups[i].slices[-1].path
-    params = replace_at(params, path, lambda _: W)
-    bias = (path[0], 1)
-    return replace_at(params, bias, lambda b: b + target_mean - mean @ W)
-
-
-def mean_loss(problem: Problem, params: Any, gates: tuple[jax.Array, ...]) -> jax.Array:
-    """Return the loss on all rows of another network."""
-
-    def body(t, summed):
-        *rows, total = problem.batches.take(t)
-        return summed + total * problem.network.batch_loss(params, gates, problem.emissions, *spread(*rows))
-
-    zero = jnp.zeros((), gates[0].dtype)
-    return lax.fori_loop(0, problem.batches.n_batches, body, zero) / jnp.sum(problem.batches.total)
+    return (*params[: i + 1], (W, b + target_mean - mean @ W, *rest), *params[i + 2 :])

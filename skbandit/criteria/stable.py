@@ -10,13 +10,11 @@ from jax import lax
 
 from skbandit._core.constraints import NON_NEGATIVE
 from skbandit._core.pytree import pytree_dataclass
-from skbandit._tabular.network.activations import activate
 from skbandit.criteria.base import Criterion, Problem, Scores, scores_without_pulls
 from skbandit.criteria.weights import unit_norms
+from skbandit.networks.capabilities import DenseLayers, offers
 from skbandit.networks.groups import replace_at
 
-#: Where the derivative of an activation that has a minimum is 0.
-LOWEST_AT = {"gelu": -0.7517916, "silu": -1.2784645, "mish": -1.1924312}
 #: The bounds of the box are widened by this share of its size, for rounding.
 MARGIN = 1e-5
 
@@ -48,6 +46,7 @@ class StableUnits(Criterion):
     """
 
     name: ClassVar[str] = "stable_units"
+    needs: ClassVar = (DenseLayers,)
     constraints: ClassVar = {"margin": (NON_NEGATIVE,)}
 
     margin: float = 0.0
@@ -60,8 +59,7 @@ class StableUnits(Criterion):
     def step(self, key: jax.Array, state: Any, problem: Problem, active: jax.Array) -> tuple[Any, Scores]:
         """Propagate the bounds, and merge."""
         network = problem.network
-        if not hasattr(network, "layer_sizes"):
-            raise ValueError("StableUnits works for dense networks only.")
+        assert offers(network, DenseLayers)
         groups, params = network.groups, jax.tree.map(jnp.asarray, problem.params)
         low, high = self._box(problem)
         ranges, redundant = [], []
@@ -71,14 +69,10 @@ class StableUnits(Criterion):
             centre, radius = middle @ W + b, half @ jnp.abs(W)
             rounding = MARGIN * (jnp.abs(middle) @ jnp.abs(W) + jnp.abs(b) + radius)
             z_low, z_high = centre - radius - rounding, centre + radius + rounding
-            low, high = self._emitted(network.activation, z_low, z_high, slope)
+            low, high = network.bounds(z_low, z_high, *slope)
             low, high = jnp.where(on, low, 0), jnp.where(on, high, 0)
             constant = on & (high <= low)
-            linear = jnp.zeros_like(on)
-            if network.activation == "identity":
-                linear = on
-            elif network.activation == "relu":
-                linear = on & (z_low >= 0)
+            linear = on & (z_low >= network.linear_from)
             params = self._hand_constants_over(params, i, constant, (low + high) / 2)
             merged, params = self._merge(params, i, linear & ~constant, middle, half)
             redundant.append(constant | merged)
@@ -91,30 +85,16 @@ class StableUnits(Criterion):
     def _box(self, problem: Problem) -> tuple[jax.Array, jax.Array]:
         """Return the bounds f[n_features] of the rows that count."""
 
-        def body(t, box):
-            X, _, weight, _ = problem.batches.take(t)
+        def widen(box: Any, X: jax.Array, y: jax.Array, weight: jax.Array, total: jax.Array) -> Any:
             counts = weight[:, None] > 0
             low = jnp.min(jnp.where(counts, X, jnp.inf), axis=0)
             high = jnp.max(jnp.where(counts, X, -jnp.inf), axis=0)
             return jnp.minimum(box[0], low), jnp.maximum(box[1], high)
 
         nothing = jnp.full(problem.batches.X.shape[-1], jnp.inf, problem.gates[0].dtype)
-        low, high = lax.fori_loop(0, problem.batches.n_batches, body, (nothing, -nothing))
+        low, high = problem.batches.fold(widen, (nothing, -nothing))
         wider = self.margin * (high - low)
         return low - wider, high + wider
-
-    def _emitted(self, name: str, low: jax.Array, high: jax.Array, slope: list[jax.Array]) -> Any:
-        """Return the bounds of the activation between two pre-activations."""
-        ends = activate(jnp, name, low), activate(jnp, name, high)
-        least, most = jnp.minimum(*ends), jnp.maximum(*ends)
-        if name in LOWEST_AT:
-            at = jnp.asarray(LOWEST_AT[name], low.dtype)
-            least = jnp.where((low < at) & (at < high), jnp.minimum(least, activate(jnp, name, at)), least)
-        for a in slope:  # z + a (f(z) - z) = (1 - a) z + a f(z), each part by itself
-            linear, bent = jnp.stack([(1 - a) * low, (1 - a) * high]), jnp.stack([a * least, a * most])
-            least = jnp.min(linear, axis=0) + jnp.min(bent, axis=0)
-            most = jnp.max(linear, axis=0) + jnp.max(bent, axis=0)
-        return least, most
 
     def _hand_constants_over(self, params: Any, i: int, constant: jax.Array, emitted: jax.Array) -> Any:
         """Let the next bias have what constant units emit."""

@@ -13,6 +13,7 @@ from skbandit._core.pytree import pytree_dataclass, static
 from skbandit.criteria.bandit import Bandit
 from skbandit.criteria.base import Criterion, Problem, Scores, checked
 from skbandit.criteria.gradient import Fisher
+from skbandit.networks.capabilities import Capability
 from skbandit.policies import IdentificationPolicy, Policy, Racing, TopTwoThompson
 
 
@@ -65,6 +66,10 @@ class WarmStartedBandit(Bandit):
     policy: Policy = Racing()
     prior: Criterion | None = Fisher()
     carry: bool = static(default=True)
+
+    def required(self) -> tuple[type[Capability], ...]:
+        """Return what the policy and the criterion that gives the hints need."""
+        return (*super().required(), *(self.prior.required() if self.prior is not None else ()))
 
     def init(self, key: jax.Array, problem: Problem) -> Any:
         """Nothing is known of a round before the first."""

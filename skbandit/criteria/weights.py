@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import jax
@@ -48,24 +49,30 @@ class Magnitude(Criterion):
     order: int = static(default=2)
 
     def step(self, key: jax.Array, state: Any, problem: Problem, active: jax.Array) -> tuple[Any, Scores]:
-        """Sum powers of the weights over the slices of each unit: a group's last slice is its outgoing one."""
+        """Sum powers of the weights over the slices of each unit."""
         return state, scores_without_pulls(-unit_norms(problem.network.groups, problem.params, self.of, self.order))
 
 
 def unit_norms(groups: Groups, params: Any, of: str = "product", order: int = 2) -> jax.Array:
-    """Return the norm f[n] of each unit's weights: a group's last slice is its outgoing one.
+    """Return the norm f[n] of each unit's weights.
 
-    A group of one slice has the same norm both ways.
+    Parameters
+    ----------
+    groups : Groups
+    params : pytree
+    of : {"in", "out", "product"}
+        Of the incoming slices, of the outgoing ones, or the product of both. A group that has only slices of one kind
+        has the same norm both ways.
+    order : {1, 2}
+        L1 or L2 norm.
     """
 
-    def power(s: Slice) -> jax.Array:
-        by_unit = jnp.moveaxis(jnp.abs(s.of(params)), s.axis, 0)
-        return jnp.sum(by_unit.reshape(by_unit.shape[0], -1) ** order, axis=1)
+    def power(slices: Sequence[Slice], size: int) -> Any:
+        return sum(jnp.sum(jnp.abs(s.by_unit(params, size)) ** order, axis=1) for s in slices)
 
     norms = []
     for group in groups.groups:
-        *incoming_slices, last = group.slices
-        outgoing = power(last)
-        incoming = sum(map(power, incoming_slices)) if incoming_slices else outgoing
+        incoming = power(group.incoming or group.outgoing, group.size)
+        outgoing = power(group.outgoing or group.incoming, group.size)
         norms.append({"in": incoming, "out": outgoing, "product": incoming * outgoing}[of] ** (1 / order))
     return jnp.concatenate(norms)

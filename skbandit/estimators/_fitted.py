@@ -10,7 +10,7 @@ from sklearn.base import BaseEstimator, is_regressor
 
 from skbandit._tabular.features.embeddings import Inputs, fold_scale, unit_scale
 from skbandit._tabular.network.accounting import n_macs, n_parameters
-from skbandit._tabular.network.losses import OUT_ACTIVATIONS
+from skbandit._tabular.network.losses import LOSSES
 from skbandit.estimators._parameters import as_sizes
 from skbandit.estimators._state import check_finite
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from skbandit._tabular.features.encoder import FeatureEncoder
     from skbandit._tabular.features.reader import FeatureReader
     from skbandit._tabular.training.fit import Network, Trained
-    from skbandit.pruning.engine import PruneResult
+    from skbandit.pruning.results import PruneResult
 
 #: Parameters that describe the network and what it reads, as opposed to how it is trained and pruned.
 NETWORK_PARAMETERS = (
@@ -61,7 +61,7 @@ class FittedNetwork(BaseEstimator):
         self._description = self._described_network()
         self._activation, self._loss = self.activation, self._loss_name()
         self._parametric = bool(self.parametric_activation)
-        self.out_activation_ = OUT_ACTIVATIONS[self._loss]
+        self.out_activation_ = LOSSES[self._loss].out_activation
 
     def _check_unchanged(self) -> None:
         """Raise if a parameter asks for another network than the one that is there."""

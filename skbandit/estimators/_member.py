@@ -16,16 +16,17 @@ from sklearn.utils.validation import check_memory
 
 from skbandit._tabular.features.embeddings import Inputs, fold_scale, parameter_arrays
 from skbandit._tabular.features.encoder import FeatureEncoder
-from skbandit._tabular.network.inference import OUTPUTS, raw_output
+from skbandit._tabular.network.inference import raw_output
+from skbandit._tabular.network.losses import LOSSES
 from skbandit.estimators._callbacks import FitReporter, PathReporter
 from skbandit.estimators._fitted import FittedNetwork, layer_sizes
 from skbandit.estimators._parameters import as_sizes
 from skbandit.estimators._rows import FitTask, split_rows
 from skbandit.estimators._state import check_finite, raise_not_finite
+from skbandit.pruning.results import Outcome, PruneResult
 
 if TYPE_CHECKING:
     from skbandit._tabular.training.fit import Network, PruneSettings, Rows, Trained, TrainSettings
-    from skbandit.pruning.engine import PruneResult
 
 #: Fitted attributes that are learned from X and y before there is a network, ...
 _LEARNED = ("n_features_in_", "feature_names_in_", "classes_", "n_outputs_")
@@ -60,7 +61,7 @@ class FitSteps(FittedNetwork):
 
     def _as_prediction(self, z: np.ndarray) -> np.ndarray:
         """Return what a network predicts, f[n, n_outputs], from its output layer's pre-activation."""
-        return OUTPUTS[self.out_activation_](z)
+        return LOSSES[self._loss].link(z)
 
     @abstractmethod
     def _set_out_of_fold(self, prediction: np.ndarray | None) -> None:
@@ -212,14 +213,15 @@ class FitSteps(FittedNetwork):
         reporter: Any,
         data: Any = None,
     ) -> PruneResult:
-        from skbandit._tabular.training import fit as _fit
-        from skbandit.pruning.engine import INTERRUPTED, STOPPED
+        from skbandit._tabular.pruning.task import prune
 
-        result = _fit.prune(network, rows, held_out, training, settings, seed, reporter=reporter, data=data)
-        if result.status == INTERRUPTED:
+        result = prune(network, rows, held_out, training, settings, seed, reporter=reporter, data=data)
+        if result.outcome == Outcome.INTERRUPTED:
             warnings.warn(f"Pruning interrupted by user after {len(result.history)} rounds.", UserWarning, stacklevel=6)
-        elif reporter.interrupted and STOPPED in result.status:
-            result = result._replace(status=INTERRUPTED)
+        elif reporter.interrupted and result.outcome == Outcome.STOPPED:
+            result = result._replace(outcome=Outcome.INTERRUPTED, status="interrupted by the user")
+        for message in result.warnings:
+            warnings.warn(message, UserWarning, stacklevel=6)
         return result
 
     def _fit_network(self, task: FitTask, rng: np.random.RandomState, reporter: FitReporter) -> np.ndarray | None:

@@ -10,6 +10,7 @@ import numpy as np
 from skbandit._core.constraints import BOOL, NON_NEGATIVE, NONE, POSITIVE, UNIT, Number, OneOf, Where
 from skbandit._tabular.features.embeddings import NUMERIC_EMBEDDINGS
 from skbandit._tabular.network.activations import ACTIVATIONS
+from skbandit.pruning.parameters import PRUNING
 
 
 def _is_sizes(value: Any) -> bool:
@@ -79,11 +80,7 @@ CONSTRAINTS: dict[str, tuple[Any, ...]] = {
     "clip_predictions": (BOOL,),
     "n_members": (Number(1, integral=True),),
     "calibration": (OneOf(("train", "held_out", "all")),),
-    "budget": (Number(1, 1e9, closed="both"),),
-    "pruning_ratio": (UNIT, OneOf(("auto",))),
-    "tolerance": (NON_NEGATIVE,),
-    "scope": (OneOf(("global", "layer")),),
-    "n_rounds": (Number(1, integral=True),),
+    **PRUNING,
     "ablation": (OneOf(("zero", "mean")),),
     "compensate": (BOOL,),
     "fine_tune_iter": (Number(0, integral=True),),

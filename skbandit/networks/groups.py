@@ -1,63 +1,211 @@
-"""Unit groups: which parameter slices leave the network together.
+"""Unit groups: which positions of which parameters leave the network together.
 
-A *group* is one layer's units. Unit ``j`` of a group owns index ``j`` along one axis of several parameters (for a
-dense layer: a column of its weights, an entry of its bias, a row of the next layer's weights). Removing the unit
-deletes all of them. Units are counted over all groups in order, so that a flat index names an arm.
+A *group* is a set of units that are alike: the units of a dense layer, the filters of a convolution, the heads of an
+attention layer. Each unit owns positions along an axis of several parameters. (For a dense layer: a column of its
+weights, an entry of its bias, a row of the next layer's weights.) Removing the unit deletes all of them. Units are
+counted over all groups in order, so that a flat index names a unit.
 
-Parameters are any nesting of tuples, lists and dicts; a path is the tuple of keys that leads to an array.
+A `Slice` names one axis of one parameter, and says which unit each position of the axis belongs to (its *labels*). One
+form serves for every case:
+
+* one position a unit: no labels;
+* a block of positions, such as the columns of a head: ``[0, 0, 0, 1, 1, 1]``;
+* a stride, such as the inputs of a dense layer behind a flattened convolution, or the four gates of an LSTM packed in
+  one array: ``[0, 1, 2, 0, 1, 2]``;
+* an axis of which only a part belongs to the group: ``[-1, -1, 0, 1]``.
+
+Parameters may be any pytree. A path is the tuple of keys that leads to an array: keys of a dictionary, positions in a
+tuple or list, names of attributes.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+import itertools
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
 Params = Any
+Array = Any
 
 
-@dataclasses.dataclass(frozen=True)
+def _plain_key(key: Any) -> Any:
+    """Return a key of a path as people write it; JAX's own key objects hold one."""
+    for name in ("key", "idx", "name"):
+        if hasattr(key, name):
+            return getattr(key, name)
+    return key
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
 class Slice:
-    """Axis ``axis`` of the parameter at ``path``."""
+    """The axis of a parameter along which units own positions.
+
+    Parameters
+    ----------
+    path : tuple
+        Keys that lead to the parameter; JAX's key paths are taken as well. A key alone is a path of one.
+    axis : int
+        Axis of the parameter; a negative one counts from the last.
+    labels : array-like of int, shape (axis size,), optional
+        The unit of its group that each position belongs to; -1 where a position belongs to none, and stays. None: unit
+        ``j`` owns position ``j``.
+
+    Examples
+    --------
+    Four columns of a projection are two heads of two columns each:
+
+    >>> from skbandit.networks import Slice
+    >>> Slice(("attention", "query"), axis=1, labels=[0, 0, 1, 1])
+    Slice(path=('attention', 'query'), axis=1, labels=[0, 0, 1, 1])
+    """
 
     path: tuple[Any, ...]
     axis: int
+    labels: Any = None
 
-    def of(self, params: Params) -> Any:
+    def __post_init__(self) -> None:
+        path = self.path if isinstance(self.path, tuple) else (self.path,)
+        object.__setattr__(self, "path", tuple(map(_plain_key, path)))
+        if self.labels is not None:
+            labels = np.array(self.labels)
+            if labels.ndim != 1 or labels.dtype.kind not in "iu" or (labels.size and labels.min() < -1):
+                raise ValueError(
+                    f"The 'labels' of the slice {self.path}, axis {self.axis}, must be a vector of ints, the number of "
+                    f"a unit or -1 for each position. Got {self.labels!r} instead."
+                )
+            labels = labels.astype(np.int32)
+            labels.setflags(write=False)
+            object.__setattr__(self, "labels", labels)
+
+    def _identity(self) -> tuple[Any, ...]:
+        return self.path, self.axis, None if self.labels is None else self.labels.tobytes()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Slice) and self._identity() == other._identity()
+
+    def __hash__(self) -> int:
+        return hash(self._identity())
+
+    def __repr__(self) -> str:
+        labels = "" if self.labels is None else f", labels={self.labels.tolist()}"
+        return f"Slice(path={self.path}, axis={self.axis}{labels})"
+
+    def of(self, params: Params) -> Array:
         """Return the whole parameter."""
-        for key in self.path:
-            params = params[key]
-        return params
+        return Leaves(params)[self.path]
+
+    def spread(self, of_units: Array, elsewhere: Any) -> Array:
+        """Give each position what its unit has.
+
+        Parameters
+        ----------
+        of_units : array of shape (size,)
+            A value for each unit.
+        elsewhere : scalar
+            The value of positions that belong to no unit.
+
+        Returns
+        -------
+        array of shape (axis size,)
+            NumPy's or JAX's, as ``of_units`` is.
+        """
+        if self.labels is None:
+            return of_units
+        if isinstance(of_units, np.ndarray):
+            return np.where(self.labels >= 0, of_units[self.labels], elsewhere)
+        import jax.numpy as jnp
+
+        return jnp.where(self.labels >= 0, of_units[self.labels], elsewhere)
+
+    def by_unit(self, params: Params, size: int) -> Array:
+        """Return what each of ``size`` units owns of the parameter, as the rows of a matrix of JAX's.
+
+        Units that own fewer positions than others have zeros at the end of their row.
+        """
+        import jax.numpy as jnp
+
+        array = jnp.moveaxis(jnp.asarray(self.of(params)), self.axis, 0)
+        array = array.reshape(array.shape[0], -1)
+        if self.labels is None:
+            return array
+        # Place of each position among those of its unit.
+        order = np.argsort(self.labels, kind="stable")
+        owned = order[self.labels[order] >= 0]
+        counts = np.bincount(self.labels[owned], minlength=size)
+        place = np.arange(owned.size) - np.repeat(np.cumsum(counts) - counts, counts)
+        table = np.full((size, counts.max(initial=0)), array.shape[0])  # out of bounds: filled with 0
+        table[self.labels[owned], place] = owned
+        return array.at[table].get(mode="fill", fill_value=0).reshape(size, -1)
 
 
 @dataclasses.dataclass(frozen=True)
 class Group:
-    """``size`` units and the slices that leave with each of them.
+    """Units that are alike, and the slices that leave with each of them.
 
-    The last slice is that of the *outgoing* weights, which read the units' output; the others make it. Criteria that
-    look at weights go by that.
+    Parameters
+    ----------
+    name : str
+        What messages and tables call the group.
+    size : int
+        Number of units.
+    incoming : sequence of Slice
+        Parameters that make the units' output: weights, biases, the scale and shift of a normalisation.
+    outgoing : sequence of Slice
+        Parameters that read the units' output: the weights of all layers that follow.
+
+    Notes
+    -----
+    Where a parameter is neither, or it does not matter, either place will do: both leave with the unit. Criteria that
+    look at weights tell the two apart.
+
+    Examples
+    --------
+    >>> from skbandit.networks import Group, Slice
+    >>> hidden = Group("hidden", 8, incoming=[Slice(("W1",), 1), Slice(("b1",), 0)], outgoing=[Slice(("W2",), 0)])
+    >>> len(hidden.slices)
+    3
     """
 
+    name: str
     size: int
-    slices: tuple[Slice, ...]
+    incoming: Sequence[Slice] = ()
+    outgoing: Sequence[Slice] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "incoming", tuple(self.incoming))
+        object.__setattr__(self, "outgoing", tuple(self.outgoing))
+
+    @property
+    def slices(self) -> tuple[Slice, ...]:
+        """All slices, the incoming ones first."""
+        return (*self.incoming, *self.outgoing)
 
 
 @dataclasses.dataclass(frozen=True)
 class Groups:
-    """All groups of a network, in order."""
+    """All groups of a network, in order.
 
-    groups: tuple[Group, ...]
+    Parameters
+    ----------
+    groups : sequence of Group
+    """
+
+    groups: Sequence[Group]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "groups", tuple(self.groups))
 
     @property
     def sizes(self) -> tuple[int, ...]:
-        """Units per group."""
+        """Units of each group."""
         return tuple(group.size for group in self.groups)
 
     @property
     def n_units(self) -> int:
-        """Units of all groups: the number of arms."""
+        """Units of all groups."""
         return sum(self.sizes)
 
     @property
@@ -65,59 +213,161 @@ class Groups:
         """Flat index of each group's first unit."""
         return tuple(int(i) for i in np.cumsum((0, *self.sizes))[:-1])
 
-    def split(self, flat: Any) -> tuple[Any, ...]:
+    def split(self, flat: Array) -> tuple[Array, ...]:
         """Cut a flat array over all units into one array per group."""
         return tuple(flat[start : start + size] for start, size in zip(self.offsets, self.sizes, strict=True))
 
-    def layer_of(self) -> np.ndarray:
-        """Return the group index of every unit, i[n_units]."""
+    def group_of(self) -> np.ndarray:
+        """Return the number of the group of every unit, i[n_units]."""
         return np.repeat(np.arange(len(self.groups)), self.sizes)
 
     def check(self, params: Params) -> None:
-        """Raise ValueError if a slice names no parameter of ``params``, or one of another size."""
+        """Raise ValueError if the groups are not groups of ``params``.
+
+        Each slice must name an axis of a parameter, with a position or a label for each unit at most; each unit must
+        own something; and no position may belong to two units.
+        """
         if not self.groups:
             raise ValueError("There are no groups: nothing can be removed.")
+        leaves = Leaves(params)
+        owners: dict[tuple[Any, int], np.ndarray] = {}
         for group in self.groups:
+            owns = np.zeros(group.size, bool)
             for s in group.slices:
-                try:
-                    size = np.shape(s.of(params))[s.axis]
-                except (KeyError, IndexError, TypeError):
-                    raise ValueError(f"The parameters have no axis {s.axis} at {s.path}.") from None
-                if size != group.size:
+                size, axis = self._axis(leaves, s)
+                labels = np.arange(size) if s.labels is None else s.labels
+                if s.labels is None and size != group.size:
                     raise ValueError(
-                        f"A group of {group.size} units has a slice of size {size}: axis {s.axis} of {s.path}."
+                        f"A group of {group.size} units has a slice of size {size}: axis {s.axis} of {s.path}. Where a "
+                        "unit owns several positions, or not all of them, give 'labels'."
                     )
+                if labels.size != size or labels.max(initial=-1) >= group.size:
+                    raise ValueError(
+                        f"The labels of axis {s.axis} of {s.path} must be {size} numbers below {group.size}, the size "
+                        f"of the group {group.name!r}: got {labels.size} numbers up to {labels.max(initial=-1)}."
+                    )
+                taken = owners.setdefault((s.path, axis), np.zeros(size, bool))
+                if (taken & (labels >= 0)).any():
+                    raise ValueError(
+                        f"The group {group.name!r} names positions of axis {s.axis} of {s.path} that belong to a unit "
+                        "already: each position may leave with one unit."
+                    )
+                taken |= labels >= 0
+                owns[labels[labels >= 0]] = True
+            if not owns.all():
+                raise ValueError(
+                    f"The group {group.name!r} has units that own nothing: {np.flatnonzero(~owns).tolist()[:8]}. Their "
+                    "removal would leave every array as it is."
+                )
+
+    def _axis(self, leaves: Leaves, s: Slice) -> tuple[int, int]:
+        """Return the size of a slice's axis, and its number counted from the first."""
+        try:
+            shape = np.shape(leaves[s.path])
+            return shape[s.axis], range(len(shape))[s.axis]
+        except (KeyError, IndexError, TypeError):
+            raise ValueError(f"The parameters have no axis {s.axis} at {s.path}.") from None
 
     def compact(self, params: Params, kept: Sequence[np.ndarray]) -> Params:
         """Keep only the units ``kept[g]`` of each group: NumPy arrays, physically smaller."""
-        return self._edit(params, lambda a, axis, g: np.take(a, kept[g], axis=axis))
+        stays = []
+        for size, units in zip(self.sizes, kept, strict=True):
+            on = np.zeros(size, bool)
+            on[units] = True
+            stays.append(on)
+        return self._edit_axes(params, stays, lambda a, stays, axis: np.take(a, np.flatnonzero(stays), axis=axis))
 
     def zero(self, params: Params, removed: Sequence[np.ndarray]) -> Params:
         """Set the slices of the units ``removed[g]`` to zero, at unchanged shapes."""
 
-        def clear(array: np.ndarray, axis: int, g: int) -> np.ndarray:
+        def clear(array: np.ndarray, stays: np.ndarray, axis: int) -> np.ndarray:
             array = array.copy()
-            np.moveaxis(array, axis, 0)[removed[g]] = 0
+            np.moveaxis(array, axis, 0)[~stays] = 0
             return array
 
-        return self._edit(params, clear)
+        stays = [np.ones(size, bool) for size in self.sizes]
+        for on, units in zip(stays, removed, strict=True):
+            on[units] = False
+        return self._edit_axes(params, stays, clear)
 
-    def _edit(self, params: Params, edit: Any) -> Params:
-        for g, group in enumerate(self.groups):
+    def _edit_axes(
+        self, params: Params, stays: list[np.ndarray], edit: Callable[[np.ndarray, np.ndarray, int], np.ndarray]
+    ) -> Params:
+        """Edit each axis that units own positions of, once: several groups may share one."""
+        leaves = Leaves(params)
+        axes: dict[tuple[Any, int], np.ndarray] = {}
+        for group, on in zip(self.groups, stays, strict=True):
             for s in group.slices:
-                params = replace_at(params, s.path, lambda a, s=s, g=g: edit(np.asarray(a), s.axis, g))
-        return params
+                size, axis = self._axis(leaves, s)
+                axes.setdefault((s.path, axis), np.ones(size, bool))
+                axes[s.path, axis] &= s.spread(on, True)
+        for (path, axis), positions in axes.items():
+            leaves[path] = edit(np.asarray(leaves[path]), positions, axis)
+        return leaves.tree()
+
+    def scale_outgoing(self, params: Params, factor: Array) -> Params:
+        """Multiply each unit's outgoing weights by its ``factor``, f[n_units]; for JAX's arrays."""
+        import jax.numpy as jnp
+
+        leaves = Leaves(params)
+        for group, by in zip(self.groups, self.split(factor), strict=True):
+            for s in group.outgoing:
+                array = leaves[s.path]
+                others = [a for a in range(array.ndim) if a != s.axis % array.ndim]
+                leaves[s.path] = array * jnp.expand_dims(s.spread(by, 1), others)
+        return leaves.tree()
 
 
-def replace_at(tree: Params, path: tuple[Any, ...], edit: Any) -> Params:
-    """Return ``tree`` with the leaf at ``path`` edited; nothing is changed in place."""
-    if not path:
-        return edit(tree)
-    head, rest = path[0], path[1:]
-    if isinstance(tree, dict):
-        return {**tree, head: replace_at(tree[head], rest, edit)}
-    items = list(tree)
-    items[head] = replace_at(items[head], rest, edit)
-    if hasattr(tree, "_fields"):
-        return type(tree)(*items)
-    return type(tree)(items)
+class Leaves:
+    """The leaves of a pytree by their paths; assignment exchanges one, and `tree` puts them back in place."""
+
+    def __init__(self, params: Params) -> None:
+        import jax
+
+        found, self._structure = jax.tree_util.tree_flatten_with_path(params)
+        self._leaves = {tuple(map(_plain_key, path)): leaf for path, leaf in found}
+
+    def __getitem__(self, path: tuple[Any, ...]) -> Array:
+        return self._leaves[path]
+
+    def __setitem__(self, path: tuple[Any, ...], leaf: Array) -> None:
+        if path not in self._leaves:
+            raise KeyError(path)
+        self._leaves[path] = leaf
+
+    def tree(self) -> Params:
+        """Return a tree with the leaves as they are now; the original is as it was."""
+        import jax
+
+        return jax.tree_util.tree_unflatten(self._structure, list(self._leaves.values()))
+
+
+def replace_at(params: Params, path: tuple[Any, ...], edit: Callable[[Array], Array]) -> Params:
+    """Return ``params`` with the leaf at ``path`` edited; nothing is changed in place."""
+    leaves = Leaves(params)
+    leaves[path] = edit(leaves[path])
+    return leaves.tree()
+
+
+def dense_chain(sizes: Iterable[int], *per_unit: int) -> Groups:
+    """Return one group for each hidden layer of a chain of dense layers, ``params[l] = (W, b, ...)``.
+
+    Parameters
+    ----------
+    sizes : iterable of int
+        Inputs, hidden widths, outputs.
+    *per_unit : int
+        Positions in a layer of further vectors that have an entry for each unit.
+    """
+    hidden = list(itertools.islice(sizes, 1, None))[:-1]
+    return Groups(
+        [
+            Group(
+                f"hidden layer {i}",
+                size,
+                incoming=[Slice((i, 0), 1), *(Slice((i, part), 0) for part in (1, *per_unit))],
+                outgoing=[Slice((i + 1, 0), 0)],
+            )
+            for i, size in enumerate(hidden)
+        ]
+    )

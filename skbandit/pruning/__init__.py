@@ -1,24 +1,27 @@
-"""The pruning loop, for any network."""
+"""The pruning loop, for any JAX network: `prune` removes units, `rank_units` only scores them."""
 
 from __future__ import annotations
 
 import importlib
 from typing import TYPE_CHECKING, Any
 
-_EXPORTS = {
-    "PruneResult": "skbandit.pruning.engine",
-    "PruningRound": "skbandit.pruning.engine",
-    "prune": "skbandit.pruning.engine",
-}
+from skbandit.pruning.results import Outcome, PruneResult, PruningRound
 
-__all__ = ["PruneResult", "PruningRound", "prune"]
+_LAZY = {"prune": "skbandit.pruning.api", "rank_units": "skbandit.pruning.ranking"}
+
+__all__ = ["Outcome", "PruneResult", "PruningRound", "prune", "rank_units"]
 
 if TYPE_CHECKING:
-    from skbandit.pruning.engine import PruneResult, PruningRound, prune
+    from skbandit.pruning.api import prune
+    from skbandit.pruning.ranking import rank_units
 
 
 def __getattr__(name: str) -> Any:
-    """Import public names on first use (PEP 562): the package itself needs no JAX."""
-    if name in _EXPORTS:
-        return getattr(importlib.import_module(_EXPORTS[name]), name)
+    """Import the functions on first use (PEP 562): results need no JAX."""
+    if name in _LAZY:
+        return getattr(importlib.import_module(_LAZY[name]), name)
     raise AttributeError(f"module 'skbandit.pruning' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_LAZY])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 
-def room_of_layers(active: np.ndarray, layer: np.ndarray, n_remove: int, scope: str) -> np.ndarray:
+def room_of_groups(active: np.ndarray, layer: np.ndarray, n_remove: int, scope: str) -> np.ndarray:
     """Return how many units of each layer may leave, i[n_layers]: all but one, or a share of ``n_remove``."""
     left = np.bincount(layer[active], minlength=int(layer[-1]) + 1)
     room = left - 1
@@ -34,7 +34,7 @@ def choose_units(value: np.ndarray, active: np.ndarray, layer: np.ndarray, n_rem
     scope : {"global", "layer"}
         Rank over all layers, or remove the same share of each.
     """
-    room = room_of_layers(active, layer, n_remove, scope)
+    room = room_of_groups(active, layer, n_remove, scope)
     order = np.argsort(np.where(np.isnan(value), np.inf, -value), kind="stable")
     order = order[active[order]]
     # Rank of each unit within its layer, in the order of removal: it may leave while its layer has room.
@@ -56,6 +56,6 @@ def evenly(active: np.ndarray, layer: np.ndarray) -> np.ndarray:
     return value
 
 
-def says_nothing(value: np.ndarray) -> bool:
-    """Whether values f[n] tell no unit from another."""
+def is_uninformative(value: np.ndarray) -> bool:
+    """Return whether values f[n] are all equal, or none is finite."""
     return value.size > 1 and bool((value == value[0]).all() or not np.isfinite(value).any())

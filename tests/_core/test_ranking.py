@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from skbandit._core.ranking import choose, places, ranks, ranks_in_groups
-from skbandit.pruning.selection import choose_units, room_of_layers
+from skbandit.pruning.selection import choose_units, room_of_groups
 
 
 def test_ranks():
@@ -30,6 +30,6 @@ def test_the_device_chooses_as_the_host_does(scope, seed):
     value, active = rng.integers(-3, 4, size=16).astype("float32"), rng.random(16) < 0.8
     active[[0, 4, 11]] = True
     n_remove = int(rng.integers(0, active.sum() + 1))
-    room = room_of_layers(active, layer, n_remove, scope)
+    room = room_of_groups(active, layer, n_remove, scope)
     chosen = choose(jnp.asarray(value), jnp.asarray(active), n_remove, jnp.asarray(layer), jnp.asarray(room))
     np.testing.assert_array_equal(chosen, choose_units(value, active, layer, n_remove, scope))

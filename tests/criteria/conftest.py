@@ -9,7 +9,7 @@ import pytest
 
 from skbandit._core.rows import Batches
 from skbandit.criteria import Problem
-from skbandit.networks.groups import Group, Groups, Slice
+from skbandit.networks import Group, Groups, Slice
 
 #: Units; real rows, in batches of 8: five to a sweep.
 N, N_ROWS, WIDTH = 6, 40, 8
@@ -21,7 +21,7 @@ class Table:
 
     @property
     def groups(self):
-        return Groups((Group(N, (Slice(("damage",), 0),)),))
+        return Groups([Group("arms", N, [Slice("damage", 0)])])
 
     def damages(self, params, gates, emissions, X, y, weight, arms):
         return jnp.where(arms, params["damage"] + weight @ X, 0)

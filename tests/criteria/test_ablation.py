@@ -6,7 +6,7 @@ import pytest
 from skbandit._core.rows import Batches
 from skbandit._tabular.network.inference import raw_output
 from skbandit._tabular.network.initialization import init_params
-from skbandit._tabular.network.losses import weighted_mean
+from skbandit._tabular.network.losses import LOSSES
 from skbandit._tabular.network.mlp import MLP
 from skbandit.criteria import BudgetedGreedy, GreedyLeaveOneOut, LeaveOneOut, Problem
 
@@ -23,7 +23,7 @@ def test_leave_one_out_is_a_loop_over_the_units_on_all_rows(fast):
     def loss(mask):
         kept = [np.flatnonzero(part) for part in network.groups.split(mask)]
         compact = network.groups.compact(params, kept)
-        return weighted_mean("squared_error", raw_output(X, *zip(*compact, strict=True), "tanh"), y, weight)
+        return LOSSES["squared_error"].mean(raw_output(X, *zip(*compact, strict=True), "tanh"), y, weight)
 
     expected = np.zeros(9)
     for unit in np.flatnonzero(active):
@@ -104,7 +104,7 @@ def greedy_case():
 def masked_loss(network, params, X, y, weight, active):
     kept = [np.flatnonzero(part) for part in network.groups.split(active)]
     compact = network.groups.compact(params, kept)
-    return weighted_mean("squared_error", raw_output(X, *zip(*compact, strict=True), "tanh"), y, weight)
+    return LOSSES["squared_error"].mean(raw_output(X, *zip(*compact, strict=True), "tanh"), y, weight)
 
 
 def run_greedy(criterion, n_remove, budget=0):

@@ -15,11 +15,9 @@ from skbandit.criteria import (
     GreedyActivationVariation,
     Problem,
     Submodular,
-    resolve,
 )
 from skbandit.criteria.activation import Layer
 from skbandit.criteria.reconstruction import RIDGE
-from skbandit.networks.gated import GatedNetwork
 
 N, SIZES = 11, (3, 6, 5, 2)
 #: Units that are on; unit 3 is off.
@@ -185,13 +183,3 @@ def test_two_copies_of_a_unit_are_not_both_safe(criterion):
         assert first > 0.2
     else:
         assert first < 0.15  # the ridge keeps the other from taking over wholly
-
-
-def loss(params, gates, X, y, weight):
-    return 0.0
-
-
-@pytest.mark.parametrize("name", ["apoz", "activation_variance", "greedy_activation_variation", "obs", "submodular"])
-def test_other_networks_do_not_tell_their_activations(name, case):
-    with pytest.raises(ValueError, match="needs the activations of units"):
-        case.run(resolve(name), GatedNetwork(loss, case.network.groups))

@@ -122,16 +122,15 @@ def test_a_weight_of_two_is_a_row_that_is_there_twice():
 
 
 def test_rows_share_a_draw_where_the_network_takes_one_gate_for_all():
-    from skbandit.networks.gated import GatedNetwork
-    from skbandit.networks.groups import Group, Groups, Slice
+    from skbandit.networks import GatedNetwork
+    from skbandit.networks.groups import dense_chain
 
     def loss(params, gates, X, y, weight):
         assert gates[0].shape == (40,)
         h = jax.nn.relu(X @ params[0][0] + params[0][1]) * gates[0]
         return jnp.sum(weight * jnp.sum((h @ params[1][0] + params[1][1] - y) ** 2, axis=1))
 
-    groups = Groups((Group(40, (Slice((0, 0), 1), Slice((0, 1), 0), Slice((1, 0), 0))),))
     problem = toy(0)
-    other = Problem(**{**vars(problem), "network": GatedNetwork(loss, groups)})
+    other = Problem(**{**vars(problem), "network": GatedNetwork(loss, dense_chain((1, 40, 1)))})
     scores = jax.jit(lambda p: ExpectedGate(n_steps=5).step(jax.random.key(0), (), p, ALL)[1])(other)
     assert np.isfinite(scores.value).all()

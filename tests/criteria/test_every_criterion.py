@@ -13,12 +13,12 @@ from skbandit.criteria import CRITERIA, Bandit, Problem, resolve
 from skbandit.criteria.bmrs import NoiseCriterion
 from skbandit.criteria.gates import GateCriterion
 from skbandit.policies import POLICIES
-from skbandit.pruning.engine import canonical
+from skbandit.pruning.scoring import canonical
 
 SIZES = (3, 6, 5, 2)
 N = 11
 NETWORK = MLP(SIZES, "relu", "squared_error")
-GROUP = NETWORK.groups.layer_of()
+GROUP = NETWORK.groups.group_of()
 PERMUTATION = np.r_[np.random.default_rng(1).permutation(6), 6 + np.random.default_rng(2).permutation(5)]
 #: Their draws go by the number of a unit.
 DRAWS = {"random", "bmrs_n", "bmrs_u", "snr", "expected_gate", "budgeted_greedy"} | {

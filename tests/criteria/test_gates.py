@@ -8,7 +8,7 @@ import pytest
 from skbandit._core.rows import Batches
 from skbandit._tabular.network.mlp import MLP
 from skbandit.criteria import DAIS, BiP, IterativeSoftShrinkage, MaskDecay, Problem
-from skbandit.criteria.gates import _kept, _scale_outgoing, _unit_products
+from skbandit.criteria.gates import _kept, _unit_products
 
 #: Of eight units these three do something; the others have small weights, in and out.
 NEEDED = [1, 4, 6]
@@ -66,7 +66,7 @@ def test_kept_units_leave_room():
 def test_outgoing_weights_are_scaled_and_multiplied():
     problem = make()
     factor = jnp.arange(8.0)
-    scaled = _scale_outgoing(problem, problem.params, factor)
+    scaled = problem.network.groups.scale_outgoing(problem.params, factor)
     np.testing.assert_allclose(scaled[1][0], problem.params[1][0] * np.arange(8.0)[:, None])
     np.testing.assert_array_equal(scaled[0][0], problem.params[0][0])
     products = _unit_products(problem.network.groups, problem.params, scaled)

@@ -55,7 +55,7 @@ class Case:
             W, b = self.params[i]
             a = np.tanh(a @ W + b) * gate + (1 - gate) * emission
         W, b = self.params[-1]
-        return LOSSES[self.mlp.loss](np, a @ W + b, self.y)
+        return LOSSES[self.mlp.loss].rows(np, a @ W + b, self.y)
 
     def slopes(self):
         """f[rows, n]: derivatives of each row's loss by the gates."""

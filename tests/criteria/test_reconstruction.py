@@ -6,11 +6,10 @@ import pytest
 
 from skbandit._core.rows import Batches
 from skbandit._tabular.network.initialization import init_params
-from skbandit._tabular.network.losses import weighted_mean
+from skbandit._tabular.network.losses import LOSSES
 from skbandit._tabular.network.mlp import MLP
 from skbandit.criteria import Problem, Submodular
 from skbandit.criteria.reconstruction import RIDGE
-from skbandit.networks.gated import GatedNetwork
 
 SIZES, N = (3, 7, 6, 2), 13
 
@@ -102,7 +101,7 @@ def test_budgets_of_equal_accuracy(case):
         stays = ~np.isin(np.arange(7), order[:k])
         W, b = case.refit(A1, stays, case.centred(A1) @ W2, case.share @ A1 @ W2, W2, b2)
         z = np.tanh(A1 @ W + b) @ W3 + b3
-        return weighted_mean("squared_error", z, case.y, case.weight)
+        return LOSSES["squared_error"].mean(z, case.y, case.weight)
 
     # Eighths of seven units: up to a level, the units whose place is below level / 8 · 7 have left.
     losses = np.maximum.accumulate([loss_without(int(np.ceil(level / 8 * 7))) for level in range(8)])
@@ -110,10 +109,3 @@ def test_budgets_of_equal_accuracy(case):
     np.testing.assert_allclose(-value[order[:6]], np.interp(at[:6], np.arange(8), losses), rtol=1e-8)
     for part, cost in zip(np.split(value, [7]), shares, strict=True):
         assert np.all(np.diff(part[np.argsort(-cost)]) <= 0)  # the order within a layer stays
-
-
-@pytest.mark.parametrize("criterion", [Submodular(form="asymmetric"), Submodular(budgets="accuracy")])
-def test_other_networks_have_no_layers_in_turn(case, criterion):
-    network = GatedNetwork(lambda *args: 0.0, case.network.groups)
-    with pytest.raises(ValueError, match="for dense networks only"):
-        case.run(criterion, network=network)

@@ -498,7 +498,7 @@ def test_an_interrupt_where_members_come_one_after_the_other(make_data, regresso
 def interrupted_scoring(monkeypatch):
     """Press Ctrl-C in the second round of the first member; members come one after the other."""
     monkeypatch.setattr(_ensemble, "cpu_count", lambda: 1)
-    original, calls = pruning.Pruner._scores, []
+    original, calls = pruning.Pruner.score, []
 
     def score(self, *args, **kwargs):
         calls.append(1)
@@ -506,7 +506,7 @@ def interrupted_scoring(monkeypatch):
             raise KeyboardInterrupt
         return original(self, *args, **kwargs)
 
-    return lambda: monkeypatch.setattr(pruning.Pruner, "_scores", score)
+    return lambda: monkeypatch.setattr(pruning.Pruner, "score", score)
 
 
 def test_after_an_interrupt_no_member_is_pruned_also_if_it_comes_from_memory(

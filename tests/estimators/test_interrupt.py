@@ -5,7 +5,7 @@ import pytest
 
 from skbandit._core.programs import quick_compile_is_known
 from skbandit._tabular.training import fit as _fit
-from skbandit.pruning import engine as pruning
+from skbandit.pruning import scoring
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -88,7 +88,7 @@ def test_pruning_keeps_the_rounds_that_are_done(at, interrupt, make_data, regres
         model = regressor(n_rounds=4, pruning_ratio=0.75).fit(data.X, data.y)
     assert len(model.pruning_history_) == at - 2
     assert model.hidden_layer_sizes_ == model.pruning_history_[-1]["sizes"] == whole.pruning_history_[at - 3]["sizes"]
-    assert model.pruning_status_ == pruning.INTERRUPTED
+    assert model.pruning_status_ == "interrupted by the user"
     assert model.coefs_[0].shape == (4, *model.hidden_layer_sizes_)
     residual = (model.predict(data.X) - data.y) / data.y.std()
     assert model.pruning_history_[-1]["loss_after"] == pytest.approx(0.5 * np.mean(residual**2), rel=1e-4)
@@ -96,7 +96,7 @@ def test_pruning_keeps_the_rounds_that_are_done(at, interrupt, make_data, regres
 
 def test_an_interrupted_bandit_drops_its_round(interrupt, make_data, regressor):
     data = make_data("regression")
-    interrupt(pruning, "_score_quick" if quick_compile_is_known() else "_score_thorough", 1)
+    interrupt(scoring, "_score_quick" if quick_compile_is_known() else "_score_thorough", 1)
     with pytest.warns(UserWarning, match="Pruning interrupted by user after 0 rounds"):
         model = regressor().fit(data.X, data.y)
     assert model.hidden_layer_sizes_ == (8,)

@@ -128,7 +128,7 @@ def test_prune_of_any_network_checks_its_parameters(name, value):
     def loss(params, gates, X, y, weight):
         return (weight * ((X * gates[0]) @ params - y) ** 2).sum() / weight.sum()
 
-    network = GatedNetwork(loss, Groups((Group(3, (Slice((), 0),)),)))
+    network = GatedNetwork(loss, Groups([Group("features", 3, [Slice((), 0)])]))
     with pytest.raises(ValueError, match=f"'{name}' parameter"):
         prune(network, np.ones(3), np.ones((4, 3)), np.ones(4), **{name: value})
 
@@ -245,7 +245,7 @@ def test_prune_of_any_network_checks_its_rows(X, y, weight, message):
     def loss(params, gates, X, y, weight):
         return (weight * ((X * gates[0]) @ params - y) ** 2).sum() / weight.sum()
 
-    network = GatedNetwork(loss, Groups((Group(3, (Slice((), 0),)),)))
+    network = GatedNetwork(loss, Groups([Group("features", 3, [Slice((), 0)])]))
     params = np.ones(4 if isinstance(weight, str) else 3)
     with pytest.raises(ValueError, match=message):
         prune(network, params, X, y, None if isinstance(weight, str) else weight)

@@ -10,7 +10,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from skbandit import BanditPrunedMLPClassifier, BanditPrunedMLPRegressor
-from skbandit._tabular.training import fit as _fit
+from skbandit._tabular.pruning import task
 from skbandit.estimators._settings import train_settings
 from skbandit.presets import PRESETS, preset_params
 
@@ -399,8 +399,8 @@ def test_label_smoothing_makes_probabilities_less_extreme(make_data, classifier)
 def test_calibration_says_which_rows_pruning_measures_on(calibration, n_rows, make_data, regressor, monkeypatch):
     data = make_data("regression")
     seen = []
-    original = _fit.Calibration
-    monkeypatch.setattr(_fit, "Calibration", lambda X, *args: seen.append(len(X)) or original(X, *args))
+    original = task.Calibration
+    monkeypatch.setattr(task, "Calibration", lambda X, *args: seen.append(len(X)) or original(X, *args))
     model = regressor(calibration=calibration, early_stopping=True)
     model.fit(data.X, data.y, X_val=data.X_val, y_val=data.y_val)
     assert seen == [n_rows]

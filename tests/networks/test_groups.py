@@ -1,24 +1,36 @@
+import dataclasses
 from collections import namedtuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from skbandit._tabular.network.mlp import MLP
-from skbandit.networks.groups import Group, Groups, Slice
+from skbandit.networks import Group, Groups, Slice
+from skbandit.networks.groups import Leaves, dense_chain, replace_at
 
 Dense = namedtuple("Dense", ["kernel", "bias"])
+MANY = settings(max_examples=50, deadline=None, derandomize=True)
 
 #: A network in the style of a CNN: dicts, lists and named tuples; 3 filters, then 4 units.
 GROUPS = Groups(
-    (
-        Group(3, (Slice(("conv", "kernel"), 3), Slice(("conv", "bias"), 0), Slice(("dense", 0, 0), 2))),
-        Group(4, (Slice(("dense", 0, 0), 3), Slice(("dense", 0, "bias"), 0), Slice(("dense", 1, 0), 0))),
-    )
-)
-# A named tuple is indexed by position.
-GROUPS = Groups(
-    (GROUPS.groups[0], Group(4, (Slice(("dense", 0, 0), 3), Slice(("dense", 0, 1), 0), Slice(("dense", 1, 0), 0))))
+    [
+        Group(
+            "filters",
+            3,
+            incoming=[Slice(("conv", "kernel"), 3), Slice(("conv", "bias"), 0)],
+            outgoing=[Slice(("dense", 0, "kernel"), 2)],
+        ),
+        Group(
+            "units",
+            4,
+            incoming=[Slice(("dense", 0, "kernel"), 3), Slice(("dense", 0, "bias"), 0)],
+            outgoing=[Slice(("dense", 1, "kernel"), 0)],
+        ),
+    ]
 )
 
 
@@ -39,7 +51,7 @@ def test_flat_indices_count_units_group_by_group():
     assert GROUPS.sizes == (3, 4)
     assert GROUPS.n_units == 7
     assert GROUPS.offsets == (0, 3)
-    np.testing.assert_array_equal(GROUPS.layer_of(), [0, 0, 0, 1, 1, 1, 1])
+    np.testing.assert_array_equal(GROUPS.group_of(), [0, 0, 0, 1, 1, 1, 1])
 
 
 @pytest.mark.parametrize("xp", [np, jnp])
@@ -67,12 +79,10 @@ def test_zero_clears_the_slices_of_the_units_removed_and_nothing_else(params):
     for path, axis, units, others in [
         (("conv", "kernel"), 3, removed[0], kept[0]),
         (("conv", "bias"), 0, removed[0], kept[0]),
-        (("dense", 1, 0), 0, removed[1], kept[1]),
-        (("dense", 0, 1), 0, removed[1], kept[1]),
+        (("dense", 1, "kernel"), 0, removed[1], kept[1]),
+        (("dense", 0, "bias"), 0, removed[1], kept[1]),
     ]:
-        before, after = params, cleared
-        for key in path:
-            before, after = before[key], after[key]
+        before, after = Slice(path, axis).of(params), Slice(path, axis).of(cleared)
         assert before.shape == after.shape
         assert not np.take(after, units, axis).any()
         np.testing.assert_array_equal(np.take(after, others, axis), np.take(before, others, axis))
@@ -102,7 +112,7 @@ def test_keeping_or_clearing_everything_or_nothing(params):
 
 
 def test_device_arrays_come_back_as_numpy():
-    groups = Groups((Group(2, (Slice((0,), 0),)),))
+    groups = Groups([Group("rows", 2, [Slice(0, 0)])])
     (compacted,) = groups.compact((jnp.arange(4.0).reshape(2, 2),), [np.array([1])])
     assert type(compacted) is np.ndarray
     np.testing.assert_array_equal(compacted, [[2, 3]])
@@ -110,17 +120,30 @@ def test_device_arrays_come_back_as_numpy():
 
 def test_groups_of_a_dense_network_are_column_bias_and_next_row():
     first, second = MLP((3, 4, 5, 2), "relu", "log_loss").groups.groups
-    assert first == Group(4, (Slice((0, 0), 1), Slice((0, 1), 0), Slice((1, 0), 0)))
-    assert second == Group(5, (Slice((1, 0), 1), Slice((1, 1), 0), Slice((2, 0), 0)))
+    assert first.incoming == (Slice((0, 0), 1), Slice((0, 1), 0))
+    assert first.outgoing == (Slice((1, 0), 0),)
+    assert second.slices == (Slice((1, 0), 1), Slice((1, 1), 0), Slice((2, 0), 0))
+    assert (first.size, second.size) == (4, 5)
+    assert dense_chain((3, 4, 2), 2).groups[0].incoming == (Slice((0, 0), 1), Slice((0, 1), 0), Slice((0, 2), 0))
 
 
 @pytest.mark.parametrize(
     ("group", "message"),
     [
-        (Group(3, (Slice(("conv", "weights"), 3),)), "no axis 3 at"),
-        (Group(3, (Slice(("conv", "bias"), 1),)), "no axis 1 at"),
-        (Group(3, (Slice(("scale", 0), 0),)), "no axis 0 at"),
-        (Group(4, (Slice(("conv", "bias"), 0),)), "group of 4 units has a slice of size 3"),
+        (Group("g", 3, [Slice(("conv", "weights"), 3)]), "no axis 3 at"),
+        (Group("g", 3, [Slice(("conv", "bias"), 1)]), "no axis 1 at"),
+        (Group("g", 3, [Slice(("scale", 0), 0)]), "no axis 0 at"),
+        (Group("g", 4, [Slice(("dense", 1, "bias"), 0)]), "group of 4 units has a slice of size 2"),
+        (Group("g", 2, [Slice(("dense", 1, "bias"), 0, [0, 2])]), "numbers below 2.* up to 2"),
+        (Group("g", 1, [Slice(("dense", 1, "bias"), 0, [0])]), "must be 2 numbers .* got 1 numbers"),
+        (Group("g", 3, [Slice(("conv", "bias"), 0)]), "belong to a unit already"),
+        (Group("g", 3, [Slice(("conv", "bias"), -1)]), "belong to a unit already"),
+        (
+            Group("g", 2, [Slice(("dense", 1, "kernel"), 1), Slice(("dense", 1, "kernel"), -1)]),
+            "belong to a unit already",
+        ),
+        (Group("g", 3, [Slice(("dense", 1, "bias"), 0, [0, 2])]), r"own nothing: \[1\]"),
+        (Group("g", 2), r"own nothing: \[0, 1\]"),
     ],
 )
 def test_slices_that_do_not_fit_the_parameters_are_refused(params, group, message):
@@ -132,3 +155,140 @@ def test_slices_that_do_not_fit_the_parameters_are_refused(params, group, messag
 def test_no_groups_are_refused(params):
     with pytest.raises(ValueError, match="no groups"):
         Groups(()).check(params)
+
+
+# --- labels: which unit each position belongs to -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("labels", [[[0, 1]], [0.0, 1.0], [-2, 0], "ab"])
+def test_labels_are_a_vector_of_numbers_of_units(labels):
+    with pytest.raises(ValueError, match=r"'labels' of the slice \('w',\), axis 1, must be a vector of ints"):
+        Slice("w", 1, labels)
+
+
+def test_slices_with_the_same_labels_are_equal_and_can_be_keys():
+    a, b, other = Slice("w", 1, [0, 0, 1]), Slice(("w",), 1, np.array([0, 0, 1], np.int64)), Slice("w", 1, [0, 1, 1])
+    assert a == b
+    assert len({a, b, other, Slice("w", 1)}) == 3
+    assert "labels=[0, 0, 1]" in repr(a)
+
+
+def test_paths_may_be_those_of_jax():
+    tree = {"a": [Dense(np.zeros(2), np.ones(3))]}
+    path = jax.tree_util.tree_flatten_with_path(tree)[0][1][0]
+    np.testing.assert_array_equal(Slice(path, 0).of(tree), np.ones(3))
+    assert Slice(path, 0) == Slice(("a", 0, "bias"), 0)
+
+
+def test_a_block_leaves_with_its_unit():
+    """Two heads of three columns in queries, three rows in the output, and a norm that spans one column more."""
+    labels = [0, 0, 0, 1, 1, 1]
+    groups = Groups(
+        [Group("heads", 2, [Slice("q", 1, labels), Slice("norm", 0, [*labels, -1])], [Slice("o", 0, labels)])]
+    )
+    rng = np.random.default_rng(0)
+    params = {"q": rng.normal(size=(4, 6)), "norm": rng.normal(size=7), "o": rng.normal(size=(6, 4))}
+    groups.check(params)
+    small = groups.compact(params, [np.array([1])])
+    np.testing.assert_array_equal(small["q"], params["q"][:, 3:])
+    np.testing.assert_array_equal(small["norm"], params["norm"][3:])
+    np.testing.assert_array_equal(small["o"], params["o"][3:])
+    cleared = groups.zero(params, [np.array([0])])
+    np.testing.assert_array_equal(cleared["o"], np.r_[np.zeros((3, 4)), params["o"][3:]])
+    np.testing.assert_array_equal(cleared["norm"], np.r_[np.zeros(3), params["norm"][3:]])
+
+
+def test_a_stride_leaves_with_its_unit():
+    """Filters behind a flatten: a dense layer reads four positions of three filters, the filter varying fastest."""
+    labels = np.tile(np.arange(3), 4)
+    groups = Groups([Group("filters", 3, [Slice("kernel", 3)], [Slice("dense", 0, labels)])])
+    rng = np.random.default_rng(0)
+    params = {"kernel": rng.normal(size=(2, 2, 1, 3)), "dense": rng.normal(size=(12, 5))}
+    small = groups.compact(params, [np.array([0, 2])])
+    expected = params["dense"].reshape(4, 3, 5)[:, [0, 2]].reshape(8, 5)
+    np.testing.assert_array_equal(small["dense"], expected)
+
+
+def test_two_groups_may_share_an_axis():
+    """A concatenation: a layer reads three units of one group, then two of another, and one input that stays."""
+    first = Group("first", 3, [Slice("a", 0)], [Slice("next", 0, [0, 1, 2, -1, -1, -1])])
+    second = Group("second", 2, [Slice("b", 0)], [Slice("next", 0, [-1, -1, -1, 0, 1, -1])])
+    params = {"a": np.arange(3.0), "b": np.arange(2.0), "next": np.arange(6.0)}
+    groups = Groups([first, second])
+    groups.check(params)
+    small = groups.compact(params, [np.array([0, 2]), np.array([1])])
+    np.testing.assert_array_equal(small["next"], [0, 2, 4, 5])
+    np.testing.assert_array_equal(groups.zero(params, [np.array([1]), np.array([0])])["next"], [0, 0, 2, 0, 4, 5])
+
+
+def test_what_a_unit_owns_is_a_row():
+    params = {"w": np.arange(12.0).reshape(6, 2)}
+    by_unit = Slice("w", 0, [1, 0, -1, 1, 0, 1]).by_unit(params, 2)
+    # Unit 0 owns two positions, unit 1 three: zeros fill up.
+    np.testing.assert_array_equal(by_unit, [[2, 3, 8, 9, 0, 0], [0, 1, 6, 7, 10, 11]])
+    np.testing.assert_array_equal(Slice("w", 1).by_unit(params, 2), params["w"].T)
+
+
+def test_outgoing_weights_are_scaled_by_unit_in_all_slices():
+    group = Group("g", 2, [Slice("in", 0)], [Slice("one", 1), Slice("two", 0, [0, 0, -1, 1])])
+    params = {"in": jnp.ones(2), "one": jnp.ones((3, 2)), "two": jnp.ones((4, 2))}
+    scaled = Groups([group]).scale_outgoing(params, jnp.array([2.0, 3.0]))
+    np.testing.assert_array_equal(scaled["in"], [1, 1])
+    np.testing.assert_array_equal(scaled["one"], [[2, 3]] * 3)
+    np.testing.assert_array_equal(scaled["two"][:, 0], [2, 2, 1, 3])
+
+
+@MANY
+@given(data=st.data())
+def test_gated_by_labels_is_compacted_by_labels(data):
+    """Whatever the labels: what a reader gets from zeroed positions is what it gets from the positions that stay."""
+    size = data.draw(st.integers(1, 4))
+    spots = data.draw(st.lists(st.integers(-1, size - 1), min_size=1, max_size=12))
+    labels = np.array([*spots, *range(size)])
+    kept = np.flatnonzero(data.draw(st.lists(st.booleans(), min_size=size, max_size=size)))
+    groups = Groups([Group("g", size, [Slice("a", 1, labels)], [Slice("b", 0, labels)])])
+    rng = np.random.default_rng(0)
+    params = {"a": rng.normal(size=(2, labels.size)), "b": rng.normal(size=(labels.size, 3))}
+    groups.check(params)
+    removed = np.setdiff1d(np.arange(size), kept)
+    zeroed, small = groups.zero(params, [removed]), groups.compact(params, [kept])
+    np.testing.assert_allclose(zeroed["a"] @ zeroed["b"], small["a"] @ small["b"], atol=1e-12)
+    assert small["a"].shape[1] == np.isin(labels, [-1, *kept]).sum()
+
+
+# --- any pytree ------------------------------------------------------------------------------------------------------
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass
+class Linear:
+    weight: np.ndarray
+    bias: np.ndarray
+
+
+def test_parameters_may_be_any_pytree():
+    params = {"layers": (Linear(np.ones((2, 3)), np.arange(3.0)), Linear(np.ones((3, 1)), np.zeros(1))), "none": None}
+    groups = Groups(
+        [
+            Group(
+                "h",
+                3,
+                [Slice(("layers", 0, "weight"), 1), Slice(("layers", 0, "bias"), 0)],
+                [Slice(("layers", 1, "weight"), 0)],
+            )
+        ]
+    )
+    groups.check(params)
+    small = groups.compact(params, [np.array([0, 2])])
+    assert isinstance(small["layers"][0], Linear)
+    np.testing.assert_array_equal(small["layers"][0].bias, [0, 2])
+    assert small["layers"][1].weight.shape == (2, 1)
+    assert small["none"] is None
+
+
+def test_a_leaf_is_replaced_and_the_tree_is_left_alone():
+    tree = {"a": [1.0, 2.0], "b": 3.0}
+    assert replace_at(tree, ("a", 1), lambda a: a + 1) == {"a": [1.0, 3.0], "b": 3.0}
+    assert tree["a"][1] == 2.0
+    with pytest.raises(KeyError):
+        Leaves(tree)[("a",)] = 5.0

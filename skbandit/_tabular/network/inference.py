@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from scipy.special import expit, softmax
 
 from skbandit._tabular.network.activations import activate
 
@@ -86,11 +85,3 @@ def _forward(
             else activate(np, activation, z, slopes[layer])
         )
     return h @ coefs[-1] + intercepts[-1]
-
-
-OUTPUTS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-    "identity": lambda z: z,
-    "exp": np.exp,
-    "logistic": expit,
-    "softmax": lambda z: softmax(z, axis=-1),
-}

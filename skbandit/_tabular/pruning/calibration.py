@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from skbandit._tabular.network.activations import activate
-from skbandit._tabular.network.losses import weighted_mean
+from skbandit._tabular.network.losses import LOSSES
 from skbandit._tabular.network.mlp import MLP
 from skbandit._tabular.pruning.compensation import fold_emissions, forward, reweight
 
@@ -82,7 +82,7 @@ class Calibration:
             layers: Any = groups.compact(params, [np.flatnonzero(on) for on in groups.split(active)])
             with np.errstate(over="ignore", invalid="ignore"):  # a loss that is not finite is an answer, too
                 *hidden, z = forward(layers, self.X, self.network.activation)
-                loss = weighted_mean(self.network.loss, z, self.y, self.weight)
+                loss = LOSSES[self.network.loss].mean(z, self.y, self.weight)
             self._last = last = _Pass(params, active.copy(), layers, hidden, loss)
         return last
 
@@ -102,4 +102,4 @@ class Calibration:
             if h is None:
                 return last.loss
             W, b = last.layers[-1]
-            return weighted_mean(self.network.loss, h @ W + b, self.y, self.weight)
+            return LOSSES[self.network.loss].mean(h @ W + b, self.y, self.weight)

@@ -24,13 +24,8 @@ import numpy as np
 import scipy.optimize
 
 from skbandit._core.programs import first_call, make_room
-from skbandit._core.rows import Batches, Data
-from skbandit._core.scope import single_threaded_blas
+from skbandit._core.rows import Data
 from skbandit._tabular.features.embeddings import fold_scale
-from skbandit._tabular.network.inference import raw_output
-from skbandit._tabular.network.losses import score, weighted_mean
-from skbandit._tabular.pruning.calibration import Calibration
-from skbandit._tabular.pruning.compensation import fold_emissions
 from skbandit._tabular.training.loop import (
     Hyper,
     Planner,
@@ -43,7 +38,7 @@ from skbandit._tabular.training.loop import (
 )
 from skbandit._tabular.training.rates import FINE_TUNE_SHARE, SCHEDULES, leaf_rates
 from skbandit.criteria.base import Criterion
-from skbandit.pruning.engine import Pruner, PruneResult, PruningRound
+from skbandit.pruning.engine import PruneResult, PruningRound
 
 Layers = tuple[tuple[np.ndarray, ...], ...]
 
@@ -53,12 +48,6 @@ class Network(NamedTuple):
 
     inputs: dict[str, Any]
     layers: Layers
-
-
-#: Rows that pruning measures on at most: at 256 rows a mini-batch, 64 distinct ones.
-CALIBRATION_ROWS = 2**14
-#: Rows of a mini-batch of a pull.
-PULL_ROWS = 256
 
 
 class Rows(NamedTuple):
@@ -349,110 +338,7 @@ def _train_lbfgs(start: Network, data: Data, settings: TrainSettings, reporter: 
     return Trained(unpack(result.x), None, curve, None, float(result.fun), 0, status)
 
 
-def prune(
-    network: Network,
-    rows: Rows,
-    held_out: Rows | None,
-    training: TrainSettings,
-    settings: PruneSettings,
-    seed: int,
-    *,
-    reporter: Reporter,
-    data: Data | None = None,
-) -> PruneResult:
-    """Prune the layers of a trained network whose scale is folded.
-
-    Parameters
-    ----------
-    data : Data, optional
-        ``rows`` on the device, if they are there already.
-    """
-    mlp, groups = training.network.mlp, training.network.mlp.groups
-    rng = np.random.default_rng(seed)
-    if data is None and settings.fine_tune_iter > 0:
-        data = rows.pad(training.dtype)
-
-    def as_read_by_layers(rows: Rows) -> Rows:
-        # Converted once: repair and measurement run in NumPy, in the network's precision.
-        X, y, weight = (np.asarray(a, training.dtype) for a in rows[:3])
-        return Rows(training.network.inputs.features(np, network.inputs, X), y, weight, rows.row_id)
-
-    calibration = rows
-    if held_out is not None and settings.calibration == "held_out":
-        calibration = held_out
-    elif held_out is not None and settings.calibration == "all":
-        calibration = Rows(*(np.concatenate(both) for both in zip(rows[:3], held_out[:3], strict=True)))
-        if rows.row_id is not None and held_out.row_id is not None:
-            calibration = calibration._replace(row_id=np.concatenate([rows.row_id, held_out.row_id]))
-    if calibration.X.shape[0] > CALIBRATION_ROWS:
-        chosen = np.sort(rng.choice(calibration.X.shape[0], CALIBRATION_ROWS, replace=False))
-        calibration = calibration.take(chosen)
-    calibration = as_read_by_layers(calibration)
-    batches = Batches.partition(rng, *calibration[:3], training.dtype, PULL_ROWS, calibration.row_id)
-    measured = Calibration(*calibration[:3], mlp)
-    validation = guard_rows = None
-    if held_out is not None:
-        guard_rows = as_read_by_layers(held_out)
-        if training.early_stopping:
-            validation = held_out.pad(training.dtype)
-
-    judging = calibration if guard_rows is None else guard_rows
-
-    def judge(of: Callable[..., float], layers: Layers, gates: Any) -> float:
-        coefs = [W for W, *_ in layers]
-        # A gate of 0 is a row of zeros in the next layer's weights.
-        coefs[1:] = [W * gate[:, None] for W, gate in zip(coefs[1:], gates, strict=True)]
-        slopes = [slope for layer in layers for slope in layer[2:]]
-        with np.errstate(over="ignore", invalid="ignore"):  # a loss that is not finite is an answer, too
-            z = raw_output(judging.X, coefs, [b for _, b, *_ in layers], mlp.activation, slopes)
-            return float(of(mlp.loss, z, judging.y, judging.weight))
-
-    def repair(layers: Layers, active: np.ndarray, removed: np.ndarray, emissions: Any) -> Layers:
-        if settings.compensate:
-            return measured.repair(layers, active, removed, emissions)
-        return fold_emissions(layers, groups, removed, emissions)
-
-    def fine_tune(layers: Layers, gates: Any, round_: int) -> Layers:
-        assert data is not None
-        reporter.begin_fine_tuning(round_, settings.fine_tune_iter)
-        start = network._replace(layers=layers)
-        tuned = _fine_tune(
-            start, gates, data, validation, rows.X.shape[0], training, settings.fine_tune_iter, rng, reporter
-        )
-        reporter.end_fine_tuning()
-        return tuned
-
-    pruner = Pruner(
-        network=mlp,
-        batches=batches,
-        criterion=settings.criterion,
-        budget=settings.budget,
-        scope=settings.scope,
-        n_rounds=settings.n_rounds,
-        tolerance=settings.tolerance,
-        # Of the seed alone: what shuffles the rows has drawn as often as there are rows, and a weight is no row.
-        seed=int(np.random.default_rng((seed, 1)).integers(2**31)),
-        emissions=measured.mean_activations if settings.ablation == "mean" else None,
-        repair=repair,
-        fine_tune=fine_tune if settings.fine_tune_iter > 0 else None,
-        measure=measured.loss,
-        guard=functools.partial(judge, weighted_mean) if held_out is not None else measured.loss,
-        score=functools.partial(judge, functools.partial(score, np)),
-        on_round=reporter.round,
-        scoring=lambda: first_call(program),
-    )
-    program = (mlp, jax.tree.structure(settings.criterion), batches.X.shape, training.dtype)
-    make_room(program)
-    reporter.begin("prune", settings.n_rounds if settings.pruning_ratio != "auto" else None)
-    # The result must not depend on how many threads the caller's process has (joblib's workers have fewer), and for
-    # matrices of this size threads of BLAS beside those of XLA only get in each other's way.
-    with single_threaded_blas():
-        result = pruner.run(network.layers, settings.pruning_ratio)
-    reporter.end("prune")
-    return result
-
-
-def _fine_tune(
+def fine_tune(
     network: Network,
     gates: Any,
     data: Data,

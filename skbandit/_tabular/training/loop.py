@@ -35,7 +35,7 @@ from skbandit._core.random import COUNTER_HASH, bits_of_rows
 from skbandit._core.rows import Data, bucket
 from skbandit._core.scope import spread
 from skbandit._tabular.features.embeddings import Inputs
-from skbandit._tabular.network.losses import LOSSES, UNIFORM_LABELS, score
+from skbandit._tabular.network.losses import LOSSES
 from skbandit._tabular.network.mlp import MLP, Vectors
 from skbandit._tabular.training.rates import Rates
 
@@ -322,8 +322,8 @@ def run_chunk(
         if has_validation:
             assert validation is not None
             z = network.apply(form.unpack(params), validation.X, gates)
-            valid_score = score(jnp, loss_name, z, validation.y, validation.weight).astype(dtype)
-            rows = LOSSES[loss_name](jnp, z, validation.y)
+            valid_score = LOSSES[loss_name].score(jnp, z, validation.y, validation.weight).astype(dtype)
+            rows = LOSSES[loss_name].rows(jnp, z, validation.y)
             valid_loss = jnp.sum(validation.weight * rows) / jnp.sum(validation.weight)
             monitored = jnp.where(hyper.monitor_loss > 0, valid_loss, -valid_score)
         # Of epochs that score the same, the last: its weights have had more steps at a falling learning rate.
@@ -432,10 +432,8 @@ def full_loss(
 
 def _smoothed_losses(loss: str, z: jax.Array, y: jax.Array, label_smoothing: Any) -> jax.Array:
     """Losses of rows f[n], with a share of the mean over all labels where there are labels."""
-    rows = LOSSES[loss](jnp, z, y)
-    if loss in UNIFORM_LABELS:
-        rows = rows + label_smoothing * (UNIFORM_LABELS[loss](jnp, z) - rows)
-    return rows
+    rows, uniform = LOSSES[loss].rows(jnp, z, y), LOSSES[loss].uniform
+    return rows if uniform is None else rows + label_smoothing * (uniform(jnp, z) - rows)
 
 
 def _squares(params: Params) -> jax.Array:

@@ -5,7 +5,7 @@ import pytest
 from scipy.special import expit
 from scipy.stats import norm
 
-from skbandit._tabular.network.activations import ACTIVATIONS
+from skbandit._tabular.network.activations import ACTIVATIONS, Activation
 
 #: The definitions, from SciPy: not the forms that the package computes.
 DEFINITIONS = {
@@ -77,3 +77,34 @@ def test_slope_equals_finite_differences(name):
         slope = np.asarray(jax.vmap(jax.grad(lambda x: f(jnp, x)))(jnp.asarray(z)))
     # Rounding: eps·|f|/h = 2.2e-16·8/6e-6 = 3e-10; truncation: h²/6·|f'''| <= 6e-12·2.
     np.testing.assert_allclose(slope, difference, rtol=0, atol=1e-9)
+
+
+@EVERY
+@pytest.mark.parametrize("slope", [None, 0.3, -0.7, 1.5])
+def test_bounds_hold_between_the_ends(name, slope):
+    """Of random intervals, at a thousand points each: a wrong shape (a minimum that is not known) shows here."""
+    rng = np.random.default_rng(0)
+    low = rng.normal(scale=4, size=200)
+    high = low + rng.exponential(scale=3, size=200)
+    least, most = ACTIVATIONS[name].bounds(np, low, high, slope)
+    values = ACTIVATIONS[name](np, np.linspace(low, high, 1001), slope)
+    assert (values >= least - 1e-9).all()
+    assert (values <= most + 1e-9).all()
+    if slope is None:  # and they are reached, but for the distance of the points
+        np.testing.assert_allclose(values.min(axis=0), least, atol=1e-3)
+        np.testing.assert_allclose(values.max(axis=0), most, atol=1e-3)
+
+
+@EVERY
+def test_linear_from_there_on(name):
+    at = ACTIVATIONS[name].linear_from
+    z = np.linspace(max(at, -50.0), 50.0, 101) if at < np.inf else np.array([])
+    np.testing.assert_array_equal(ACTIVATIONS[name](np, z), z)
+    if np.isfinite(at):
+        assert ACTIVATIONS[name](np, np.array(at - 1e-3)) != at - 1e-3
+
+
+def test_a_wave_that_claims_to_rise_is_found_out():
+    wave = Activation(lambda xp, z: xp.sin(z), lowest_at=-np.inf)
+    _, most = wave.bounds(np, np.array([0.0]), np.array([np.pi]))
+    assert most < 0.1 < np.sin(1.0)  # what the test over the registry would refuse

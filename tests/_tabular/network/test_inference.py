@@ -5,9 +5,8 @@ import scipy.sparse
 
 from skbandit._tabular.network import inference
 from skbandit._tabular.network.activations import ACTIVATIONS
-from skbandit._tabular.network.inference import OUTPUTS, hidden_activations, raw_output
+from skbandit._tabular.network.inference import hidden_activations, raw_output
 from skbandit._tabular.network.initialization import init_params
-from skbandit._tabular.network.losses import OUT_ACTIVATIONS
 from skbandit._tabular.network.mlp import MLP
 
 SIZES = (3, 5, 4, 2)
@@ -104,17 +103,3 @@ def test_hidden_activations_by_hand():
     first, second = hidden_activations(X, coefs, intercepts, "relu", gates=(np.array([1.0, 0.0]), np.ones(1)))
     np.testing.assert_array_equal(first, [[2, 0], [0, 0]])
     np.testing.assert_array_equal(second, [[1], [0]])
-
-
-def test_output_activations_by_hand():
-    z = np.array([[0.0, np.log(3)]])
-    np.testing.assert_allclose(OUTPUTS["identity"](z), z)
-    np.testing.assert_allclose(OUTPUTS["exp"](z), [[1, 3]])
-    np.testing.assert_allclose(OUTPUTS["logistic"](z), [[0.5, 0.75]])
-    np.testing.assert_allclose(OUTPUTS["softmax"](z), [[0.25, 0.75]])
-    assert set(OUT_ACTIVATIONS.values()) == OUTPUTS.keys()
-
-
-@pytest.mark.parametrize("name", ["logistic", "softmax"])
-def test_probabilities_of_extreme_outputs_are_finite(name):
-    np.testing.assert_array_equal(OUTPUTS[name](np.array([[1e4, -1e4]], np.float32)), [[1, 0]])

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.special import expit, softmax
 from sklearn.metrics import accuracy_score, log_loss, mean_poisson_deviance, mean_squared_error, r2_score
 
-from skbandit._tabular.network.losses import LOSSES, OUT_ACTIVATIONS, score, weighted_mean
+from skbandit._tabular.network.losses import LOSSES
 
 EVERY = pytest.mark.parametrize("name", LOSSES)
 FEW = settings(max_examples=25, deadline=None, derandomize=True)
@@ -44,15 +44,15 @@ def oracle(name, z, y, weight):
 @EVERY
 def test_weighted_mean_equals_scikit_learn(name):
     z, y, weight = rows(name)
-    assert weighted_mean(name, z, y, weight) == pytest.approx(oracle(name, z, y, weight), rel=1e-12)
+    assert LOSSES[name].mean(z, y, weight) == pytest.approx(oracle(name, z, y, weight), rel=1e-12)
 
 
 @EVERY
 def test_jax_and_numpy_agree(name):
     z, y, _ = rows(name)
     with jax.enable_x64(True):
-        on_device = np.asarray(LOSSES[name](jnp, jnp.asarray(z), jnp.asarray(y)))
-    np.testing.assert_allclose(on_device, LOSSES[name](np, z, y), rtol=1e-13, atol=1e-14)
+        on_device = np.asarray(LOSSES[name].rows(jnp, jnp.asarray(z), jnp.asarray(y)))
+    np.testing.assert_allclose(on_device, LOSSES[name].rows(np, z, y), rtol=1e-13, atol=1e-14)
 
 
 @EVERY
@@ -60,11 +60,11 @@ def test_gradient_equals_finite_differences(name):
     z, y, _ = rows(name, n=5)
     h = 6e-6
     with jax.enable_x64(True):
-        slope = np.asarray(jax.grad(lambda z: jnp.sum(LOSSES[name](jnp, z, jnp.asarray(y))))(jnp.asarray(z)))
+        slope = np.asarray(jax.grad(lambda z: jnp.sum(LOSSES[name].rows(jnp, z, jnp.asarray(y))))(jnp.asarray(z)))
     for i, o in np.ndindex(z.shape):
         step = np.zeros_like(z)
         step[i, o] = h
-        difference = (LOSSES[name](np, z + step, y)[i] - LOSSES[name](np, z - step, y)[i]) / (2 * h)
+        difference = (LOSSES[name].rows(np, z + step, y)[i] - LOSSES[name].rows(np, z - step, y)[i]) / (2 * h)
         # Rounding: eps·10/h = 4e-10; truncation: h²/6·|l'''| = 6e-12·e^2.
         assert slope[i, o] == pytest.approx(difference, abs=2e-9)
 
@@ -73,10 +73,10 @@ def test_gradient_equals_finite_differences(name):
 def test_leading_axes_are_independent_arms(name):
     _, y, _ = rows(name, n=6)
     z = np.random.default_rng(1).normal(size=(2, 4, 6, 3))
-    together = LOSSES[name](np, z, y)
+    together = LOSSES[name].rows(np, z, y)
     assert together.shape == (2, 4, 6)
     for arm in np.ndindex(2, 4):
-        np.testing.assert_array_equal(together[arm], LOSSES[name](np, z[arm], y))
+        np.testing.assert_array_equal(together[arm], LOSSES[name].rows(np, z[arm], y))
 
 
 @EVERY
@@ -86,28 +86,28 @@ def test_an_integer_weight_is_a_repeated_row(name, data):
     z, y, _ = rows(name, n=8)
     counts = np.array(data.draw(st.lists(st.integers(0, 3), min_size=8, max_size=8).filter(any)))
     repeated = np.repeat(np.arange(8), counts)
-    expected = weighted_mean(name, z[repeated], y[repeated], np.ones(repeated.size))
-    assert weighted_mean(name, z, y, counts) == pytest.approx(expected, rel=1e-13)
+    expected = LOSSES[name].mean(z[repeated], y[repeated], np.ones(repeated.size))
+    assert LOSSES[name].mean(z, y, counts) == pytest.approx(expected, rel=1e-13)
 
 
 def test_squared_error_by_hand():
     # ½·((1-3)² + (2-2)²)/2 = 1
-    assert LOSSES["squared_error"](np, np.array([[1.0, 2.0]]), np.array([[3.0, 2.0]])) == [1.0]
+    assert LOSSES["squared_error"].rows(np, np.array([[1.0, 2.0]]), np.array([[3.0, 2.0]])) == [1.0]
 
 
 def test_poisson_of_a_zero_count_is_the_predicted_mean():
-    np.testing.assert_allclose(LOSSES["poisson"](np, np.log([[2.0]]), np.zeros((1, 1))), [2.0])
+    np.testing.assert_allclose(LOSSES["poisson"].rows(np, np.log([[2.0]]), np.zeros((1, 1))), [2.0])
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_extreme_logits_lose_nothing(dtype):
     z = np.array([[1e4, -1e4, 0], [1e4, -1e4, 0]], dtype)
     # -log softmax(z)[y] = max z - z[y] where the other terms vanish: 0 for the first class, 1e4 - -1e4 for the second.
-    np.testing.assert_array_equal(LOSSES["log_loss"](np, z, np.array([[0], [1]], dtype)), [0, 2e4])
+    np.testing.assert_array_equal(LOSSES["log_loss"].rows(np, z, np.array([[0], [1]], dtype)), [0, 2e4])
     # Labels (1, 0, ·) are right; labels (0, 1, ·) are wrong by 1e4 each; z = 0 costs log 2 either way.
     labels = np.array([[1, 0, 0], [0, 1, 0]], dtype)
     np.testing.assert_allclose(
-        LOSSES["binary_log_loss"](np, z, labels), [np.log(2), 2e4 + np.log(2)], rtol=4 * np.finfo(dtype).eps
+        LOSSES["binary_log_loss"].rows(np, z, labels), [np.log(2), 2e4 + np.log(2)], rtol=4 * np.finfo(dtype).eps
     )
 
 
@@ -115,7 +115,7 @@ def test_extreme_logits_lose_nothing(dtype):
 def test_gradient_at_extreme_logits_is_the_difference_of_probability_and_target(name):
     z = jnp.asarray([[1e4, -1e4, 0.0]])
     y = jnp.asarray([[1.0]]) if name == "log_loss" else jnp.asarray([[0.0, 1.0, 0.0]])
-    slope = jax.grad(lambda z: LOSSES[name](jnp, z, y)[0])(z)
+    slope = jax.grad(lambda z: LOSSES[name].rows(jnp, z, y)[0])(z)
     # softmax(z) = (1, 0, 0) and y = class 1: (1, -1, 0). logistic(z) = (1, 0, ½) and y = (0, 1, 0): (1, -1, ½).
     np.testing.assert_allclose(slope, [[1, -1, 0 if name == "log_loss" else 0.5]], atol=1e-6)
 
@@ -129,9 +129,9 @@ def test_score_equals_scikit_learn(name):
         expected = accuracy_score(y.astype(int), (z > 0).astype(int), sample_weight=weight)
     else:
         expected = r2_score(y, np.exp(z) if name == "poisson" else z, sample_weight=weight)
-    assert score(np, name, z, y, weight) == pytest.approx(expected, rel=1e-12)
+    assert LOSSES[name].score(np, z, y, weight) == pytest.approx(expected, rel=1e-12)
     with jax.enable_x64(True):
-        on_device = score(jnp, name, *map(jnp.asarray, (z, y, weight)))
+        on_device = LOSSES[name].score(jnp, *map(jnp.asarray, (z, y, weight)))
     assert float(on_device) == pytest.approx(expected, rel=1e-12)
 
 
@@ -141,19 +141,46 @@ def test_r2_of_a_constant_target_is_that_of_scikit_learn():
     z[:, 1] += 1
     weight = np.ones(4)
     # First output perfect: 1; second wrong on a target without spread: 0.
-    assert score(np, "squared_error", z, y, weight) == r2_score(y, z) == 0.5
+    assert LOSSES["squared_error"].score(np, z, y, weight) == r2_score(y, z) == 0.5
 
 
 def test_rows_of_weight_zero_do_not_count():
     z, y, weight = rows("squared_error")
     y[weight == 0] = 1e6
     kept = weight > 0
-    expected = score(np, "squared_error", z[kept], y[kept], weight[kept])
-    assert score(np, "squared_error", z, y, weight) == pytest.approx(expected, rel=1e-12)
+    expected = LOSSES["squared_error"].score(np, z[kept], y[kept], weight[kept])
+    assert LOSSES["squared_error"].score(np, z, y, weight) == pytest.approx(expected, rel=1e-12)
 
 
-def test_every_loss_has_an_output_activation():
-    assert LOSSES.keys() == OUT_ACTIVATIONS.keys()
+def test_links_by_hand():
+    z = np.array([[0.0, np.log(3)]])
+    links = {loss.out_activation: loss.link for loss in LOSSES.values()}
+    np.testing.assert_allclose(links["identity"](z), z)
+    np.testing.assert_allclose(links["exp"](z), [[1, 3]])
+    np.testing.assert_allclose(links["logistic"](z), [[0.5, 0.75]])
+    np.testing.assert_allclose(links["softmax"](z), [[0.25, 0.75]])
+    assert len(links) == 4
+
+
+@pytest.mark.parametrize("name", ["binary_log_loss", "log_loss"])
+def test_probabilities_of_extreme_outputs_are_finite(name):
+    np.testing.assert_array_equal(LOSSES[name].link(np.array([[1e4, -1e4]], np.float32)), [[1, 0]])
+
+
+@EVERY
+def test_what_smoothing_mixes_in_is_the_mean_over_all_labels(name):
+    z, y, _ = rows(name)
+    if LOSSES[name].uniform is None:
+        assert LOSSES[name].out_activation in ("identity", "exp")  # there are no labels
+        return
+    labels = range(z.shape[1]) if name == "log_loss" else (0, 1)
+    by_label = [LOSSES[name].rows(np, z, np.full_like(y, label)) for label in labels]
+    np.testing.assert_allclose(LOSSES[name].uniform(np, z), np.mean(by_label, axis=0), rtol=1e-12)
+
+
+def test_counts_are_not_negative():
+    assert LOSSES["poisson"].domain.accepts(np.array([0.0, 2.5]))
+    assert not LOSSES["poisson"].domain.accepts(np.array([0.0, -1e-9]))
 
 
 def test_poisson_does_not_cancel_at_large_counts():
@@ -162,4 +189,4 @@ def test_poisson_does_not_cancel_at_large_counts():
     z = np.log(y.astype(np.float64)) + 1e-3
     exact = 1e6 * (np.expm1(1e-3) - 1e-3)
     # float32 holds z ≈ 13.8 to 1e-6, and with it u = 1e-3 to 1e-3 of itself, the loss to twice that.
-    np.testing.assert_allclose(LOSSES["poisson"](np, z.astype(np.float32), y)[0], exact, rtol=3e-3)
+    np.testing.assert_allclose(LOSSES["poisson"].rows(np, z.astype(np.float32), y)[0], exact, rtol=3e-3)

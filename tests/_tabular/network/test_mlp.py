@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skbandit._tabular.network import mlp as network_module
+from skbandit._tabular.network import evaluator
 from skbandit._tabular.network.activations import ACTIVATIONS
 from skbandit._tabular.network.inference import raw_output
 from skbandit._tabular.network.initialization import init_params
-from skbandit._tabular.network.losses import LOSSES, weighted_mean
+from skbandit._tabular.network.losses import LOSSES
 from skbandit._tabular.network.mlp import MLP
 from skbandit.networks.damages import damages_by_masking, map_chosen, tile_size
 from skbandit.networks.gated import GatedNetwork
@@ -52,7 +52,7 @@ def loss_in_numpy(network, params, gates, emissions, X, y, weight):
     a = X
     for (W, b), gate, emission in zip(params[:-1], gates, emissions, strict=True):
         a = np.where(gate > 0, ACTIVATIONS[network.activation](np, a @ W + b), emission)
-    return weighted_mean(network.loss, a @ params[-1][0] + params[-1][1], y, weight)
+    return LOSSES[network.loss].mean(a @ params[-1][0] + params[-1][1], y, weight)
 
 
 def damages_in_numpy(network, params, gates, emissions, X, y, weight, arms):
@@ -131,7 +131,7 @@ def test_tiles_do_not_show(units_per_tile, monkeypatch):
     arms = np.isin(np.arange(11), [0, 1, 2, 4, 5, 6, 8])  # six of seven in the first layer: two tiles of 4 are not full
     args = (args[0], gates, *args[2:-1], arms)
     expected, _ = damages_in_numpy(network, *args)
-    monkeypatch.setattr(network_module, "tile_size", lambda floats, n_arms: min(units_per_tile, n_arms))
+    monkeypatch.setattr(evaluator, "tile_size", lambda floats, n_arms: min(units_per_tile, n_arms))
     for method in (network.damages, lambda *a: damages_by_masking(network, *a, tile=units_per_tile)):
         damages = evaluate(method, args)
         np.testing.assert_allclose(damages, expected, rtol=1e-9, atol=1e-13)

@@ -7,7 +7,7 @@ import pytest
 from skbandit import BanditPrunedMLPRegressor
 from skbandit._tabular.network.inference import hidden_activations, raw_output
 from skbandit._tabular.network.initialization import init_params
-from skbandit._tabular.network.losses import weighted_mean
+from skbandit._tabular.network.losses import LOSSES
 from skbandit._tabular.network.mlp import MLP
 from skbandit._tabular.pruning import calibration, compensation
 from skbandit._tabular.pruning.calibration import Calibration
@@ -49,8 +49,8 @@ def loss_anew(network, params, on, emitted=None):
         params = fold_emissions(params, network.groups, off, emitted)
     coefs = [params[0][0]]
     coefs += [W * gate[:, None] for (W, _), gate in zip(params[1:], gates_of(network, on), strict=True)]
-    return lambda rows: weighted_mean(
-        network.loss, raw_output(rows.X, coefs, [b for _, b in params], network.activation), rows.y, rows.weight
+    return lambda rows: LOSSES[network.loss].mean(
+        raw_output(rows.X, coefs, [b for _, b in params], network.activation), rows.y, rows.weight
     )
 
 

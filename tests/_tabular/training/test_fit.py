@@ -16,7 +16,7 @@ from skbandit._core.rows import Data
 from skbandit._core.scope import jax_scope
 from skbandit._tabular.features.embeddings import Inputs, fold_scale
 from skbandit._tabular.network.initialization import init_params
-from skbandit._tabular.network.losses import score, weighted_mean
+from skbandit._tabular.network.losses import LOSSES
 from skbandit._tabular.network.mlp import MLP
 from skbandit._tabular.training import fit as _fit
 from skbandit._tabular.training import loop as training
@@ -256,7 +256,7 @@ def test_reported_loss_is_the_objective():
     z = np.maximum(on.X @ W1 + b1, 0) @ W2 + b2
     total = on.weight.sum()
     penalty = 0.5 * 2.0 / total * ((W1**2).sum() + (W2**2).sum())
-    expected = weighted_mean("squared_error", z, on.y, on.weight) + penalty
+    expected = LOSSES["squared_error"].mean(z, on.y, on.weight) + penalty
     curve = train(on, start, hyper=Hyper(alpha=2.0), max_iter=1, dtype="float64").loss_curve
     np.testing.assert_allclose(curve, [expected], rtol=1e-14)
     with jax_scope("float64"):
@@ -502,7 +502,7 @@ def test_dropout_is_off_where_the_held_out_rows_are_judged():
     )
     for ((W1, b1), (W2, b2)), reported in zip(seen, trained.validation_scores, strict=True):
         z = np.maximum(held_out.X @ W1 + b1, 0) @ W2 + b2
-        assert reported == pytest.approx(score(np, "squared_error", z, held_out.y, held_out.weight), rel=1e-12)
+        assert reported == pytest.approx(LOSSES["squared_error"].score(np, z, held_out.y, held_out.weight), rel=1e-12)
 
 
 @pytest.mark.parametrize(("solver", "strict"), [("adam", {"dropout": 0.5}), ("adamw", {"alpha": 0.5})])
@@ -516,7 +516,7 @@ def test_dropout_and_decoupled_decay_are_off_in_fine_tuning(solver, strict):
         listener.fine_tune_epoch = lambda loss, layers: False
         with jax_scope():
             data, gates = on.pad("float32"), (np.ones(4, "float32"),)
-            return _fit._fine_tune(start, gates, data, None, 50, settings, 3, np.random.default_rng(0), listener)
+            return _fit.fine_tune(start, gates, data, None, 50, settings, 3, np.random.default_rng(0), listener)
 
     free = Hyper(alpha=0.0)
     assert_equal(tuned(free._replace(**strict)), tuned(free))
@@ -796,7 +796,7 @@ def test_early_stopping_returns_the_weights_of_the_best_score():
         (W1, b1), (W2, b2) = layers
         z = np.maximum(held_out.X @ W1 + b1, 0) @ W2 + b2
         # float32, with 1 - R² a quotient of sums of 20 terms.
-        expected = score(np, "squared_error", z, held_out.y, held_out.weight)
+        expected = LOSSES["squared_error"].score(np, z, held_out.y, held_out.weight)
         assert reported == pytest.approx(expected, abs=1e-5 * max(1, abs(expected)))
 
 
@@ -817,8 +817,8 @@ def test_the_best_epoch_is_that_of_the_best_score_or_of_the_smallest_loss(monito
         dtype="float64",
     )
     outputs = [np.tanh(held_out.X @ W1 + b1) @ W2 + b2 for (W1, b1), (W2, b2) in seen]
-    losses = [weighted_mean("log_loss", z, held_out.y, held_out.weight) for z in outputs]
-    scores = [score(np, "log_loss", z, held_out.y, held_out.weight) for z in outputs]
+    losses = [LOSSES["log_loss"].mean(z, held_out.y, held_out.weight) for z in outputs]
+    scores = [LOSSES["log_loss"].score(np, z, held_out.y, held_out.weight) for z in outputs]
     np.testing.assert_allclose(trained.validation_scores, scores, rtol=1e-12)
     # The two disagree here.
     by_loss, by_score = int(np.argmin(losses)), int(np.flatnonzero(np.array(scores) > max(scores) - 1e-12)[-1])

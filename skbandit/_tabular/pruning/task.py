@@ -1,0 +1,187 @@
+"""The trained MLP as a task for the pruning loop: repair, fine-tuning, and the rows that judge."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from skbandit._core.rows import Batches, Data
+from skbandit._core.scope import single_threaded_blas
+from skbandit._tabular.pruning.calibration import Calibration
+from skbandit._tabular.pruning.compensation import fold_emissions
+from skbandit._tabular.pruning.judge import Judge
+from skbandit._tabular.training.fit import Network, PruneSettings, Reporter, Rows, TrainSettings, fine_tune
+from skbandit.pruning.engine import Pruner
+from skbandit.pruning.goals import goal_of
+from skbandit.pruning.results import PruneResult
+
+Layers = tuple[tuple[np.ndarray, ...], ...]
+Vectors = tuple[Any, ...]
+
+#: Rows that pruning measures on at most: at 256 rows a mini-batch, 64 distinct ones.
+CALIBRATION_ROWS = 2**14
+#: Rows of a mini-batch of a pull.
+PULL_ROWS = 256
+
+
+class MLPTask:
+    """What the loop asks of a trained MLP (`skbandit.pruning.task.PruningTask`).
+
+    Parameters
+    ----------
+    network : Network
+        As trained; its scale is folded.
+    rows, held_out : Rows, Rows or None
+        Training rows; rows that judge.
+    calibration : Rows
+        What the layers read: rows that damages are measured and repairs are fitted on.
+    training : TrainSettings
+    settings : PruneSettings
+    rng : numpy.random.Generator
+        Shuffles the rows of fine-tuning.
+    reporter : Reporter
+    data : Data, optional
+        ``rows`` on the device, if they are there already.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        rows: Rows,
+        held_out: Rows | None,
+        calibration: Rows,
+        training: TrainSettings,
+        settings: PruneSettings,
+        rng: np.random.Generator,
+        *,
+        reporter: Reporter,
+        data: Data | None = None,
+    ) -> None:
+        self.network, self.training, self.settings = network, training, settings
+        self.rng, self.reporter, self.n_rows = rng, reporter, rows.X.shape[0]
+        mlp = training.network.mlp
+        self.groups = mlp.groups
+        self.measured = Calibration(*calibration[:3], mlp)
+        self.held_out = None if held_out is None else Judge(*as_read_by_layers(network, held_out, training)[:3], mlp)
+        # The score of the calibration rows, where no others judge.
+        self.judge = Judge(*calibration[:3], mlp) if self.held_out is None else self.held_out
+        self.data = rows.pad(training.dtype) if data is None and settings.fine_tune_iter > 0 else data
+        self.validation = held_out.pad(training.dtype) if held_out is not None and training.early_stopping else None
+
+    def emissions(self, layers: Layers, gates: Vectors) -> Vectors:
+        """Return the mean activation of each unit, or zeros."""
+        if self.settings.ablation == "mean":
+            return self.measured.mean_activations(layers, gates)
+        return tuple(np.zeros_like(gate) for gate in gates)
+
+    def repair(self, layers: Layers, active: np.ndarray, removed: np.ndarray, emissions: Vectors) -> Layers:
+        """Refit what follows the removed units, or fold what they emit into the biases."""
+        if self.settings.compensate:
+            return self.measured.repair(layers, active, removed, emissions)
+        return fold_emissions(layers, self.groups, removed, emissions)
+
+    def fine_tune(self, layers: Layers, gates: Vectors, round_: int) -> Layers | None:
+        """Train on for some epochs; None where that is switched off."""
+        n_epochs, training = self.settings.fine_tune_iter, self.training
+        if n_epochs == 0:
+            return None
+        assert self.data is not None
+        self.reporter.begin_fine_tuning(round_, n_epochs)
+        start = self.network._replace(layers=layers)
+        tuned = fine_tune(
+            start, gates, self.data, self.validation, self.n_rows, training, n_epochs, self.rng, self.reporter
+        )
+        self.reporter.end_fine_tuning()
+        return tuned
+
+    def measure(self, layers: Layers, gates: Vectors, emissions: Vectors | None) -> float:
+        """Return the loss on the calibration rows."""
+        return self.measured.loss(layers, gates, emissions)
+
+    def guard(self, layers: Layers, gates: Vectors) -> float:
+        """Return the loss on the held-out rows, or on the calibration rows where there are none."""
+        return self.measured.loss(layers, gates) if self.held_out is None else self.held_out.loss(layers, gates)
+
+    def score(self, layers: Layers, gates: Vectors) -> float:
+        """Return accuracy or R² on the same rows."""
+        return self.judge.score(layers, gates)
+
+
+def as_read_by_layers(network: Network, rows: Rows, training: TrainSettings) -> Rows:
+    """Return rows as the first layer reads them, converted once: repair and measurement run in NumPy."""
+    X, y, weight = (np.asarray(a, training.dtype) for a in rows[:3])
+    return Rows(training.network.inputs.features(np, network.inputs, X), y, weight, rows.row_id)
+
+
+def calibration_rows(rows: Rows, held_out: Rows | None, which: str, rng: np.random.Generator) -> Rows:
+    """Return the rows to measure on: at most `CALIBRATION_ROWS` of the training rows, the held-out rows, or both.
+
+    Parameters
+    ----------
+    rows, held_out : Rows, Rows or None
+    which : {"train", "held_out", "all"}
+    rng : numpy.random.Generator
+    """
+    chosen = rows
+    if held_out is not None and which == "held_out":
+        chosen = held_out
+    elif held_out is not None and which == "all":
+        chosen = Rows(*(np.concatenate(both) for both in zip(rows[:3], held_out[:3], strict=True)))
+        if rows.row_id is not None and held_out.row_id is not None:
+            chosen = chosen._replace(row_id=np.concatenate([rows.row_id, held_out.row_id]))
+    if chosen.X.shape[0] > CALIBRATION_ROWS:
+        chosen = chosen.take(np.sort(rng.choice(chosen.X.shape[0], CALIBRATION_ROWS, replace=False)))
+    return chosen
+
+
+def prune(
+    network: Network,
+    rows: Rows,
+    held_out: Rows | None,
+    training: TrainSettings,
+    settings: PruneSettings,
+    seed: int,
+    *,
+    reporter: Reporter,
+    data: Data | None = None,
+) -> PruneResult:
+    """Prune the layers of a trained network.
+
+    Parameters
+    ----------
+    network : Network
+        Its scale is folded.
+    rows, held_out : Rows, Rows or None
+        Training rows; rows that judge.
+    training : TrainSettings
+    settings : PruneSettings
+    seed : int
+    reporter : Reporter
+    data : Data, optional
+        ``rows`` on the device, if they are there already.
+    """
+    rng = np.random.default_rng(seed)
+    calibration = as_read_by_layers(network, calibration_rows(rows, held_out, settings.calibration, rng), training)
+    batches = Batches.partition(rng, *calibration[:3], training.dtype, PULL_ROWS, calibration.row_id)
+    task = MLPTask(network, rows, held_out, calibration, training, settings, rng, reporter=reporter, data=data)
+    pruner = Pruner(
+        training.network.mlp,
+        batches,
+        settings.criterion,
+        task,
+        budget=settings.budget,
+        scope=settings.scope,
+        # Of the seed alone: what shuffles the rows has drawn as often as there are rows, and a weight is no row.
+        seed=int(np.random.default_rng((seed, 1)).integers(2**31)),
+        on_round=reporter.round,
+    )
+    ratio = settings.pruning_ratio
+    goal = goal_of(ratio, n_rounds=settings.n_rounds, tolerance=settings.tolerance, criterion=settings.criterion)
+    reporter.begin("prune", settings.n_rounds if ratio != "auto" else None)
+    # The result must not depend on how many threads the caller's process has (joblib's workers have fewer), and for
+    # matrices of this size threads of BLAS beside those of XLA only get in each other's way.
+    with single_threaded_blas():
+        result = pruner.run(network.layers, goal)
+    reporter.end("prune")
+    return result

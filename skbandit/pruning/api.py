@@ -1,0 +1,152 @@
+"""`skbandit.prune`: the pruning loop for any JAX network."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+
+from skbandit._core.constraints import check_values
+from skbandit._core.scope import in_this_precision, refuse_after_fork
+from skbandit.networks.capabilities import Prunable
+from skbandit.pruning.engine import Pruner
+from skbandit.pruning.goals import goal_of
+from skbandit.pruning.inputs import checked_network, checked_params, checked_rows, seed_of
+from skbandit.pruning.parameters import OF_ANY_NETWORK
+from skbandit.pruning.results import PruneResult, PruningRound
+from skbandit.pruning.task import AnyNetwork
+
+Params = Any
+Vectors = tuple[Any, ...]
+
+
+def prune(
+    network: Prunable,
+    params: Params,
+    X: np.ndarray,
+    y: np.ndarray,
+    sample_weight: np.ndarray | None = None,
+    *,
+    policy: Any = "ucb1",
+    budget: float = 8.0,
+    pruning_ratio: float | str = 0.5,
+    tolerance: float = 0.01,
+    scope: str = "global",
+    n_rounds: int = 4,
+    held_out: tuple[np.ndarray, ...] | None = None,
+    repair: Callable[[Params, np.ndarray, np.ndarray, Vectors], Params] | None = None,
+    fine_tune: Callable[[Params, Vectors, int], Params] | None = None,
+    on_round: Callable[[PruningRound, Callable[[], PruneResult]], bool] | None = None,
+    batch_size: int = 256,
+    random_state: Any = 0,
+) -> PruneResult:
+    """Prune the units of any JAX network.
+
+    Parameters
+    ----------
+    network : GatedNetwork
+        Loss with gates, and the groups of slices that leave together.
+    params : pytree
+        Trained parameters. Floats become float32, and the loss is computed with 64-bit types switched off; ``repair``,
+        ``fine_tune`` and ``on_round`` are called in the mode in which this function is.
+    X, y : ndarray of shape (n, ...)
+        Rows to measure damages on. Integers stay integers, floats become float32.
+    sample_weight : ndarray of shape (n,), optional
+        Weights of the rows.
+    policy : str, Policy or Criterion, default="ucb1"
+        Who ranks the units.
+    budget, pruning_ratio, tolerance, scope, n_rounds
+        As in `BanditPrunedMLPRegressor`.
+    held_out : tuple (X, y) or (X, y, sample_weight), optional
+        Rows that decide whether fine-tuning is kept, and how far ``pruning_ratio="auto"`` goes.
+    repair : callable (params, active, removed, emissions) → params, optional
+        Adjusts what is left after a removal (bool[n_units] masks).
+    fine_tune : callable (params, gates, round) → params, optional
+        Trains on, with removed units gated off; parameters keep their shapes.
+    on_round : callable (PruningRound, () → PruneResult) → bool, optional
+        Called after each round; True ends pruning.
+    batch_size : int, default=256
+        Rows of a pull's mini-batch.
+    random_state : int, RandomState instance or None, default=0
+        Seeds the mini-batches and the policy.
+
+    Returns
+    -------
+    PruneResult
+        Compact parameters (NumPy), the units that are kept, and the history.
+
+    Raises
+    ------
+    ValueError
+        If an argument is none of what is said above, the network lacks something that the policy needs, or its loss is
+        not finite on the rows that judge it.
+
+    See Also
+    --------
+    rank_units : Scores without removal.
+
+    Examples
+    --------
+    >>> import jax.numpy as jnp, numpy as np
+    >>> from skbandit import prune
+    >>> from skbandit.networks import GatedNetwork, Group, Groups, Slice
+    >>> def loss(params, gates, X, y, weight):
+    ...     hidden = jnp.tanh(X @ params["in"]) * gates[0]
+    ...     return jnp.sum(weight * (hidden @ params["out"] - y) ** 2) / jnp.sum(weight)
+    >>> rng = np.random.default_rng(0)
+    >>> params = {"in": rng.normal(size=(3, 8)), "out": np.r_[np.ones(4), np.zeros(4)]}
+    >>> X = rng.normal(size=(100, 3))
+    >>> y = np.tanh(X @ params["in"]) @ params["out"]
+    >>> groups = Groups([Group("hidden", 8, incoming=[Slice("in", 1)], outgoing=[Slice("out", 0)])])
+    >>> result = prune(GatedNetwork(loss, groups), params, X, y)
+    >>> result.kept[0], result.params["in"].shape
+    (array([0, 1, 2, 3]), (3, 4))
+    """
+    from skbandit.criteria import resolve
+
+    refuse_after_fork()
+    given: dict[str, Any] = {
+        "budget": budget,
+        "pruning_ratio": pruning_ratio,
+        "tolerance": tolerance,
+        "scope": scope,
+        "n_rounds": n_rounds,
+        "batch_size": batch_size,
+        "repair": repair,
+        "fine_tune": fine_tune,
+        "on_round": on_round,
+    }
+    check_values("prune", given, OF_ANY_NETWORK)
+    checked_network("prune", network)
+    if held_out is not None and not (isinstance(held_out, (tuple, list)) and len(held_out) in (2, 3)):
+        length = f" of length {len(held_out)}" if isinstance(held_out, (tuple, list)) else ""
+        raise ValueError(
+            "The 'held_out' parameter of prune must be a tuple (X, y) or (X, y, sample_weight). "
+            f"Got a {type(held_out).__name__}{length} instead."
+        )
+    params = checked_params(network, params)
+    seed = seed_of(random_state)
+    criterion = resolve(policy)
+    batches = checked_rows(seed, batch_size, X, y, sample_weight)
+    judges = None if held_out is None else checked_rows(0, batch_size, *held_out)
+    task = AnyNetwork(network, batches, judges, in_this_precision(repair), in_this_precision(fine_tune))
+    pruner = Pruner(
+        network,
+        batches,
+        criterion,
+        task,
+        budget=budget,
+        scope=scope,
+        seed=seed,
+        on_round=in_this_precision(on_round),
+    )
+    goal = goal_of(pruning_ratio, n_rounds=n_rounds, tolerance=tolerance, criterion=criterion)
+    # All is float32, also where the user has switched float64 on: the two do not mix in a compiled loop.
+    with jax.enable_x64(False):
+        result = pruner.run(params, goal)
+    for message in result.warnings:
+        warnings.warn(message, UserWarning, stacklevel=2)
+    return result

@@ -1,0 +1,135 @@
+"""How far to prune: a share of the units, as far as a tolerance allows, or the set that the criterion names."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+
+import numpy as np
+
+from skbandit.criteria.base import Criterion
+from skbandit.pruning.engine import Ending, Goal, Network, Pruner
+from skbandit.pruning.results import Outcome
+from skbandit.pruning.schedules import affordable_rounds, pulls_per_round
+from skbandit.pruning.selection import choose_units, room_of_groups
+
+#: A round of `WithinTolerance` proposes this share of the units that are left; if the proposal fails, half as many,
+#: down to the smallest share.
+SHARE = 0.5
+SMALLEST_SHARE = 1 / 32
+#: It spends this share of the budget per unit: rounds that halve the network leave half of the budget for finer ones.
+BUDGET_SHARE = 1 / 4
+
+_STOPPED = "stopped by a callback"
+
+
+@dataclasses.dataclass(frozen=True)
+class FixedRatio:
+    """Remove a share of all units in a number of rounds; units that are gone already count.
+
+    Parameters
+    ----------
+    ratio : float
+    n_rounds : int
+        Fewer are made where the budget could not give every unit a pull in each.
+    """
+
+    ratio: float
+    n_rounds: int = 4
+
+    def pursue(self, pruner: Pruner, now: Network) -> Ending:
+        """Remove the same share of what is left in each round."""
+        n_start, groups = now.n_active, pruner.groups
+        # Half a unit rounds away from removal; every group keeps one.
+        target = int(np.floor(self.ratio * groups.n_units + 1e-9)) - (groups.n_units - n_start)
+        target = min(target, n_start - len(groups.sizes))
+        removals = affordable_rounds(n_start, target, self.n_rounds, pruner.budget)
+        sizes = [int(n) for n in n_start - np.cumsum([0, *removals[:-1]])] if removals else []
+        pulls = pulls_per_round(sizes, pruner.budget, n_start)
+        for r, (n_remove, pulls_of_round) in enumerate(zip(removals, pulls, strict=True)):
+            now, verdict = pruner.score(now, r, pulls_of_round, n_remove)
+            now, record = pruner.attempt(now, r, verdict, pruner.choose(now, verdict, n_remove))
+            if pruner.accept(now, record):
+                return Ending(Outcome.STOPPED, f"{_STOPPED} after round {r}")
+        status = f"removed {n_start - now.n_active} of {n_start} units in {len(removals)} rounds"
+        return Ending(Outcome.REACHED, status)
+
+
+@dataclasses.dataclass(frozen=True)
+class WithinTolerance:
+    """Go on removing while the guard loss, and what the user scores by, stay within a tolerance.
+
+    Parameters
+    ----------
+    tolerance : float
+        Relative rise of the loss that is accepted, and fall of the score.
+    """
+
+    tolerance: float = 0.01
+
+    def pursue(self, pruner: Pruner, now: Network) -> Ending:
+        """Propose half of what is left, then less; end where the smallest proposal fails."""
+        n_start = now.n_active
+        limit = now.loss + self.tolerance * abs(now.loss)
+        lowest = pruner.quality(now) - self.tolerance
+        left = int(pruner.budget * n_start)
+        for r in itertools.count():
+            n_active = now.n_active
+            if n_active == len(pruner.groups.sizes):
+                outcome, why = Outcome.SMALLEST, "one is left in each layer"
+                break
+            if left < n_active:
+                outcome, why = Outcome.BUDGET, "the budget is used up"
+                break
+            n_remove = max(1, int(n_active * SHARE))
+            pulls = min(left, int(n_active * max(1, pruner.budget * BUDGET_SHARE)))
+            now, verdict = pruner.score(now, r, pulls, n_remove)
+            left -= min(verdict.n_pulls, pulls)  # some criteria ask for all there is to know
+            smallest = max(1, int(n_active * SMALLEST_SHARE))
+            while n_remove >= smallest:
+                proposal, record = pruner.attempt(now, r, verdict, pruner.choose(now, verdict, n_remove))
+                if proposal.loss <= limit and pruner.quality(proposal) >= lowest:
+                    break
+                n_remove //= 2
+            else:
+                outcome, why = Outcome.TOLERANCE, f"removing {smallest} more costs over the tolerance"
+                break
+            now = proposal
+            if pruner.accept(now, record):
+                outcome, why = Outcome.STOPPED, _STOPPED
+                break
+        status = f"removed {n_start - now.n_active} of {n_start} units in {len(pruner.history)} rounds; {why}"
+        return Ending(outcome, status)
+
+
+@dataclasses.dataclass(frozen=True)
+class SuggestedSet:
+    """Remove the set that the criterion names, whole: it needs no tolerance."""
+
+    def pursue(self, pruner: Pruner, now: Network) -> Ending:
+        """One round, with all pulls; no quota but that each group keeps a unit."""
+        n_active = now.n_active
+        n_remove = max(1, n_active - len(pruner.groups.sizes))
+        now, verdict = pruner.score(now, 0, int(pruner.budget * n_active), n_remove, "global")
+        assert verdict.suggested is not None
+        suggested = verdict.suggested & now.active
+        n_suggested = int(suggested.sum())
+        if n_suggested == 0:
+            return Ending(Outcome.SUGGESTED, f"removed 0 of {n_active} units: the criterion suggests none")
+        # Of a group that would be empty, the least safe unit stays.
+        room = room_of_groups(now.active, pruner.group, n_suggested, "global")
+        n_remove = int(np.minimum(np.bincount(pruner.group[suggested], minlength=room.size), room).sum())
+        value = np.where(suggested, verdict.value, -np.inf)
+        removed = suggested & choose_units(value, now.active, pruner.group, n_remove, "global")
+        now, record = pruner.attempt(now, 0, verdict, removed)
+        if pruner.accept(now, record):
+            return Ending(Outcome.STOPPED, f"{_STOPPED} after round 0")
+        status = f"removed {record.n_removed} of {n_active} units; the criterion suggests {n_suggested}"
+        return Ending(Outcome.SUGGESTED, status)
+
+
+def goal_of(pruning_ratio: float | str, *, n_rounds: int, tolerance: float, criterion: Criterion) -> Goal:
+    """Return the goal that ``pruning_ratio`` asks for: a number, or ``"auto"``."""
+    if pruning_ratio != "auto":
+        return FixedRatio(float(pruning_ratio), n_rounds)
+    return SuggestedSet() if criterion.suggests else WithinTolerance(tolerance)

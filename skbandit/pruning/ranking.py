@@ -1,0 +1,158 @@
+"""`skbandit.rank_units`: what a policy or criterion says of the units, with nothing removed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import numpy as np
+
+from skbandit._core.constraints import Number, check_values
+from skbandit._core.scope import refuse_after_fork
+from skbandit.criteria.base import Problem, Scores
+from skbandit.networks.capabilities import Prunable, require
+from skbandit.pruning.inputs import checked_network, checked_params, checked_rows, seed_of
+from skbandit.pruning.parameters import OF_ANY_NETWORK
+from skbandit.pruning.scoring import arms_per_step, score_units
+from skbandit.pruning.selection import room_of_groups
+
+Params = Any
+
+_CONSTRAINTS = OF_ANY_NETWORK | {"pruning_ratio": (Number(0, 1, closed="left"),)}
+
+
+def rank_units(
+    network: Prunable,
+    params: Params,
+    X: np.ndarray,
+    y: np.ndarray,
+    sample_weight: np.ndarray | None = None,
+    *,
+    policy: Any = "ucb1",
+    budget: float = 8.0,
+    pruning_ratio: float = 0.5,
+    scope: str = "global",
+    active: np.ndarray | None = None,
+    emissions: tuple[np.ndarray, ...] | None = None,
+    batch_size: int = 256,
+    random_state: Any = 0,
+) -> Scores:
+    """Score the units of any JAX network by how safe they are to remove; nothing is removed.
+
+    One round of what `prune` does, up to the choice.
+
+    Parameters
+    ----------
+    network : GatedNetwork
+        Loss with gates, and the groups of slices that leave together.
+    params : pytree
+        Trained parameters. Floats become float32.
+    X, y : ndarray of shape (n, ...)
+        Rows to measure on. Integers stay integers, floats become float32.
+    sample_weight : ndarray of shape (n,), optional
+        Weights of the rows.
+    policy : str, Policy or Criterion, default="ucb1"
+        Who scores the units.
+    budget : float, default=8.0
+        Mean number of pulls per active unit; at most one for each unit and mini-batch is made.
+    pruning_ratio : float in [0, 1), default=0.5
+        The share of the active units that the policy is told would leave. Policies of top-m identification, and some
+        criteria, look for the best set of that size.
+    scope : {"global", "layer"}, default="global"
+        Whether that set is one over all groups, or the same share of each.
+    active : ndarray of bool, shape (n_units,), optional
+        The units that are there; all by default. The slices of others must be zero.
+    emissions : tuple of ndarray of shape (size,), optional
+        What a unit of each group gives out when masked, where the network can make use of it; 0 by default.
+    batch_size : int, default=256
+        Rows of a pull's mini-batch.
+    random_state : int, RandomState instance or None, default=0
+        Seeds the mini-batches and the policy.
+
+    Returns
+    -------
+    Scores
+        NumPy arrays over all units, group after group. ``value``: higher = safer to remove; units that are not active
+        do not count. ``damage``: the estimated rise of the loss when the unit alone leaves, NaN where the criterion
+        estimates none. ``suggested``: the set that the criterion itself would remove, or None. ``n_pulls``.
+
+    Raises
+    ------
+    ValueError
+        If an argument is none of what is said above, or the network lacks something that the policy needs.
+
+    See Also
+    --------
+    prune : Removes the units.
+
+    Examples
+    --------
+    >>> import jax.numpy as jnp, numpy as np
+    >>> from skbandit import rank_units
+    >>> from skbandit.networks import GatedNetwork, Group, Groups, Slice
+    >>> def loss(params, gates, X, y, weight):
+    ...     hidden = jnp.tanh(X @ params["in"]) * gates[0]
+    ...     return jnp.sum(weight * (hidden @ params["out"] - y) ** 2) / jnp.sum(weight)
+    >>> rng = np.random.default_rng(0)
+    >>> params = {"in": rng.normal(size=(3, 4)), "out": np.array([1.0, 0.0, 2.0, 0.1])}
+    >>> X = rng.normal(size=(100, 3))
+    >>> y = np.tanh(X @ params["in"]) @ params["out"]
+    >>> groups = Groups([Group("hidden", 4, incoming=[Slice("in", 1)], outgoing=[Slice("out", 0)])])
+    >>> scores = rank_units(GatedNetwork(loss, groups), params, X, y, policy="leave_one_out")
+    >>> np.argsort(-scores.value)  # the safest first
+    array([1, 3, 0, 2])
+    """
+    from skbandit.criteria import resolve
+
+    refuse_after_fork()
+    given: dict[str, Any] = {
+        "budget": budget,
+        "pruning_ratio": pruning_ratio,
+        "scope": scope,
+        "batch_size": batch_size,
+    }
+    check_values("rank_units", given, _CONSTRAINTS)
+    checked_network("rank_units", network)
+    params = checked_params(network, params)
+    criterion = resolve(policy)
+    require(network, criterion.required(), criterion.label)
+    groups, seed = network.groups, seed_of(random_state)
+    active = _checked_active(active, groups.n_units)
+    gates = tuple(part.astype("float32") for part in groups.split(active))
+    if emissions is None:
+        emissions = tuple(np.zeros_like(gate) for gate in gates)
+    elif [np.shape(e) for e in emissions] != [gate.shape for gate in gates]:
+        raise ValueError(
+            f"The 'emissions' parameter of rank_units must have a vector for each group, of {list(groups.sizes)} "
+            f"numbers. Got arrays of the shapes {[np.shape(e) for e in emissions]}."
+        )
+    batches = checked_rows(seed, batch_size, X, y, sample_weight)
+    n_active = int(active.sum())
+    n_remove = int(pruning_ratio * n_active + 1e-9)
+    n_pulls = int(min(budget * n_active, n_active * int(batches.n_batches)))
+    with jax.enable_x64(False):
+        problem = Problem(
+            params=params,
+            gates=gates,
+            emissions=tuple(np.asarray(e, "float32") for e in emissions),
+            batches=batches,
+            budget=np.int32(n_pulls),
+            n_remove=np.int32(n_remove),
+            room=room_of_groups(active, groups.group_of(), n_remove, scope).astype(np.int32),
+            network=network,
+            arms_per_step=arms_per_step(groups.n_units),
+        )
+        _, scores = score_units(criterion, np.uint32(seed % 2**32), None, problem, active)
+        return jax.tree.map(np.asarray, scores)
+
+
+def _checked_active(active: np.ndarray | None, n: int) -> np.ndarray:
+    if active is None:
+        return np.ones(n, bool)
+    active = np.asarray(active)
+    if active.shape != (n,) or active.dtype != bool or not active.any():
+        raise ValueError(
+            f"The 'active' parameter of rank_units must be a mask over the {n} units, with some of them in it. Got an "
+            f"array of shape {active.shape} and dtype {active.dtype}."
+        )
+    return active

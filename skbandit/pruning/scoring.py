@@ -1,0 +1,99 @@
+"""The compiled functions of pruning: a round's scores in one call, and the loss of a network."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import numpy as np
+
+from skbandit._core.programs import QUICK_COMPILE, compiled, first_call, make_room, quick_compile_is_known
+from skbandit._core.random import COUNTER_HASH
+from skbandit._core.rows import Batches
+from skbandit.criteria.base import Criterion, Problem, Scores, checked
+from skbandit.networks.capabilities import FastDamages, Prunable, offers
+
+Params = Any
+Vectors = tuple[Any, ...]
+
+#: With no more units than this (and an evaluator of arms) a round takes some milliseconds, and its compilation half a
+#: second: it is compiled quickly. On larger networks the faster program pays for itself.
+QUICK_UNITS = 128
+
+
+@compiled()
+def _init(criterion: Criterion, seed: Any, problem: Problem) -> Any:
+    # Folded, so that it is no key of a round.
+    return criterion.init(jax.random.fold_in(jax.random.key(seed, impl=COUNTER_HASH), 1), problem)
+
+
+def _score(criterion: Criterion, seed: Any, state: Any, problem: Problem, active: Any) -> tuple[Any, Scores]:
+    result = criterion.step(jax.random.key(seed, impl=COUNTER_HASH), state, problem, active)
+    return checked(criterion, result, problem.n_units)
+
+
+_score_thorough = compiled()(_score)
+_score_quick = compiled(compiler_options=QUICK_COMPILE)(_score)
+
+
+@compiled(static_argnames=("network",))
+def _mean_loss(params: Params, gates: Vectors, emissions: Vectors, batches: Batches, *, network: Prunable) -> jax.Array:
+    return batches.mean(lambda X, y, weight: network.batch_loss(params, gates, emissions, X, y, weight))
+
+
+def program(network: Prunable, criterion: Criterion | None, params: Params, batches: Batches) -> tuple[Any, ...]:
+    """Return what tells the compiled programs of one network, criterion and shapes from those of others."""
+    shapes = [(np.shape(a), str(a.dtype)) for a in jax.tree.leaves((params, batches))]
+    return network, jax.tree.structure(criterion), jax.tree.structure(params), tuple(shapes)
+
+
+def canonical(config: Any) -> Any:
+    """Make every numeric field a float array, so that ``2`` and ``2.0`` share a program."""
+    return jax.tree.map(lambda x: np.asarray(x, float), config)
+
+
+def arms_per_step(n_units: int) -> int:
+    """Slots of a step: an eighth of the units.
+
+    Large batches of arms cost a top-m policy nothing, because the arms of a step share a mini-batch, and they share
+    the forward pass up to their layer.
+    """
+    return max(1, n_units // 8)
+
+
+def score_units(
+    criterion: Criterion, seed: np.uint32, state: Any, problem: Problem, active: np.ndarray
+) -> tuple[Any, Scores]:
+    """Score the active units: one compiled call, whatever the criterion.
+
+    Parameters
+    ----------
+    criterion : Criterion
+    seed : u32
+        Of the round.
+    state : pytree or None
+        What the criterion carries from round to round; None in the first.
+    problem : Problem
+    active : bool[n_units]
+
+    Returns
+    -------
+    state : pytree
+    scores : Scores
+    """
+    network = problem.network
+    few = offers(network, FastDamages) and problem.n_units <= QUICK_UNITS
+    score = _score_quick if few and quick_compile_is_known() else _score_thorough
+    criterion = canonical(criterion)
+    key = program(network, criterion, problem.params, problem.batches)
+    make_room(key)
+    with first_call(key):
+        if state is None:
+            state = () if type(criterion).init is Criterion.init else _init(criterion, seed, problem)
+        return score(criterion, seed, state, problem, active)
+
+
+def mean_loss(network: Prunable, params: Params, gates: Vectors, emissions: Vectors, batches: Batches) -> float:
+    """Return the loss over all rows, mini-batch by mini-batch."""
+    make_room(program(network, None, params, batches))
+    return float(_mean_loss(params, gates, emissions, batches, network=network))

@@ -1,0 +1,217 @@
+import dataclasses
+
+import jax
+import jax.monitoring
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from planted import NETWORK, assert_equal, pruner, trained
+
+from skbandit._core import scope
+from skbandit._tabular.network.mlp import MLP
+from skbandit.criteria import Bandit
+from skbandit.networks import GatedNetwork, Group, Groups, Slice
+from skbandit.pruning import prune
+from skbandit.pruning.scoring import mean_loss
+
+
+@dataclasses.dataclass(frozen=True)
+class WithoutEvaluator:
+    """A network that has no fast way to its damages."""
+
+    inner: MLP
+
+    @property
+    def groups(self):
+        return self.inner.groups
+
+    def batch_loss(self, *args):
+        return self.inner.batch_loss(*args)
+
+
+def test_a_network_without_an_evaluator_of_its_own_gives_the_same_result():
+    params, engine = pruner(False, Bandit(), budget=4.0)
+    fast = engine.run(params, 0.5)
+    params, engine = pruner(False, Bandit(), budget=4.0, network=WithoutEvaluator(NETWORK))
+    slow = engine.run(params, 0.5)
+    assert_equal(slow.kept, fast.kept)
+    assert slow.n_pulls == fast.n_pulls
+    for a, b in zip(slow.history, fast.history, strict=True):
+        assert a.damage_predicted == pytest.approx(b.damage_predicted, abs=1e-6)
+
+
+def embedding_output(xp, params, gates, tokens):
+    """A bag of embeddings and two dense layers; units are embedding channels and hidden units."""
+    bag = params["embed"][tokens].mean(axis=1) * gates[0]
+    return xp.tanh(bag @ params["layers"][0]["w"]) * gates[1] @ params["layers"][1]["w"]
+
+
+def embedding_loss(params, gates, tokens, y, weight):
+    rows = jnp.sum(jnp.square(embedding_output(jnp, params, gates, tokens) - y), axis=1)
+    return jnp.sum(weight * rows) / jnp.sum(weight)
+
+
+def test_any_pytree_of_parameters_and_integer_rows_can_be_pruned():
+    rng = np.random.default_rng(0)
+    params = {
+        "embed": rng.normal(size=(11, 4)),
+        "layers": [{"w": rng.normal(size=(4, 5))}, {"w": rng.normal(size=(5, 3))}],
+    }
+    params["layers"][0]["w"][2] = 0  # the third channel and the units 1 and 3 feed nothing
+    params["layers"][1]["w"][[1, 3]] = 0
+    groups = Groups(
+        (
+            Group("channels", 4, [Slice("embed", 1)], [Slice(("layers", 0, "w"), 0)]),
+            Group("units", 5, [Slice(("layers", 0, "w"), 1)], [Slice(("layers", 1, "w"), 0)]),
+        )
+    )
+    tokens = rng.integers(11, size=(40, 6))
+    y = embedding_output(np, params, (np.ones(4), np.ones(5)), tokens)
+    held_out = (tokens[30:], y[30:] + 1)
+    result = prune(
+        GatedNetwork(embedding_loss, groups),
+        params,
+        tokens[:30],
+        y[:30],
+        policy="leave_one_out",
+        pruning_ratio=1 / 3,
+        n_rounds=1,
+        held_out=held_out,
+        batch_size=8,
+    )
+    np.testing.assert_array_equal(result.kept[0], [0, 1, 3])
+    np.testing.assert_array_equal(result.kept[1], [0, 2, 4])
+    np.testing.assert_array_equal(result.params["embed"], params["embed"][:, [0, 1, 3]].astype("float32"))
+    assert result.params["layers"][0]["w"].shape == (3, 3)
+    # The guard is the loss on the held-out rows, each of the 3 outputs off by 1, before and after.
+    (record,) = result.history
+    assert record.loss_before == pytest.approx(3, rel=1e-5)
+    assert record.loss_after == pytest.approx(3, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("budget", 0), ("pruning_ratio", 1.5), ("tolerance", -1), ("scope", "best"), ("n_rounds", 0), ("batch_size", 2.5)],
+)
+def test_prune_refuses_values_out_of_bounds(name, value):
+    params, X, y = trained()
+    with pytest.raises(ValueError, match=f"'{name}' parameter of prune must be .*{value!r}"):
+        prune(GatedNetwork(quadratic_loss, NETWORK.groups), params, X, y, **{name: value})
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ({"y": np.zeros((49, 1))}, "one row each: got 50, 49, 50"),
+        ({"sample_weight": np.ones(51)}, "one row each: got 50, 50, 51"),
+        ({"sample_weight": np.r_[-1.0, np.ones(49)]}, "non-negative and finite"),
+        ({"sample_weight": np.r_[np.inf, np.ones(49)]}, "non-negative and finite"),
+        ({"sample_weight": np.r_[np.nan, np.ones(49)]}, "non-negative and finite"),
+        ({"sample_weight": np.zeros(50)}, "positive for some row"),
+        ({"y": np.full((50, 1), np.nan)}, "loss of the network to prune is nan"),
+    ],
+)
+def test_prune_refuses_rows_that_it_cannot_judge_by(rows, message):
+    params, X, y = trained()
+    with pytest.raises(ValueError, match=message):
+        prune(GatedNetwork(quadratic_loss, NETWORK.groups), params, **{"X": X, "y": y, **rows})
+
+
+def test_prune_refuses_groups_that_do_not_fit():
+    params, X, y = trained()
+    with pytest.raises(ValueError, match="group of 8 units has a slice of size 6"):
+        prune(GatedNetwork(quadratic_loss, NETWORK.groups), (params[1], params[0], params[2]), X, y)
+
+
+def test_prune_takes_any_random_state():
+    params, X, y = trained(False)
+    options = {"policy": "random", "n_rounds": 1, "batch_size": 16}
+    network = GatedNetwork(quadratic_loss, NETWORK.groups)
+
+    def kept(random_state):
+        return prune(network, params, X, y, random_state=random_state, **options).kept
+
+    assert_equal(kept(np.random.RandomState(3)), kept(np.random.RandomState(3)))
+    assert_equal(kept(np.int64(3)), kept(3))
+    generator = np.random.RandomState(3)
+    draws = {tuple(np.concatenate(kept(generator))) for _ in range(4)}
+    # A generator moves on: four sets of 7 of 14 units, of which there are 3432 (two are equal with probability 2e-3).
+    assert len(draws) == 4
+
+
+@pytest.mark.parametrize("policy", ["racing", "warm_top_two_thompson", "budgeted_greedy", "obs", "bip", "stable_units"])
+def test_prune_computes_in_float32_where_float64_is_switched_on(policy):
+    params, X, y = trained(planted=False)
+    kept = []
+    for x64 in (False, True):
+        with jax.enable_x64(x64):
+            kept.append(prune(NETWORK, params, X, y, policy=policy, n_rounds=1).kept)
+    assert_equal(*kept)
+
+
+def test_prune_takes_losses_and_repairs_that_float64_would_reach():
+    def loss(params, gates, X, y, weight):
+        assert jnp.zeros(1).dtype == "float32"
+        hidden = jnp.tanh(X @ params["in"]) * gates[0] + jnp.zeros(8)  # float64 where that is switched on
+        rows = jnp.sum(jnp.square(hidden @ params["out"] - jax.nn.one_hot(y, 2)), axis=1)
+        return jnp.sum(weight * rows) / jnp.sum(weight)
+
+    def repair(params, active, removed, emissions):
+        assert jnp.zeros(1).dtype == "float64"
+        return jax.tree.map(lambda a: np.asarray(a, float), params)
+
+    groups = Groups([Group("hidden", 8, [Slice("in", 1)], [Slice("out", 0)])])
+    rng = np.random.default_rng(0)
+    params = {"in": rng.normal(size=(3, 8)), "out": rng.normal(size=(8, 2))}
+    X, y = rng.normal(size=(40, 3)), rng.integers(2, size=40)
+    with jax.enable_x64(True):
+        result = prune(GatedNetwork(loss, groups), params, X, y, held_out=(X, y), repair=repair)
+    assert result.params["in"].shape == (3, 4)
+
+
+def test_prune_refuses_a_forked_process(monkeypatch):
+    monkeypatch.setattr(scope, "_jax_pid", -1)
+    params, X, y = trained()
+    with pytest.raises(RuntimeError, match="forked"):
+        prune(GatedNetwork(quadratic_loss, NETWORK.groups), params, X, y)
+
+
+def test_sample_weights_of_zero_take_rows_out():
+    params, X, y = trained(False)
+    network = GatedNetwork(quadratic_loss, NETWORK.groups)
+    y = y.copy()
+    y[25:] = 1e3
+    weight = (np.arange(50) < 25).astype(float)
+    options = {"policy": "leave_one_out", "n_rounds": 1, "batch_size": 16}
+    weighted = prune(network, params, X, y, weight, **options)
+    alone = prune(network, params, X[:25], y[:25], **options)
+    assert_equal(weighted.kept, alone.kept)
+    assert weighted.history[0].loss_before == pytest.approx(0, abs=1e-9)
+
+
+def quadratic_loss(params, gates, X, y, weight):
+    none = tuple(jnp.zeros_like(g) for g in gates)
+    return NETWORK.batch_loss(params, gates, none, X, y, weight)
+
+
+def test_mean_loss_is_over_all_rows():
+    params, engine = pruner(False)
+    gates, on = NETWORK.groups.split(np.ones(14, "float32")), engine.pruner.batches
+    loss = mean_loss(NETWORK, params, gates, gates, on._replace(y=on.y + 1))
+    assert loss == pytest.approx(0.5, rel=1e-5)  # ½·1²
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"network": print}, r"'network' parameter of prune must have 'groups' and 'batch_loss'"),
+        ({"batch_size": "auto"}, r"'batch_size' parameter of prune must be an int .* Got 'auto'"),
+        ({"repair": 3}, r"'repair' parameter of prune must be None or callable. Got 3"),
+        ({"held_out": np.ones((5, 3))}, r"'held_out' parameter of prune must be a tuple \(X, y\)"),
+        ({"held_out": (np.ones((5, 3)),)}, r"'held_out' parameter of prune must be a tuple \(X, y\)"),
+    ],
+)
+def test_prune_names_what_it_cannot_take(wrong, message):
+    params, X, y = trained()
+    with pytest.raises(ValueError, match=message):
+        prune(**{"network": NETWORK, "params": params, "X": X, "y": y} | wrong)
