@@ -18,7 +18,7 @@ import numpy as np
 from skbandit._core.pytree import ParamsMixin, pytree_dataclass, static
 from skbandit._core.rows import Batches
 from skbandit._core.scope import spread
-from skbandit.networks.capabilities import Capability, FastDamages, Prunable, ShowsActivations, offers
+from skbandit.networks.capabilities import ACTIVATIONS, FAST_DAMAGES, Capability, Prunable, offers
 from skbandit.networks.damages import damages_by_masking
 
 
@@ -64,14 +64,15 @@ class Problem:
         weight : f[]
             Summed weight of the mini-batch's rows.
         """
-        *rows, total = self.batches.take(t)
-        return self.damages(*spread(*rows), arms), total
+        X, y, weight, total = self.batches.take(t)
+        X, y, weight = spread(X, y, weight)
+        return self.damages(X, y, weight, arms), total
 
     def damages(self, X: jax.Array, y: jax.Array, weight: jax.Array, arms: jax.Array) -> jax.Array:
         """Return the paired damages f[n] of the units ``arms: bool[n]`` on rows; 0 for the others."""
         network = self.network
         args = (self.params, self.gates, self.emissions, X, y, weight, arms)
-        return network.damages(*args) if offers(network, FastDamages) else damages_by_masking(network, *args)
+        return network.damages(*args) if offers(network, FAST_DAMAGES) else damages_by_masking(network, *args)
 
     def loss(
         self, params: Any, gates: tuple[jax.Array, ...], X: jax.Array, y: jax.Array, weight: jax.Array
@@ -81,7 +82,7 @@ class Problem:
 
     def activations(self, X: jax.Array) -> tuple[jax.Array, ...]:
         """Return what the units of each group give out, f[rows, n_g]; for criteria that need `ShowsActivations`."""
-        assert offers(self.network, ShowsActivations)
+        assert offers(self.network, ACTIVATIONS)
         return self.network.activations(self.params, self.gates, X)
 
     def mean(self, of: Callable[[jax.Array, jax.Array, jax.Array], Any]) -> Any:
@@ -93,7 +94,8 @@ class Problem:
 
     def mean_loss(self, params: Any, gates: tuple[jax.Array, ...]) -> jax.Array:
         """Return the loss on all rows under other parameters or gates."""
-        return self.mean(lambda X, y, weight: self.loss(params, gates, X, y, weight))
+        loss: jax.Array = self.mean(lambda X, y, weight: self.loss(params, gates, X, y, weight))
+        return loss
 
 
 class Scores(NamedTuple):
@@ -119,7 +121,7 @@ class Criterion(ParamsMixin, abc.ABC):
     """Interface of a criterion; subclasses are frozen dataclasses registered as pytrees."""
 
     name: ClassVar[str] = ""
-    needs: ClassVar[tuple[type[Capability], ...]] = ()
+    needs: ClassVar[tuple[Capability[Any], ...]] = ()
     """What a network must offer beside `Prunable`, whatever the fields; `required` is what is asked."""
     draws_by_row: ClassVar[bool] = False
     """Whether it draws random numbers for each row. Copies of a row then share an id, and so their draws: otherwise a
@@ -130,7 +132,7 @@ class Criterion(ParamsMixin, abc.ABC):
         """Whether its scores come with a set of its own, which ``pruning_ratio="auto"`` then removes."""
         return False
 
-    def required(self) -> tuple[type[Capability], ...]:
+    def required(self) -> tuple[Capability[Any], ...]:
         """Return what a network must offer for this object, with its fields as they are."""
         return self.needs
 
