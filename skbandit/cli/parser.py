@@ -11,12 +11,18 @@ the CSV file
   UTF-8, plain or gzip-compressed (.gz), the first row names the columns; comma, semicolon, tab or | between the fields.
   A column is numeric if all its values are numbers (or all are true/false), otherwise it is text. Missing: an empty
   field, ?, NA, N/A, #N/A, <NA>, NaN, null or None, in upper or lower case. Rows without a target are left out.
-  Numbers: median imputation with an indicator, then StandardScaler. Text: OneHotEncoder, where a missing value is a
-  category, and rare categories share one column.
+
+what becomes of the columns
+  skbandit's network takes them as they are, with its default preprocessing: numbers are centred, scaled and clipped, a
+  missing one becomes the median, and an indicator says so; text is a category, which may be missing or new.
+  scikit-learn's estimators get them through a pipeline. Numbers: median imputation with an indicator where some are
+  missing, then StandardScaler. Text: OneHotEncoder, where a missing value is a category, and rare categories share one
+  column.
 
 the file that --out writes
-  A pickled scikit-learn Pipeline: preprocessing, then the pruned network. It predicts from a 2-D object array with the
-  file's columns in the file's order, without the target; numbers as numbers, text as str, NaN where missing:
+  A pickled BanditPrunedMLPClassifier or BanditPrunedMLPRegressor: the pruned network, with its preprocessing. It
+  predicts from a 2-D object array with the file's columns in the file's order, without the target; numbers as numbers,
+  text as str, NaN where missing:
       model = pickle.load(open("model.pkl", "rb")); model.predict(frame.drop(columns="price").to_numpy(dtype=object))
 
 examples
@@ -63,7 +69,7 @@ def build_parser() -> argparse.ArgumentParser:
         prog="python -m skbandit",
         description="Trains a neural network on three quarters of the rows, prunes it with a multi-armed bandit, and "
         "prints one table that compares it, on the other quarter, with the unpruned network and with scikit-learn's "
-        "estimators.",
+        "estimators. All have their default parameters but for the options below.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -1,27 +1,32 @@
-"""What the command line prints and writes: the table of results, the verdict, the model."""
+"""What the command line prints and writes: the description of the data, the results, the verdict, and the model."""
 
 from __future__ import annotations
 
 import pickle
 import textwrap
 from pathlib import Path
+from typing import Any
 
-from sklearn.pipeline import Pipeline
-
-from skbandit.cli.compare import BATCH, HIDDEN_LAYER_SIZES, MAX_ITER, Comparison
+from skbandit.cli.compare import BATCH, Comparison
 from skbandit.cli.table import InputError, Table
 
 
-def describe(table: Table) -> str:
-    """Say what was read."""
+def describe(table: Table, estimator: Any) -> str:
+    """Say what was read, and how the networks are trained that ``estimator`` stands for."""
     n, d = table.X.shape
     lines = [f"{table.name}: {table.task}, {n:,} rows, {d} columns"]
     if table.text:
         names = textwrap.shorten(", ".join(table.columns[j] for j in table.text), 300, placeholder=" ...")
         lines[0] += f", {len(table.text)} of them text ({names})"
-    widths = " and ".join(map(str, HIDDEN_LAYER_SIZES))
-    stop = "stop early on held-out rows" if table.early_stopping else "do not stop early"
-    lines.append(f"the networks start with {widths} hidden units, train for at most {MAX_ITER} epochs, and {stop}")
+    *widths, last = map(str, estimator.hidden_layer_sizes)
+    sizes = f"{', '.join(widths)} and {last}" if widths else last
+    stop = "stops early on held-out rows" if table.early_stopping else "does not stop early"
+    lines += [
+        f"the networks start with {sizes} hidden units",
+        f"skbandit's holds out {estimator.validation_fraction:.0%} of the training rows, and keeps the weights of the "
+        "epoch that does best on them",
+        f"scikit-learn's {stop}",
+    ]
     return "\n".join(lines + table.notes)
 
 
@@ -98,8 +103,9 @@ def verdict(comparison: Comparison) -> str:
     )
     sentences.append("This is one split of one data set: it ranks nothing in general.")
     sentences.append(
-        "Everything but JAX runs on one thread; latencies are medians. The seconds of the pruned network include the "
-        "training of the unpruned one, and both include compilation."
+        "Bytes, seconds and latencies of all models include the preprocessing of the columns. Everything but JAX runs "
+        "on one thread; latencies are medians. The seconds of the pruned network include the training of the unpruned "
+        "one, and both include compilation."
     )
     return textwrap.fill(" ".join([*sentences, *comparison.notes]), 100)
 
@@ -114,10 +120,10 @@ def check_out(path: Path | None) -> None:
         raise InputError(f"{path}: the folder of --out does not exist")
 
 
-def save(pipeline: Pipeline, path: Path) -> str:
-    """Pickle the pipeline; return the sentence that says so."""
+def save(model: Any, path: Path) -> str:
+    """Pickle the model; return the sentence that says so."""
     try:
-        path.write_bytes(pickle.dumps(pipeline))
+        path.write_bytes(pickle.dumps(model))
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}") from None
-    return f"Wrote the pipeline (preprocessing and pruned network, {path.stat().st_size:,} bytes) to {path}."
+    return f"Wrote the pruned network, with its preprocessing ({path.stat().st_size:,} bytes), to {path}."

@@ -8,15 +8,19 @@ import numpy as np
 import pytest
 from sample_files import frame, numeric_csv, write
 
-from skbandit.cli import compare, main
+from skbandit.cli import compare, main, table
 
 
 @pytest.fixture
 def quick(monkeypatch):
     """Networks so small, and measurements so short, that a test can afford them."""
     monkeypatch.setattr(compare, "LATENCY_SECONDS", 0.01)
-    monkeypatch.setattr(compare, "HIDDEN_LAYER_SIZES", (12, 8))
-    monkeypatch.setattr(compare, "MAX_ITER", 5)
+    make_estimator = compare.make_estimator
+
+    def small(*args):
+        return make_estimator(*args).set_params(hidden_layer_sizes=(12, 8), max_iter=5)
+
+    monkeypatch.setattr(compare, "make_estimator", small)
 
 
 # --- what is refused ------------------------------------------------------------------------------------------------
@@ -104,7 +108,7 @@ assert "jax" not in sys.modules
 
 
 @pytest.mark.parametrize("target", ["price", "district"])
-def test_the_saved_pipeline_predicts_the_same_in_another_process(tmp_path, capsys, quick, target):
+def test_the_saved_model_predicts_the_same_in_another_process(tmp_path, capsys, quick, target):
     data = frame()
     path, out = tmp_path / "homes.csv", tmp_path / "model.pkl"
     data.to_csv(path, index=False)
@@ -122,11 +126,29 @@ def test_the_saved_pipeline_predicts_the_same_in_another_process(tmp_path, capsy
     new = frame(30, seed=1).drop(columns=target).to_numpy(dtype=object)
     expected = model.predict(new)
     assert len(expected) == 30
-    assert sum(model[-1].hidden_layer_sizes_) == 10
+    assert sum(model.hidden_layer_sizes_) == 10
     rows, answer = tmp_path / "rows.pkl", tmp_path / "answer.pkl"
     rows.write_bytes(pickle.dumps(new))
     subprocess.run([sys.executable, "-c", LOAD_AND_PREDICT, out, rows, answer], check=True)
     np.testing.assert_array_equal(pickle.loads(answer.read_bytes()), expected)
+
+
+@pytest.mark.parametrize("columns", [["size", "district", "garden"], ["size", "garden"]])
+def test_the_saved_model_reads_the_columns_of_the_file(tmp_path, capsys, quick, columns):
+    data = frame()[[*columns, "price"]]
+    path, out = tmp_path / "homes.csv", tmp_path / "model.pkl"
+    data.to_csv(path, index=False)
+    assert main([str(path), "--target", "price", "--out", str(out), "--budget", "2"]) == 0
+    model = pickle.loads(out.read_bytes())
+    text = [columns.index(name) for name in columns if name == "district"]
+    assert model.categorical_features == text
+    # Numbers as numbers, text as str, NaN where missing: the same predictions as from what the command read.
+    X = data[columns].to_numpy(dtype=object)
+    np.testing.assert_array_equal(model.predict(X), model.predict(table.load_csv(path, "price", "auto").X))
+    # All values missing, or of a category that is new.
+    strange = np.array([[np.nan] * len(columns)] * 2, dtype=object)
+    strange[0, text] = "west"
+    assert np.isfinite(model.predict(strange)).all()
 
 
 def test_bundled_data_need_no_argument(capsys, quick):

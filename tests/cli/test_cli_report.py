@@ -2,7 +2,7 @@
 
 import pytest
 
-from skbandit.cli import compare, report
+from skbandit.cli import compare, report, table
 
 
 def invented(pruned: float, unpruned: float, other: float, half: float, units=(100, 50)) -> compare.Comparison:
@@ -52,3 +52,19 @@ def test_the_table_has_aligned_columns():
         "fit,",
         "s",
     ]
+
+
+@pytest.mark.parametrize(
+    ("sizes", "early_stopping", "expected"),
+    [
+        ((128, 128, 128), True, ["start with 128, 128 and 128 hidden", "scikit-learn's stops early on held-out rows"]),
+        ((32,), False, ["start with 32 hidden", "scikit-learn's does not stop early"]),
+    ],
+)
+def test_the_description_says_how_the_networks_are_trained(sizes, early_stopping, expected):
+    data = table.bundled("diabetes")._replace(early_stopping=early_stopping)
+    estimator = compare.make_estimator(data, "ucb1", 8, 0.5, 0).set_params(hidden_layer_sizes=sizes)
+    text = report.describe(data, estimator)
+    assert "diabetes (bundled with scikit-learn): regression, 442 rows, 10 columns" in text
+    for part in [*expected, "skbandit's holds out 20% of the training rows"]:
+        assert part in text

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sample_files import frame, write
+from sample_files import frame, numeric_csv, write
 
-from skbandit.cli import report, table
+from skbandit.cli import compare, report, table
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
@@ -19,6 +19,7 @@ def test_reads_every_delimiter_and_line_end(tmp_path, delimiter, end):
     assert data.columns == ["a", "b"]
     assert data.text == [1]
     np.testing.assert_array_equal(data.X[:, 0].astype(float), np.arange(30))
+    assert set(data.X[:, 1]) == {"x0", "x1", "x2"}
     np.testing.assert_array_equal(data.y, np.arange(30) / 2)
 
 
@@ -84,10 +85,27 @@ def test_integer_labels_stay_integers_and_other_labels_stay_text():
     assert table.parse_target(Path("f"), "y", ["1.0", "2.5"], [2, 3], "classification").tolist() == ["1.0", "2.5"]
 
 
+def test_a_table_without_text_is_an_array_of_floats(tmp_path):
+    data = table.load_csv(write(tmp_path, numeric_csv()), "y", "auto")
+    assert data.X.dtype == np.float64
+    assert not data.lacks_numbers
+    data = table.load_csv(write(tmp_path, numeric_csv().replace("\n3,", "\n,")), "y", "auto")
+    assert data.X.dtype == np.float64
+    assert data.lacks_numbers
+
+
+def test_missing_text_is_no_missing_number(tmp_path):
+    body = "".join(f"{i},{'xy '[i % 3].strip()},{i}.5\n" for i in range(30))
+    data = table.load_csv(write(tmp_path, "a,b,y\n" + body), "y", "auto")
+    assert data.X.dtype == object
+    assert sum(value != value for value in data.X[:, 1]) == 10
+    assert not data.lacks_numbers
+
+
 def test_rows_without_a_target_and_rare_classes_are_left_out_with_a_message(tmp_path):
     body = "".join(f"{i},{'ab'[i % 2]}\n" for i in range(30)) + "1,\n2,NA\n3,c\n"
     data = table.load_csv(write(tmp_path, "x,y\n" + body), "y", "auto")
     assert len(data.y) == 30
-    text = report.describe(data)
+    text = report.describe(data, compare.make_estimator(data, "ucb1", 8, 0.5, 0))
     assert "column 'y' is missing: 2" in text
     assert "class of column 'y' has fewer than 4 rows: 1" in text
