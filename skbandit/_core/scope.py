@@ -139,6 +139,13 @@ def to_device(tree: Any) -> Any:
     return jax.device_put(tree, jax.sharding.NamedSharding(jax.sharding.get_mesh(), jax.sharding.PartitionSpec()))
 
 
+def to_numpy(tree: Any) -> Any:
+    """Copy the arrays of a pytree to the host."""
+    import jax
+
+    return jax.tree.map(np.asarray, tree)
+
+
 @functools.cache
 def _blas() -> ThreadpoolController:
     """Find the BLAS libraries once: it takes some milliseconds."""

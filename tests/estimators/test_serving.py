@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import enum
 import json
 import pickle
 import re
@@ -50,7 +51,7 @@ def assert_plain(value, path):
             assert_plain(item, f"{path}[{i}]")
     else:
         assert isinstance(value, PLAIN), f"{path} is a {type(value)}"
-        assert not isinstance(value, jax.Array), path
+        assert not isinstance(value, (jax.Array, enum.Enum)), path
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -1,4 +1,13 @@
-"""The trained MLP as a task for the pruning loop: repair, fine-tuning, and the rows that judge."""
+"""The trained MLP as a task for the pruning loop: repair, fine-tuning, and the rows that judge.
+
+Which rows are used for what:
+
+* *training rows*: gradients;
+* *held-out rows*, where there are any: early stopping, the choice between a repaired and a fine-tuned network, and the
+  decision how far ``pruning_ratio="auto"`` goes;
+* *calibration rows*, of the training rows, the held-out rows or both (at most `CALIBRATION_ROWS` of them): damages,
+  mean activations, least squares.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +20,13 @@ from skbandit._core.scope import single_threaded_blas
 from skbandit._tabular.pruning.calibration import Calibration
 from skbandit._tabular.pruning.compensation import fold_emissions
 from skbandit._tabular.pruning.judge import Judge
-from skbandit._tabular.training.fit import Network, PruneSettings, Reporter, Rows, TrainSettings, fine_tune
+from skbandit._tabular.training.fine_tune import fine_tune
+from skbandit._tabular.training.settings import PruneSettings, TrainSettings
+from skbandit._tabular.types import Layers, Network, Reporter, Rows
 from skbandit.pruning.engine import Pruner
 from skbandit.pruning.goals import goal_of
 from skbandit.pruning.results import PruneResult
 
-Layers = tuple[tuple[np.ndarray, ...], ...]
 Vectors = tuple[Any, ...]
 
 #: Rows that pruning measures on at most: at 256 rows a mini-batch, 64 distinct ones.
