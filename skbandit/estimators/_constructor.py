@@ -19,7 +19,7 @@ class Constructor:
     """Types and assignment of the constructor parameters that both estimators have.
 
     Each estimator declares ``__init__`` with its signature in full, for scikit-learn and editors to read, and one line:
-    ``self._keep(locals())``. `skbandit.estimators._docs` says what a parameter means.
+    ``self._keep(locals())``. `skbandit.estimators._parameters` says what a parameter means.
     """
 
     hidden_layer_sizes: int | Sequence[int]

@@ -9,10 +9,9 @@ import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.utils.metaestimators import available_if
 
-from skbandit.estimators import _docs
 from skbandit.estimators._base import BaseBanditPrunedMLP, has_one_member
 from skbandit.estimators._constructor import Constructor
-from skbandit.estimators._docs import indent
+from skbandit.estimators._docs import documented
 
 if TYPE_CHECKING:
     import joblib
@@ -22,41 +21,41 @@ if TYPE_CHECKING:
     from skbandit.policies import Policy
 
 
+@documented("regressor")
 class BanditPrunedMLPRegressor(RegressorMixin, Constructor, BaseBanditPrunedMLP):
-    __doc__ = f"""Multilayer perceptron regressor whose hidden units are pruned by a multi-armed bandit.
+    """Multilayer perceptron regressor whose hidden units are pruned by a multi-armed bandit.
 
-    The network is trained with JAX and optax. Then each hidden unit is an arm: a pull masks it and measures the change
-    of the loss on a mini-batch. The units that are safest to remove leave for good, what is left is refitted and
-    fine-tuned, and the arrays become smaller. Prediction runs in NumPy.
+    The network is trained with JAX and optax. Then a bandit estimates how much the loss would rise without each hidden
+    unit [1]_: a unit is an arm, and a pull masks the unit and measures the change of the loss on a mini-batch. The
+    units that are safest to remove are removed, the next layers are refitted by least squares, and the smaller network
+    is fine-tuned. Prediction runs in NumPy.
 
-    By default the network is one for tables: it scales its inputs, takes missing values and categories, and is trained
-    after a recipe that is known to work over many data sets [2]_ (RealMLP-TD-S, with the dropout and weight decay of
-    RealMLP-TD, and layers of 128 units); `from_preset` makes one that is trained as scikit-learn's MLP is, or a
-    stronger one.
+    The default network is made for tables. It scales its inputs, accepts missing values and categories, and is trained
+    by a recipe that works well on many data sets [2]_: RealMLP-TD-S, with the dropout and weight decay of RealMLP-TD,
+    and layers of 128 units. `from_preset` makes a network that is trained like scikit-learn's MLP, or a stronger one.
 
-    The target is standardised inside, and its scale folded into the last layer.
+    The target is standardised for training; its mean and scale are part of the last layer of the fitted network.
 
     Parameters
     ----------
-    {indent(_docs.training("regressor"))}
-    {indent(_docs.PRUNING)}
+    {parameters}
 
     Attributes
     ----------
-    {indent(_docs.fitted("regressor"))}
+    {attributes}
 
     See Also
     --------
-    BanditPrunedMLPClassifier : The same for classification.
-    sklearn.neural_network.MLPRegressor : The network without pruning.
+    BanditPrunedMLPClassifier : The estimator for classification.
+    sklearn.neural_network.MLPRegressor : A multilayer perceptron without pruning.
 
     Notes
     -----
-    ``loss_`` and ``loss_curve_`` are in units of the standardised target.
+    ``loss_`` and ``loss_curve_`` are in the units of the standardised target.
 
     References
     ----------
-    .. [1] S. Ameen and S. Vadera, arXiv 2606.07615, 2026: neurons as arms, damage on a mini-batch as reward.
+    .. [1] S. Ameen and S. Vadera, arXiv 2606.07615, 2026: units as arms, damage on a mini-batch as reward.
     .. [2] D. Holzmüller, L. Grinsztajn and I. Steinwart, "Better by default: strong pre-tuned MLPs and boosted trees on
        tabular data", NeurIPS 2024, arXiv 2407.04491.
 
