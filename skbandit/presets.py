@@ -134,8 +134,8 @@ def param_distributions(task: str, prefix: str = "") -> dict[str, Any]:
     Returns
     -------
     distributions : dict of str to list or scipy.stats distribution
-        Distribution of each parameter: a list of values, or a SciPy distribution. Another size of the layers or another
-        embedding needs another compiled program, so that these have few values.
+        Distribution of each parameter: a SciPy distribution for a number, and a list for values that need other
+        compiled programs (each combination is compiled once).
 
     Raises
     ------

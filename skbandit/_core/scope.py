@@ -43,7 +43,7 @@ def refuse_after_fork() -> None:
         )
 
 
-def resolve_devices(device: str | None) -> list[jax.Device]:
+def resolve_devices(device: str | None) -> list[Any]:
     """Find JAX devices by name; an empty list is JAX's default device.
 
     Parameters
@@ -117,7 +117,7 @@ def n_devices() -> int:
     """Return the number of devices that the scope spreads its work over."""
     import jax
 
-    return jax.sharding.get_abstract_mesh().shape.get(_AXIS, 1)
+    return int(jax.sharding.get_abstract_mesh().shape.get(_AXIS, 1))
 
 
 def spread(*arrays: jax.Array) -> tuple[jax.Array, ...]:

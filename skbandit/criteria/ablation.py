@@ -31,7 +31,8 @@ class LeaveOneOut(Criterion):
 
 def _damages(problem: Problem, arms: jax.Array) -> jax.Array:
     """Return the damage f[n] of the units ``arms`` over all rows, each masked alone."""
-    return problem.mean(lambda X, y, weight: problem.damages(X, y, weight, arms))
+    damage: jax.Array = problem.mean(lambda X, y, weight: problem.damages(X, y, weight, arms))
+    return damage
 
 
 class _Removal(NamedTuple):
@@ -108,7 +109,7 @@ class GreedyLeaveOneOut(Criterion):
     def step(self, key: jax.Array, state: Any, problem: Problem, active: jax.Array) -> tuple[Any, Scores]:
         """Remove the units of the round one by one."""
 
-        def measure(i, now, candidates):
+        def measure(i: jax.Array, now: Problem, candidates: jax.Array) -> tuple[jax.Array, jax.Array]:
             return _damages(now, candidates), now.batches.n_batches * jnp.sum(candidates, dtype=jnp.int32)
 
         end = _one_by_one(problem, active, measure)
@@ -135,7 +136,7 @@ class BudgetedGreedy(Criterion):
         n = problem.n_units
         one_group = jnp.zeros(n, jnp.int32)
 
-        def measure(i, now, candidates):
+        def measure(i: jax.Array, now: Problem, candidates: jax.Array) -> tuple[jax.Array, jax.Array]:
             # The remainder of the division goes to the first removals.
             share, rest = jnp.divmod(now.budget, jnp.maximum(now.n_remove, 1))
             n_draw = jnp.clip(share + (i < rest), 1, n).astype(jnp.int32)

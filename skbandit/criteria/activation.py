@@ -19,7 +19,7 @@ from jax import lax
 from skbandit._core.constraints import BOOL, NON_NEGATIVE
 from skbandit._core.pytree import pytree_dataclass, static
 from skbandit.criteria.base import Criterion, Problem, Scores, scores_without_pulls
-from skbandit.networks.capabilities import ShowsActivations
+from skbandit.networks.capabilities import ACTIVATIONS
 
 #: Minimum relative difference between the costs of successive removals.
 _NEXT = 1e-5
@@ -77,7 +77,7 @@ class APoZ(Criterion):
     """
 
     name: ClassVar[str] = "apoz"
-    needs: ClassVar = (ShowsActivations,)
+    needs: ClassVar = (ACTIVATIONS,)
     constraints: ClassVar = {"threshold": (NON_NEGATIVE,)}
 
     threshold: float = 0.0
@@ -104,7 +104,7 @@ class ActivationVariance(Criterion):
     """
 
     name: ClassVar[str] = "activation_variance"
-    needs: ClassVar = (ShowsActivations,)
+    needs: ClassVar = (ACTIVATIONS,)
     constraints: ClassVar = {"weighted": (BOOL,)}
 
     weighted: bool = static(default=True)
@@ -137,7 +137,7 @@ class GreedyActivationVariation(Criterion):
     """
 
     name: ClassVar[str] = "greedy_activation_variation"
-    needs: ClassVar = (ShowsActivations,)
+    needs: ClassVar = (ACTIVATIONS,)
 
     def step(self, key: jax.Array, state: Any, problem: Problem, active: jax.Array) -> tuple[Any, Scores]:
         """Remove the units of each layer one by one."""
@@ -147,7 +147,7 @@ class GreedyActivationVariation(Criterion):
         coupling = layer.covariance * (layer.outgoing @ layer.outgoing.T)
         whole = jnp.sum(jnp.where(layer.active[:, None] & layer.active, coupling, 0))
 
-        def remove(_, carry):
+        def remove(_: jax.Array, carry: Any) -> Any:
             left, increment, spent, most, costs = carry
             unit = jnp.argmin(jnp.where(left, increment, jnp.inf))
             spent = spent + increment[unit]
@@ -159,7 +159,8 @@ class GreedyActivationVariation(Criterion):
         n = layer.active.shape[0]
         zero = jnp.zeros((), coupling.dtype)
         start = layer.active, jnp.diagonal(coupling), zero, zero, jnp.zeros(n, coupling.dtype)
-        return lax.fori_loop(0, n, remove, start)[4] / positive(whole)
+        costs: jax.Array = lax.fori_loop(0, n, remove, start)[4]
+        return costs / positive(whole)
 
 
 def positive(x: jax.Array) -> jax.Array:

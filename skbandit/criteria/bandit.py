@@ -12,7 +12,7 @@ from skbandit._core.constraints import OneOf, Where
 from skbandit._core.pytree import pytree_dataclass, static
 from skbandit._core.ranking import places
 from skbandit.criteria.base import Criterion, Problem, Scores
-from skbandit.networks.capabilities import Capability, DenseLayers, offers
+from skbandit.networks.capabilities import DENSE_LAYERS, Capability, offers
 from skbandit.policies import UCB1, Goal, IdentificationPolicy, Policy
 from skbandit.rewards import Reward, SmoothReward
 
@@ -97,7 +97,7 @@ class Bandit(Criterion):
         if isinstance(self.policy, IdentificationPolicy):
             group = jnp.asarray(problem.network.groups.group_of(), jnp.int32)
             ends = None
-            if offers(problem.network, DenseLayers):
+            if offers(problem.network, DENSE_LAYERS):
                 ends = jnp.array([problem.network.layer_sizes[0], problem.network.layer_sizes[-1]])
             goal = Goal(problem.n_remove, budget, n_batches, active, group, problem.room, ends, hint)
             begin = self.policy.aim(begin, goal)
@@ -151,9 +151,9 @@ class Bandit(Criterion):
         scores = Scores(value, end.spent, mean, choice, info=info)
         return self.remember(state, scores, active), scores
 
-    def required(self) -> tuple[type[Capability], ...]:
+    def required(self) -> tuple[Capability[Any], ...]:
         """Return `DenseLayers` if the policy has a constraint, which is on the multiplications of dense layers."""
-        return (DenseLayers,) if self.suggests else ()
+        return (DENSE_LAYERS,) if self.suggests else ()
 
     @property
     def label(self) -> str:

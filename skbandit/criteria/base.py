@@ -18,7 +18,7 @@ import numpy as np
 from skbandit._core.pytree import ParamsMixin, pytree_dataclass, static
 from skbandit._core.rows import Batches
 from skbandit._core.scope import spread
-from skbandit.networks.capabilities import Capability, FastDamages, Prunable, ShowsActivations, offers
+from skbandit.networks.capabilities import ACTIVATIONS, FAST_DAMAGES, Capability, Prunable, offers
 from skbandit.networks.damages import damages_by_masking
 
 
@@ -72,8 +72,9 @@ class Problem:
         weight : f[]
             Summed weight of the mini-batch's rows.
         """
-        *rows, total = self.batches.take(t)
-        return self.damages(*spread(*rows), arms), total
+        X, y, weight, total = self.batches.take(t)
+        X, y, weight = spread(X, y, weight)
+        return self.damages(X, y, weight, arms), total
 
     def damages(self, X: jax.Array, y: jax.Array, weight: jax.Array, arms: jax.Array) -> jax.Array:
         """Measure the damage of some units on rows, each masked alone.
@@ -94,7 +95,7 @@ class Problem:
         """
         network = self.network
         args = (self.params, self.gates, self.emissions, X, y, weight, arms)
-        return network.damages(*args) if offers(network, FastDamages) else damages_by_masking(network, *args)
+        return network.damages(*args) if offers(network, FAST_DAMAGES) else damages_by_masking(network, *args)
 
     def loss(
         self, params: Any, gates: tuple[jax.Array, ...], X: jax.Array, y: jax.Array, weight: jax.Array
@@ -120,7 +121,7 @@ class Problem:
 
     def activations(self, X: jax.Array) -> tuple[jax.Array, ...]:
         """Return the activations of each group, f[rows, n_g]; for criteria that need `ShowsActivations`."""
-        assert offers(self.network, ShowsActivations)
+        assert offers(self.network, ACTIVATIONS)
         return self.network.activations(self.params, self.gates, X)
 
     def mean(self, of: Callable[[jax.Array, jax.Array, jax.Array], Any]) -> Any:
@@ -140,7 +141,8 @@ class Problem:
 
     def mean_loss(self, params: Any, gates: tuple[jax.Array, ...]) -> jax.Array:
         """Return the loss on all rows with other parameters or gates."""
-        return self.mean(lambda X, y, weight: self.loss(params, gates, X, y, weight))
+        loss: jax.Array = self.mean(lambda X, y, weight: self.loss(params, gates, X, y, weight))
+        return loss
 
 
 class Scores(NamedTuple):
@@ -169,7 +171,7 @@ class Criterion(ParamsMixin, abc.ABC):
     """
 
     name: ClassVar[str] = ""
-    needs: ClassVar[tuple[type[Capability], ...]] = ()
+    needs: ClassVar[tuple[Capability[Any], ...]] = ()
     """Capabilities that a network must have besides `Prunable`, whatever the fields; see `required`."""
     draws_by_row: ClassVar[bool] = False
     """Whether the criterion draws random numbers for each row. Copies of a row then share an id and its random numbers,
@@ -180,7 +182,7 @@ class Criterion(ParamsMixin, abc.ABC):
         """Whether the criterion names a set of units, which ``pruning_ratio="auto"`` then removes."""
         return False
 
-    def required(self) -> tuple[type[Capability], ...]:
+    def required(self) -> tuple[Capability[Any], ...]:
         """Return the capabilities that a network must have for this criterion, with its present fields."""
         return self.needs
 

@@ -35,7 +35,7 @@ from skbandit._core.scope import spread
 from skbandit.criteria import noise
 from skbandit.criteria.base import Criterion, Problem, Scores, scores_without_pulls, trainable
 from skbandit.criteria.descent import Adam, descend
-from skbandit.networks.capabilities import GatesByRow, SquaredErrors, offers
+from skbandit.networks.capabilities import GATES_BY_ROW, SQUARED_ERRORS, offers
 
 #: Initial μ and log σ of every unit: θ is near 1.
 START = 0.0, -5.0
@@ -121,7 +121,7 @@ class NoiseCriterion(Criterion):
         groups, batches = problem.network.groups, problem.batches
         dtype, n = problem.gates[0].dtype, problem.n_units
         none = tuple(jnp.zeros_like(g) for g in problem.gates)
-        by_row = offers(problem.network, GatesByRow)
+        by_row = offers(problem.network, GATES_BY_ROW)
         n_groups, n_rows = len(groups.sizes), jnp.sum(batches.total)
         scale = self._likelihood_scale(problem)
 
@@ -135,7 +135,15 @@ class NoiseCriterion(Criterion):
 
         floats, rebuild = trainable(problem.params)
 
-        def loss(trained, key, left, X, y, weight, row_id):
+        def loss(
+            trained: tuple[list[jax.Array], Noise],
+            key: jax.Array,
+            left: jax.Array,
+            X: jax.Array,
+            y: jax.Array,
+            weight: jax.Array,
+            row_id: jax.Array,
+        ) -> jax.Array:
             params, learned = rebuild(trained[0]), trained[1]
             theta = noise.sample(key, learned.mu, learned.log_sigma, row_id if by_row else row_id[:1] * 0)
             theta = jnp.where(left, theta, 0) if by_row else jnp.where(left, theta[0], 0)
@@ -170,7 +178,7 @@ class NoiseCriterion(Criterion):
         """Return the divisor that makes the loss a negative log likelihood: for squared errors, the variance."""
         one, network = jnp.ones((), problem.gates[0].dtype), problem.network
         # Number of squared errors of which the loss is the mean; None for other losses.
-        n_errors = network.n_squared_errors if offers(network, SquaredErrors) else None
+        n_errors = network.n_squared_errors if offers(network, SQUARED_ERRORS) else None
         if self.noise_variance is not None:
             return one * self.noise_variance / (n_errors or 1)
         if n_errors is None:

@@ -20,7 +20,7 @@ from skbandit._core.scope import spread
 from skbandit.criteria.base import Criterion, Problem, Scores, scores_without_pulls, trainable
 from skbandit.criteria.descent import Adam, Variable, descend
 from skbandit.criteria.weights import unit_norms
-from skbandit.networks.capabilities import Costs, offers
+from skbandit.networks.capabilities import COSTS, offers
 from skbandit.networks.groups import Group, Groups
 
 Params = Any
@@ -113,15 +113,15 @@ class DAIS(GateCriterion):
         n_active = jnp.sum(on)
         budget = self._cost(problem, on, 1 - problem.n_remove / n_active)
 
-        def gates_of(alpha, share):
+        def gates_of(alpha: jax.Array, share: jax.Array) -> jax.Array:
             return on * jax.nn.sigmoid(alpha / (1 + share * (LAST_TEMPERATURE - 1)))
 
         floats, rebuild = trainable(problem.params)
 
-        def loss_of_weights(floats, alpha, t, share):
+        def loss_of_weights(floats: list[jax.Array], alpha: jax.Array, t: jax.Array, share: jax.Array) -> jax.Array:
             return _loss(problem, rebuild(floats), gates_of(alpha, share), t)
 
-        def loss_of_gates(alpha, floats, t, share):
+        def loss_of_gates(alpha: jax.Array, floats: list[jax.Array], t: jax.Array, share: jax.Array) -> jax.Array:
             gates = gates_of(alpha, share)
             cost = self._cost(problem, gates)
             towards = jnp.sign(lax.stop_gradient(cost) - budget) * jnp.log(jnp.maximum(cost, 1))
@@ -144,7 +144,7 @@ class DAIS(GateCriterion):
         """Return the expected multiplications for one row, with ``share`` of the units; or the number of units."""
         network = problem.network
         widths = [share * jnp.sum(part) for part in network.groups.split(gates)]
-        return jnp.asarray(network.n_macs(widths) if offers(network, Costs) else sum(widths))
+        return jnp.asarray(network.n_macs(widths) if offers(network, COSTS) else sum(widths))
 
 
 @pytree_dataclass
@@ -198,7 +198,7 @@ class BiP(GateCriterion):
         of_weights, of_scores = Adam(self.learning_rate), Adam(self.score_learning_rate)
         floats, rebuild = trainable(problem.params)
 
-        def loss(floats, gates, t):
+        def loss(floats: list[jax.Array], gates: jax.Array, t: jax.Array) -> jax.Array:
             return _loss(problem, rebuild(floats), gates, t)
 
         def body(t: jax.Array, share: jax.Array, carry: tuple[Variable, Variable]) -> tuple[Variable, Variable]:

@@ -33,10 +33,11 @@ def _of_rows(problem: Problem, X: jax.Array, y: jax.Array) -> jax.Array:
     """Return the gradient of each row's loss, f[rows, n]."""
     alone = jnp.ones(1, problem.gates[0].dtype)
 
-    def row(x, target):
+    def row(x: jax.Array, target: jax.Array) -> jax.Array:
         return jnp.concatenate(jax.grad(_loss(problem, x[None], target[None], alone))(problem.gates))
 
-    return jax.vmap(row)(X, y)
+    of_rows: jax.Array = jax.vmap(row)(X, y)
+    return of_rows
 
 
 @pytree_dataclass
@@ -70,10 +71,10 @@ class Taylor(Criterion):
     def step(self, key: jax.Array, state: Any, problem: Problem, active: jax.Array) -> tuple[Any, Scores]:
         """Average the derivatives over mini-batches or rows."""
 
-        def squared(X, y, weight):
+        def squared(X: jax.Array, y: jax.Array, weight: jax.Array) -> jax.Array:
             return jnp.square(jnp.concatenate(jax.grad(_loss(problem, X, y, weight))(problem.gates)))
 
-        def absolute(X, y, weight):
+        def absolute(X: jax.Array, y: jax.Array, weight: jax.Array) -> jax.Array:
             return weight @ jnp.abs(_of_rows(problem, X, y))
 
         return state, scores_without_pulls(-problem.mean(squared if self.of == "squared" else absolute))
@@ -130,19 +131,21 @@ class OBD(Criterion):
         """Average the second derivatives over mini-batches."""
         groups = problem.network.groups
 
-        def of(X, y, weight):
-            def slope(flat):
+        def of(X: jax.Array, y: jax.Array, weight: jax.Array) -> jax.Array:
+            def slope(flat: jax.Array) -> jax.Array:
                 gradient = jax.grad(_loss(problem, X, y, weight))(tuple(groups.split(flat)))
                 return jnp.concatenate(gradient)
 
             flat = jnp.concatenate(problem.gates)
 
-            def along(unit):
+            def along(unit: jax.Array) -> jax.Array:
                 towards = jnp.zeros_like(flat).at[unit].set(1)
                 first, second = jax.jvp(slope, (flat,), (towards,))
-                return 0.5 * second[unit] - (first[unit] if self.first_order else 0)
+                damage: jax.Array = 0.5 * second[unit] - (first[unit] if self.first_order else 0)
+                return damage
 
-            return lax.map(along, jnp.arange(flat.shape[0]), batch_size=min(_TILE, flat.shape[0]))
+            damages: jax.Array = lax.map(along, jnp.arange(flat.shape[0]), batch_size=min(_TILE, flat.shape[0]))
+            return damages
 
         damage = problem.mean(of)
         return state, Scores(-damage, jnp.zeros((), jnp.int32), damage)

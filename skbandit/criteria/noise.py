@@ -62,7 +62,7 @@ def divergence(mu: jax.Array, log_sigma: jax.Array) -> jax.Array:
     low, high = _bounds(mu, sigma)
     log_z = log_mass(low, high)
 
-    def edge(t):  # t φ(t) / Z
+    def edge(t: jax.Array) -> jax.Array:  # t φ(t) / Z
         return t * jnp.exp(-0.5 * t * t - _HALF_LOG_2PI - log_z)
 
     return math.log(HIGH - LOW) - jnp.log(sigma) - log_z - _HALF_LOG_2PI - 0.5 - 0.5 * (edge(low) - edge(high))
@@ -150,7 +150,7 @@ def evidence_change_normal(
     variance = sigma**2 + width**2
     reduced = sigma * width / jnp.sqrt(variance)
 
-    def bound(at):
+    def bound(at: float) -> jax.Array:
         return ((at - location) * sigma**2 + (at - mu) * width**2) / variance / reduced
 
     log_z_reduced = log_mass(bound(LOW), bound(HIGH))

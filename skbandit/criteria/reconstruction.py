@@ -20,7 +20,7 @@ from skbandit._core.pytree import pytree_dataclass, static
 from skbandit._core.ranking import choose, ranks_in_groups
 from skbandit.criteria.activation import Layer, layers, positive
 from skbandit.criteria.base import Criterion, Problem, Scores, scores_without_pulls
-from skbandit.networks.capabilities import Capability, DenseLayers, ShowsActivations
+from skbandit.networks.capabilities import ACTIVATIONS, DENSE_LAYERS, Capability
 
 #: Ridge of an inverted covariance, as a share of its mean diagonal entry: the same as in the repair after a removal.
 RIDGE = 1e-2
@@ -50,7 +50,7 @@ class OBS(Criterion):
     """
 
     name: ClassVar[str] = "obs"
-    needs: ClassVar = (ShowsActivations,)
+    needs: ClassVar = (ACTIVATIONS,)
 
     def step(self, key: jax.Array, state: Any, problem: Problem, active: jax.Array) -> tuple[Any, Scores]:
         """Remove the units of each layer one by one."""
@@ -67,7 +67,7 @@ class OBS(Criterion):
         W = jnp.where(on[:, None], layer.outgoing, 0)
         whole = jnp.sum(W * (gram @ W))
 
-        def remove(_, carry):
+        def remove(_: jax.Array, carry: Any) -> Any:
             left, W, inverse, spent, costs = carry
             pivots = jnp.diagonal(inverse)
             price = jnp.sum(jnp.square(W), axis=1) / jnp.where(left, pivots, 1)
@@ -81,7 +81,8 @@ class OBS(Criterion):
 
         n = on.shape[0]
         start = on, W, inverse, jnp.zeros((), W.dtype), jnp.zeros(n, W.dtype)
-        return lax.fori_loop(0, jnp.sum(on), remove, start)[4] / positive(whole)
+        costs: jax.Array = lax.fori_loop(0, jnp.sum(on), remove, start)[4]
+        return costs / positive(whole)
 
 
 def greedy_selection(gram: jax.Array, target: jax.Array, whole: jax.Array, on: jax.Array) -> jax.Array:
@@ -109,7 +110,7 @@ def greedy_selection(gram: jax.Array, target: jax.Array, whole: jax.Array, on: j
     """
     first, nothing = jnp.diagonal(gram), ROUNDING * jnp.finfo(gram.dtype).eps * whole
 
-    def step(_, carry):
+    def step(_: jax.Array, carry: Any) -> Any:
         left, gram, target, missing, costs = carry
         pivots = jnp.diagonal(gram)
         usable = left & (pivots > SMALLEST_PIVOT * first)
@@ -129,7 +130,8 @@ def greedy_selection(gram: jax.Array, target: jax.Array, whole: jax.Array, on: j
         return left.at[unit].set(False), gram - jnp.outer(u, u), target - jnp.outer(u, c), missing, costs
 
     start = on, gram, target, whole, jnp.zeros(on.shape[0], gram.dtype)
-    return lax.fori_loop(0, jnp.sum(on), step, start)[4] / positive(whole)
+    costs: jax.Array = lax.fori_loop(0, jnp.sum(on), step, start)[4]
+    return costs / positive(whole)
 
 
 @pytree_dataclass
@@ -163,7 +165,7 @@ class Submodular(Criterion):
     """
 
     name: ClassVar[str] = "submodular"
-    needs: ClassVar = (ShowsActivations,)
+    needs: ClassVar = (ACTIVATIONS,)
     constraints: ClassVar = {
         "form": (OneOf(("layer", "sequential", "asymmetric")),),
         "budgets": (OneOf(("share", "equal", "accuracy")),),
@@ -172,10 +174,10 @@ class Submodular(Criterion):
     form: str = static(default="layer")
     budgets: str = static(default="share")
 
-    def required(self) -> tuple[type[Capability], ...]:
+    def required(self) -> tuple[Capability[Any], ...]:
         """Return `DenseLayers` if layers are refitted, otherwise `ShowsActivations`."""
         refits = self.form != "layer" or self.budgets == "accuracy"
-        return (DenseLayers,) if refits else self.needs
+        return (DENSE_LAYERS,) if refits else self.needs
 
     def step(self, key: jax.Array, state: Any, problem: Problem, active: jax.Array) -> tuple[Any, Scores]:
         """Choose the units of each layer one by one."""
@@ -207,55 +209,43 @@ class Submodular(Criterion):
 
     def _losses(self, problem: Problem, measured: list[Layer], costs: list[jax.Array]) -> list[jax.Array]:
         """Return, for each layer alone, the loss after removing a unit and all units before it, f[n_g]."""
-        found = []
-        for i, (layer, cost) in enumerate(zip(measured, costs, strict=True)):
-            on = layer.active
-            n_on = jnp.sum(on)
-            order = ranks_in_groups(-cost, on, jnp.zeros(on.shape[0], jnp.int32), 1)  # 0 leaves first
-            gram = jnp.where(on[:, None] & on, layer.covariance, 0)
-            W = jnp.where(on[:, None], layer.outgoing, 0)
+        pairs = zip(measured, costs, strict=True)
+        return [self._losses_of_layer(problem, i, layer, cost) for i, (layer, cost) in enumerate(pairs)]
 
-            def loss_at(level, i=i, on=on, n_on=n_on, order=order, gram=gram, W=W, mean=layer.mean):
-                stays = on & (order >= level / N_LEVELS * n_on)
-                params = refit(problem.params, i, stays, gram, gram @ W, mean, mean @ W)
-                gates = list(problem.gates)
-                gates[i] = jnp.where(stays, gates[i], 0)
-                return problem.mean_loss(params, tuple(gates))
+    def _losses_of_layer(self, problem: Problem, i: int, layer: Layer, cost: jax.Array) -> jax.Array:
+        on, mean = layer.active, layer.mean
+        n_on = jnp.sum(on)
+        order = ranks_in_groups(-cost, on, jnp.zeros(on.shape[0], jnp.int32), 1)  # 0 leaves first
+        gram = jnp.where(on[:, None] & on, layer.covariance, 0)
+        W = jnp.where(on[:, None], layer.outgoing, 0)
 
-            losses = lax.cummax(lax.map(loss_at, jnp.arange(N_LEVELS)))
-            # Linear interpolation between levels; the last eighth is extrapolated and ranks last.
-            at = N_LEVELS * (order + 1) / positive(n_on)
-            low = jnp.clip(at.astype(int), 0, N_LEVELS - 1)
-            high = jnp.minimum(low + 1, N_LEVELS - 1)
-            between = losses[low] + (at - low) * (losses[high] - losses[low])
-            beyond = at > N_LEVELS - 1
-            last = losses[N_LEVELS - 1] + (at - (N_LEVELS - 1)) * jnp.maximum(
-                losses[N_LEVELS - 1] - losses[N_LEVELS - 2], jnp.finfo(losses.dtype).eps
-            )
-            found.append(jnp.where(beyond, last, between))
-        return found
+        def loss_at(level: jax.Array) -> jax.Array:
+            stays = on & (order >= level / N_LEVELS * n_on)
+            params = refit(problem.params, i, stays, gram, gram @ W, mean, mean @ W)
+            gates = list(problem.gates)
+            gates[i] = jnp.where(stays, gates[i], 0)
+            return problem.mean_loss(params, tuple(gates))
+
+        losses = lax.cummax(lax.map(loss_at, jnp.arange(N_LEVELS)))
+        # Linear interpolation between levels; the last eighth is extrapolated and ranks last.
+        at = N_LEVELS * (order + 1) / positive(n_on)
+        low = jnp.clip(at.astype(int), 0, N_LEVELS - 1)
+        high = jnp.minimum(low + 1, N_LEVELS - 1)
+        between = losses[low] + (at - low) * (losses[high] - losses[low])
+        beyond = at > N_LEVELS - 1
+        last = losses[N_LEVELS - 1] + (at - (N_LEVELS - 1)) * jnp.maximum(
+            losses[N_LEVELS - 1] - losses[N_LEVELS - 2], jnp.finfo(losses.dtype).eps
+        )
+        return jnp.where(beyond, last, between)
 
     def _in_turn(self, problem: Problem, measured: list[Layer], leave: tuple[jax.Array, ...]) -> jax.Array:
         """Select again, from the first layer to the last, after the removals in the layers before."""
         params, gates = jax.tree.map(jnp.asarray, problem.params), list(problem.gates)
         values = []
         for i, layer in enumerate(measured):
-            on, W = layer.active, jnp.where(layer.active[:, None], layer.outgoing, 0)
-
             repaired = dataclasses.replace(problem, params=params, gates=tuple(gates))
-
-            def both(X, repaired=repaired, i=i):
-                now = repaired.activations(X)[i]
-                return now, problem.activations(X)[i] if self.form == "asymmetric" else now
-
-            means = problem.mean(lambda X, y, w, both=both: tuple(w @ h for h in both(X)))
-
-            def products(X, y, weight, both=both, means=means):
-                now, before = (h - m for h, m in zip(both(X), means, strict=True))
-                now_weighted = now * weight[:, None]
-                return now_weighted.T @ now, now_weighted.T @ before, (before * weight[:, None]).T @ before
-
-            gram, cross, before = problem.mean(products)
+            means, gram, cross, before = self._moments(problem, repaired, i)
+            on, W = layer.active, jnp.where(layer.active[:, None], layer.outgoing, 0)
             gram = jnp.where(on[:, None] & on, gram, 0)
             target = jnp.where(on[:, None], cross @ W, 0)
             costs = greedy_selection(gram, target, jnp.sum(W * (before @ W)), on)
@@ -266,6 +256,45 @@ class Submodular(Criterion):
             params = refit(params, i, on & ~gone, gram, target, means[0], means[1] @ W)
             gates[i] = jnp.where(gone, 0, gates[i])
         return jnp.concatenate(values)
+
+    def _moments(
+        self, problem: Problem, repaired: Problem, i: int
+    ) -> tuple[tuple[jax.Array, jax.Array], jax.Array, jax.Array, jax.Array]:
+        """Return the moments of a layer's activations, in the repaired network and in the one to reconstruct.
+
+        Parameters
+        ----------
+        problem : Problem
+            The round; with ``form="asymmetric"`` its network is the one to reconstruct.
+        repaired : Problem
+            The same with the repaired network.
+        i : int
+            Index of the layer.
+
+        Returns
+        -------
+        means : tuple of f[n_i]
+            Means of the repaired activations and of those to reconstruct.
+        gram, cross, before : f[n_i, n_i]
+            Covariance of the repaired activations, their covariance with those to reconstruct, and that of the latter.
+        """
+
+        def both(X: jax.Array) -> tuple[jax.Array, jax.Array]:
+            now = repaired.activations(X)[i]
+            return now, problem.activations(X)[i] if self.form == "asymmetric" else now
+
+        def mean(X: jax.Array, y: jax.Array, weight: jax.Array) -> tuple[jax.Array, jax.Array]:
+            now, before = both(X)
+            return weight @ now, weight @ before
+
+        means: tuple[jax.Array, jax.Array] = problem.mean(mean)
+
+        def products(X: jax.Array, y: jax.Array, weight: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+            now, before = (h - m for h, m in zip(both(X), means, strict=True))
+            now_weighted = now * weight[:, None]
+            return now_weighted.T @ now, now_weighted.T @ before, (before * weight[:, None]).T @ before
+
+        return means, *problem.mean(products)
 
 
 def refit(

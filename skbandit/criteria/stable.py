@@ -12,7 +12,7 @@ from skbandit._core.constraints import NON_NEGATIVE
 from skbandit._core.pytree import pytree_dataclass
 from skbandit.criteria.base import Criterion, Problem, Scores, scores_without_pulls
 from skbandit.criteria.weights import unit_norms
-from skbandit.networks.capabilities import DenseLayers, offers
+from skbandit.networks.capabilities import DENSE_LAYERS, offers
 from skbandit.networks.groups import replace_at
 
 #: Bounds are widened by this share of their size, because of rounding.
@@ -47,7 +47,7 @@ class StableUnits(Criterion):
     """
 
     name: ClassVar[str] = "stable_units"
-    needs: ClassVar = (DenseLayers,)
+    needs: ClassVar = (DENSE_LAYERS,)
     constraints: ClassVar = {"margin": (NON_NEGATIVE,)}
 
     margin: float = 0.0
@@ -60,7 +60,7 @@ class StableUnits(Criterion):
     def step(self, key: jax.Array, state: Any, problem: Problem, active: jax.Array) -> tuple[Any, Scores]:
         """Propagate the bounds and merge linear units."""
         network = problem.network
-        assert offers(network, DenseLayers)
+        assert offers(network, DENSE_LAYERS)
         groups, params = network.groups, jax.tree.map(jnp.asarray, problem.params)
         low, high = self._box(problem)
         ranges, redundant = [], []
@@ -151,7 +151,7 @@ class StableUnits(Criterion):
         lengths = jnp.sum(jnp.square(varying), axis=1)
         smallest = 0.1 * jnp.finfo(W.dtype).eps  # of a squared length: less is rounding
 
-        def choose_one(_, carry):
+        def choose_one(_: jax.Array, carry: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
             rest, basis = carry
             left = jnp.sum(jnp.square(rest), axis=1) / jnp.where(lengths > 0, lengths, 1)
             unit = jnp.argmax(left)

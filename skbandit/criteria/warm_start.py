@@ -67,7 +67,7 @@ class WarmStartedBandit(Bandit):
     prior: Criterion | None = Fisher()
     carry: bool = static(default=True)
 
-    def required(self) -> tuple[type[Capability], ...]:
+    def required(self) -> tuple[Capability[Any], ...]:
         """Return the capabilities that the policy and the prior need."""
         return (*super().required(), *(self.prior.required() if self.prior is not None else ()))
 
@@ -86,9 +86,10 @@ class WarmStartedBandit(Bandit):
             _, scores = checked(self.prior, self.prior.step(prior_key, start, problem, active), problem.n_units)
             return scores.value.astype(state.value.dtype)
 
-        return lax.cond(state.known & self.carry, lambda: state.value, ask)
+        hint: jax.Array = lax.cond(state.known & self.carry, lambda: state.value, ask)
+        return hint
 
-    def remember(self, state: Any, scores: Scores, active: jax.Array) -> Previous:
+    def remember(self, state: Previous, scores: Scores, active: jax.Array) -> Previous:
         """Return the estimates of this round."""
         if not self.carry:
             return state
