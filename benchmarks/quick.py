@@ -10,7 +10,7 @@ from pathlib import Path
 from sklearn.datasets import load_digits
 from sklearn.exceptions import ConvergenceWarning
 
-from benchmarks import datasets, pruning_quality
+from benchmarks.common import datasets, pruning_quality
 from benchmarks.selection import networks, simulation
 from benchmarks.speed import __main__ as speed
 from benchmarks.tabular import __main__ as tabular

@@ -11,7 +11,7 @@ repaired. Seconds are of the second call: nothing is compiled in it.
 from __future__ import annotations
 
 import argparse
-import json
+import itertools
 import time
 import warnings
 from collections.abc import Sequence
@@ -24,9 +24,9 @@ import pandas as pd
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.preprocessing import StandardScaler
 
-from benchmarks import datasets
-from benchmarks.selection.simulation import read
-from benchmarks.tabular.report import markdown
+from benchmarks.common import datasets
+from benchmarks.common.records import NEW, append, read
+from benchmarks.common.tables import markdown
 from skbandit import BanditPrunedMLPClassifier, BanditPrunedMLPRegressor
 from skbandit._core.rows import Batches
 from skbandit._tabular.network.mlp import MLP
@@ -126,40 +126,36 @@ def score(criterion, seed, problem, active):
 def run(sets: Sequence[str], names: Sequence[str], n_seeds: int, out: Path) -> None:
     """Append a record for each set, seed, name and budget that the file lacks."""
     done = {(r["data"], r["seed"], r["policy"], r["budget"]) for r in read(out)}
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with out.open("a", encoding="utf-8") as file:
-        for data in sets:
-            for seed in range(n_seeds):
-                todo = [
-                    (name, budget)
-                    for name in names
-                    for budget in (BUDGETS if name in WITH_BUDGET else (None,))
-                    if (data, seed, name, budget) not in done
-                ]
-                case, warm = Case(data, seed) if todo else None, set()
-                for name, budget in todo:
-                    assert case is not None
-                    criterion, problem = canonical(resolve(name)), case.problem(budget or 1)
-                    if name not in warm:
-                        warm.add(name)
-                        jax.block_until_ready(score(criterion, seed, problem, case.active))
-                    t0 = time.perf_counter()
-                    scores = jax.block_until_ready(score(criterion, seed, problem, case.active))
-                    seconds = time.perf_counter() - t0
-                    record = {
-                        "data": data,
-                        "seed": seed,
-                        "policy": name,
-                        "budget": budget,
-                        "n_pulls": int(scores.n_pulls) / case.n,
-                        "seconds": seconds,
-                        "loss": case.base,
-                        **case.judge(scores),
-                    }
-                    file.write(json.dumps(record) + "\n")
-                    file.flush()
-                    cost = f"regret {record['regret']:7.4f}  {seconds:8.4f} s  {record['n_pulls']:6.1f} pulls"
-                    print(f"{data:20s} {seed} {name:28s} {cost}", flush=True)
+    for data, seed in itertools.product(sets, range(n_seeds)):
+        todo = [
+            (name, budget)
+            for name in names
+            for budget in (BUDGETS if name in WITH_BUDGET else (None,))
+            if (data, seed, name, budget) not in done
+        ]
+        case, warm = Case(data, seed) if todo else None, set()
+        for name, budget in todo:
+            assert case is not None
+            criterion, problem = canonical(resolve(name)), case.problem(budget or 1)
+            if name not in warm:
+                warm.add(name)
+                jax.block_until_ready(score(criterion, seed, problem, case.active))
+            t0 = time.perf_counter()
+            scores = jax.block_until_ready(score(criterion, seed, problem, case.active))
+            seconds = time.perf_counter() - t0
+            record = {
+                "data": data,
+                "seed": seed,
+                "policy": name,
+                "budget": budget,
+                "n_pulls": int(scores.n_pulls) / case.n,
+                "seconds": seconds,
+                "loss": case.base,
+                **case.judge(scores),
+            }
+            append(out, record)
+            cost = f"regret {record['regret']:7.4f}  {seconds:8.4f} s  {record['n_pulls']:6.1f} pulls"
+            print(f"{data:20s} {seed} {name:28s} {cost}", flush=True)
 
 
 def table(records: list[dict]) -> str:
@@ -228,7 +224,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--dev", action="store_true", help="on the development sets instead of the report sets")
     parser.add_argument("--sets", nargs="+", metavar="SET", help="data sets by name")
     parser.add_argument("--seeds", type=int, default=3, help="networks for each set (default: 3)")
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/networks.jsonl"), metavar="FILE.jsonl")
+    parser.add_argument("--out", type=Path, default=NEW / "networks.jsonl", metavar="FILE.jsonl")
     parser.add_argument("--table", action="store_true", help="run nothing, print the table of what is there")
     parser.add_argument("--plot", type=Path, metavar="FILE.png", help="draw regret against pulls and seconds")
     args = parser.parse_args(argv)

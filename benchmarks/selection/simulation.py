@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
+import itertools
 import time
 from pathlib import Path
 
@@ -19,7 +19,8 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 
-from benchmarks.tabular.report import markdown
+from benchmarks.common.records import NEW, append, read
+from benchmarks.common.tables import markdown
 from skbandit._core.rows import Batches
 from skbandit.criteria import Problem, resolve
 from skbandit.networks import Group, Groups, Slice
@@ -77,34 +78,24 @@ def _score(criterion, seed, problem):
 def run(names: list[str], n_seeds: int, out: Path) -> None:
     """Append a record for each policy, size of the choice, budget and seed that the file lacks."""
     done = {tuple(r[k] for k in ("policy", "wanted", "pulls", "seed")) for r in read(out)}
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with out.open("a", encoding="utf-8") as file:
-        for name in names:
-            criterion, t0 = canonical(resolve(name)), time.perf_counter()
-            for wanted in WANTED:
-                for pulls in PULLS:
-                    for seed in range(n_seeds):
-                        if (name, wanted, pulls, seed) in done:
-                            continue
-                        made, damage = problem(seed, wanted, pulls)
-                        scores = _score(criterion, seed, made)
-                        chosen = np.argsort(-np.asarray(scores.value), kind="stable")[:wanted]
-                        record = {
-                            "policy": name,
-                            "wanted": wanted,
-                            "pulls": pulls,
-                            "seed": seed,
-                            "n_pulls": int(scores.n_pulls),
-                            "regret": float(damage[chosen].sum() - np.sort(damage)[:wanted].sum()),
-                        }
-                        file.write(json.dumps(record) + "\n")
-            file.flush()
-            print(f"{name:24s} {time.perf_counter() - t0:7.1f} s", flush=True)
-
-
-def read(path: Path) -> list[dict]:
-    """Return the records of a file; none if there is none."""
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
+    for name in names:
+        criterion, t0 = canonical(resolve(name)), time.perf_counter()
+        for wanted, pulls, seed in itertools.product(WANTED, PULLS, range(n_seeds)):
+            if (name, wanted, pulls, seed) in done:
+                continue
+            made, damage = problem(seed, wanted, pulls)
+            scores = _score(criterion, seed, made)
+            chosen = np.argsort(-np.asarray(scores.value), kind="stable")[:wanted]
+            record = {
+                "policy": name,
+                "wanted": wanted,
+                "pulls": pulls,
+                "seed": seed,
+                "n_pulls": int(scores.n_pulls),
+                "regret": float(damage[chosen].sum() - np.sort(damage)[:wanted].sum()),
+            }
+            append(out, record)
+        print(f"{name:24s} {time.perf_counter() - t0:7.1f} s", flush=True)
 
 
 def table(records: list[dict]) -> str:
@@ -123,7 +114,7 @@ def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.selection.simulation", description=__doc__)
     parser.add_argument("--policies", nargs="+", default=names, metavar="NAME", help=f"of: {', '.join(names)}")
     parser.add_argument("--seeds", type=int, default=60, help="(default: 60)")
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/simulation.jsonl"), metavar="FILE.jsonl")
+    parser.add_argument("--out", type=Path, default=NEW / "simulation.jsonl", metavar="FILE.jsonl")
     parser.add_argument("--table", action="store_true", help="run nothing, print the table of what is there")
     args = parser.parse_args(argv)
     unknown = sorted(set(args.policies) - set(names))

@@ -27,7 +27,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from benchmarks.speed.measure import Options, Output, Row, interleave
+from benchmarks.common.timing import interleave
+from benchmarks.speed.measure import Options, Output, Row
 from benchmarks.speed.models import sweep_macs
 from skbandit._tabular.network.inference import hidden_activations
 from skbandit._tabular.network.initialization import init_params

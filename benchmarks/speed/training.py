@@ -13,8 +13,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from benchmarks.common.machine import missing
+from benchmarks.common.timing import interleave
 from benchmarks.speed import models
-from benchmarks.speed.measure import Options, Output, Row, interleave, missing
+from benchmarks.speed.measure import Options, Output, Row
 
 #: Rows, features, hidden layers, epochs, and how many times faster than scikit-learn we want to be.
 CASES = ((400, 10, (64, 64), 200, 5), (1000, 20, (100,), 200, 4), (10_000, 50, (256, 256), 20, 2))
