@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 from sklearn.exceptions import ConvergenceWarning
@@ -57,7 +58,7 @@ class Given(Criterion):
         params = None
         if self.params is not None:
             params = jax.tree.map(lambda a, b: a.astype(b.dtype), self.params, problem.params)
-        return state, Scores(value, np.int32(0), np.nan * value, params=params)
+        return state, Scores(value, jnp.zeros((), jnp.int32), jnp.full_like(value, jnp.nan), params=params)
 
 
 class Case:
@@ -117,7 +118,7 @@ class Case:
         """What a choice by these scores costs."""
         removed, outcome = self.removed(Given(scores.value, scores.params))
         return {
-            "regret": (self.damage[removed].sum() - self.least) / self.by_chance,
+            "regret": float((self.damage[removed].sum() - self.least) / self.by_chance),
             "masked": outcome["damage_measured"],
             "repaired": outcome["loss_repaired"] - self.base,
         }

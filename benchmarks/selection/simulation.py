@@ -40,7 +40,7 @@ class Simulated:
     @property
     def groups(self) -> Groups:
         """One group."""
-        return Groups([Group("units", N_UNITS, [Slice("damage", 0)])])
+        return Groups([Group("units", N_UNITS, [Slice(("damage",), 0)])])
 
     def batch_loss(self, params, gates, emissions, X, y, weight):
         """Sum over the masked units."""

@@ -260,10 +260,12 @@ def scatter(
     for mask, color, label in ((~ours, "0.45", "standard models"), (ours, "#c2410c", "skbandit")):
         if mask.any():
             ax.scatter(x[mask], ranks[mask], color=color, s=34, zorder=3, label=label)
+    extra: list[tuple[float, float]] = []
     if second is not None:
         second = second.reindex(ranks.index)
         far = ours & (second < 0.9 * x)
-        if far.any():
+        extra = list(zip(second[far], ranks[far], strict=True))
+        if extra:
             ax.scatter(second[far], ranks[far], s=34, facecolors="white", edgecolors="#c2410c", zorder=3)
             ax.scatter([], [], s=34, facecolors="white", edgecolors="#c2410c", label=second_label)
             ax.hlines(ranks[far], second[far], x[far], color="#c2410c", linewidth=0.8, zorder=2)
@@ -275,9 +277,7 @@ def scatter(
     ax.legend(loc="lower right", frameon=False, fontsize=9)
     figure.canvas.draw()
     figure.set_layout_engine("none")
-    points = list(zip(x, ranks, strict=True))
-    extra = [] if second is None else list(zip(second[far], ranks[far], strict=True))
-    place_labels(ax, points, list(ranks.index), extra)
+    place_labels(ax, list(zip(x, ranks, strict=True)), list(ranks.index), extra)
     figure.savefig(path, dpi=150)
     plt.close(figure)
 
