@@ -16,6 +16,7 @@ format:
 
 type:
 	mypy
+	pyright
 
 bench-quick:
 	python -m benchmarks.quick

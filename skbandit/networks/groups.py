@@ -21,6 +21,7 @@ tuple or list, names of attributes.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -79,14 +80,16 @@ class Slice:
             labels.setflags(write=False)
             object.__setattr__(self, "labels", labels)
 
+    @functools.cached_property
     def _identity(self) -> tuple[Any, ...]:
+        # Networks are keys of compiled programs, looked up at every call: the hash of bytes is computed once.
         return self.path, self.axis, None if self.labels is None else self.labels.tobytes()
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Slice) and self._identity() == other._identity()
+        return isinstance(other, Slice) and self._identity == other._identity
 
     def __hash__(self) -> int:
-        return hash(self._identity())
+        return hash(self._identity)
 
     def __repr__(self) -> str:
         labels = "" if self.labels is None else f", labels={self.labels.tolist()}"
