@@ -46,7 +46,7 @@ _PUBLIC = {
     "stats": "",
 }
 
-__all__ = [*_PUBLIC]
+__all__ = [*_PUBLIC]  # pyright: ignore[reportUnsupportedDunderAll]
 
 
 def __getattr__(name: str) -> Any:

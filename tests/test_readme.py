@@ -18,3 +18,17 @@ def test_examples_run(tmp_path, monkeypatch, capsys, own_cache):
         exec(compile(block, str(README), "exec"), names)
     assert capsys.readouterr().out.strip()
     assert (tmp_path / "model.pkl").exists()
+
+
+def test_links_lead_somewhere_outside_the_repository_too():
+    """The page is shown on package indexes as well: links are addresses, or places on the page itself."""
+    text = README.read_text(encoding="utf-8")
+    anchors = {re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-") for title in re.findall(r"^#+ (.+)$", text, re.M)}
+    base = r"https://github.com/skbandit/skbandit/(?:blob|tree)/main/"
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if target.startswith("#"):
+            assert target[1:] in anchors, target
+        else:
+            assert target.startswith("https://"), target
+            path = re.sub(f"^{base}", "", target)
+            assert path == target or (README.parent / path).exists(), target

@@ -51,9 +51,10 @@ def enable_compilation_cache(path: str | os.PathLike[str] | None = None) -> str:
     """
     import jax
 
-    if path is None:
-        path = getattr(jax.config, "jax_compilation_cache_dir", None) or _cache_folder(jax.__version__)
-    folder = os.fsdecode(path)
+    chosen = path
+    if chosen is None:
+        chosen = getattr(jax.config, "jax_compilation_cache_dir", None) or _cache_folder(jax.__version__)
+    folder = os.fsdecode(chosen)
     if not folder:
         raise ValueError("The 'path' of the compilation cache must not be empty; None is the default folder.")
     if "://" not in folder:

@@ -45,7 +45,8 @@ class OneOf:
         return isinstance(value, str) and value in self.values
 
     def __str__(self) -> str:
-        return "one of " + ", ".join(repr(v) for v in self.values) if len(self.values) > 1 else repr(self.values[0])
+        names = ", ".join(map(repr, self.values))
+        return f"one of {names}" if len(self.values) > 1 else names
 
 
 @dataclasses.dataclass(frozen=True)

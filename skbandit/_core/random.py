@@ -22,7 +22,8 @@ def _mix(x: jax.Array) -> jax.Array:
     x = (x ^ (x >> jnp.uint32(17))) * jnp.uint32(0xED5AD4BB)
     x = (x ^ (x >> jnp.uint32(11))) * jnp.uint32(0xAC4C1B51)
     x = (x ^ (x >> jnp.uint32(15))) * jnp.uint32(0x31848BAB)
-    return x ^ (x >> jnp.uint32(14))
+    scrambled: jax.Array = x ^ (x >> jnp.uint32(14))
+    return scrambled
 
 
 #: Streams of a key below this one serve the functions of the generator.
@@ -56,7 +57,8 @@ def _random_bits(key: jax.Array, bit_width: int, shape: tuple[int, ...]) -> jax.
     low = _word(key, _counters(shape), 0)
     if bit_width == 64:
         high = _word(key, _counters(shape), 1)
-        return (high.astype(jnp.uint64) << jnp.uint64(32)) | low.astype(jnp.uint64)
+        both: jax.Array = (high.astype(jnp.uint64) << jnp.uint64(32)) | low.astype(jnp.uint64)
+        return both
     return low.astype(f"uint{bit_width}")
 
 
@@ -88,11 +90,11 @@ def beta(key: jax.Array, a: jax.Array, b: jax.Array) -> jax.Array:
     d = jnp.where(shape < 1, shape + 1, shape) - 1 / 3
     c = 1 / jnp.sqrt(9 * d)
 
-    def log_uniforms(turn, count):
+    def log_uniforms(turn: jax.Array, count: int) -> jax.Array:
         # log1p(-u) is finite: u < 1.
         return jnp.log1p(-jax.random.uniform(jax.random.fold_in(key, turn), (count, *d.shape), d.dtype))
 
-    def propose(carry):
+    def propose(carry: tuple[jax.Array, jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array, jax.Array]:
         turn, log_gamma, done = carry
         radius, angle, log_u = log_uniforms(turn, 3)
         x = jnp.sqrt(-2 * radius) * jnp.cos(2 * jnp.pi * jnp.exp(angle))  # Box and Muller (1958): normal

@@ -62,7 +62,8 @@ class Data(NamedTuple):
             out = np.zeros((size, *array.shape[1:]), dtype=array.dtype if integral else dtype)
             with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and training says so
                 out[:n] = array
-            return to_device(out)
+            on_device: jax.Array = to_device(out)
+            return on_device
 
         return cls(padded(X), padded(y), padded(weight), to_device(np.int32(n)), padded(row_id))
 
@@ -134,8 +135,9 @@ class Batches(NamedTuple):
         """Go once over the mini-batches: ``carry = of(carry, X, y, weight, total)``, from ``start``; compiled."""
 
         def body(t: jax.Array, carry: Any) -> Any:
-            *rows, total = self.take(t)
-            return of(carry, *spread(*rows), total)
+            X, y, weight, total = self.take(t)
+            X, y, weight = spread(X, y, weight)
+            return of(carry, X, y, weight, total)
 
         return lax.fori_loop(0, self.n_batches, body, start)
 

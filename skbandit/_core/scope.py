@@ -43,7 +43,7 @@ def refuse_after_fork() -> None:
         )
 
 
-def resolve_devices(device: str | None) -> list[jax.Device]:
+def resolve_devices(device: str | None) -> list[Any]:
     """Find JAX devices by name; an empty list is JAX's default device.
 
     Parameters
@@ -117,7 +117,7 @@ def n_devices() -> int:
     """Return the number of devices that the scope spreads its work over."""
     import jax
 
-    return jax.sharding.get_abstract_mesh().shape.get(_AXIS, 1)
+    return int(jax.sharding.get_abstract_mesh().shape.get(_AXIS, 1))
 
 
 def spread(*arrays: jax.Array) -> tuple[jax.Array, ...]:
@@ -137,6 +137,13 @@ def to_device(tree: Any) -> Any:
     if n_devices() == 1:
         return jax.device_put(tree)
     return jax.device_put(tree, jax.sharding.NamedSharding(jax.sharding.get_mesh(), jax.sharding.PartitionSpec()))
+
+
+def to_numpy(tree: Any) -> Any:
+    """Copy the arrays of a pytree to the host."""
+    import jax
+
+    return jax.tree.map(np.asarray, tree)
 
 
 @functools.cache

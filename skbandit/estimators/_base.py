@@ -17,6 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skbandit._core.constraints import check_values
 from skbandit._tabular.network.inference import CHUNK_ROWS
+from skbandit._tabular.types import Rows
 from skbandit.estimators import _ensemble
 from skbandit.estimators._callbacks import FitReporter
 from skbandit.estimators._convert import from_sklearn, to_sklearn
@@ -359,7 +360,7 @@ class BaseBanditPrunedMLP(CallbackSupportMixin, FitSteps):
             encoded = self._encode(X)
             start = self._new_network(encoded, weight, rng) if first else self._network()
             weight = weight * self._class_weighting(y, weight)(y)
-            rows = _fit.Rows(encoded, self._encode_target(y), weight, row_ids(self, X, y))
+            rows = Rows(encoded, self._encode_target(y), weight, row_ids(self, X, y))
             settings = incremental_settings(train_settings(self, layer_sizes(start.layers), X.shape[0]))
             # An int as random_state is the same in each call: the rows seen so far make the shuffles differ.
             seed = (int(rng.randint(np.iinfo(np.int32).max)) + self.t_) % 2**31

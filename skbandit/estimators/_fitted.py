@@ -11,13 +11,14 @@ from sklearn.base import BaseEstimator, is_regressor
 from skbandit._tabular.features.embeddings import Inputs, fold_scale, unit_scale
 from skbandit._tabular.network.accounting import n_macs, n_parameters
 from skbandit._tabular.network.losses import LOSSES
+from skbandit._tabular.types import Network
 from skbandit.estimators._parameters import as_sizes
 from skbandit.estimators._state import check_finite
 
 if TYPE_CHECKING:
     from skbandit._tabular.features.encoder import FeatureEncoder
     from skbandit._tabular.features.reader import FeatureReader
-    from skbandit._tabular.training.fit import Network, Trained
+    from skbandit._tabular.types import Trained
     from skbandit.pruning.results import PruneResult
 
 #: Parameters that describe the network and what it reads, as opposed to how it is trained and pruned.
@@ -105,8 +106,6 @@ class FittedNetwork(BaseEstimator):
 
     def _network(self) -> Network:
         """Return the network as training left it: in the units of the encoded target, its scale not folded."""
-        from skbandit._tabular.training.fit import Network
-
         mean, scale = self._output_scale()
         coefs, intercepts = [*self.coefs_], [*self.intercepts_]
         coefs[-1], intercepts[-1] = coefs[-1] / scale, (intercepts[-1] - mean) / scale
@@ -161,7 +160,7 @@ class FittedNetwork(BaseEstimator):
         # Only where a later call may go on from it: it is twice the size of the network.
         self._opt_leaves = trained.opt_leaves if goes_on else None
         self._opt_solver = (self.solver, self.dtype)
-        self.training_status_ = trained.status
+        self.training_status_ = str(trained.status)
         # The scale as it is: `_network` takes it out of the first layer again.
         self._record_network(fold_scale(*trained.network)[1], trained.network.inputs)
 

@@ -18,6 +18,7 @@ from skbandit._tabular.features.embeddings import Inputs, fold_scale, parameter_
 from skbandit._tabular.features.encoder import FeatureEncoder
 from skbandit._tabular.network.inference import raw_output
 from skbandit._tabular.network.losses import LOSSES
+from skbandit._tabular.types import Ending, Network
 from skbandit.estimators._callbacks import FitReporter, PathReporter
 from skbandit.estimators._fitted import FittedNetwork, layer_sizes
 from skbandit.estimators._parameters import as_sizes
@@ -26,7 +27,8 @@ from skbandit.estimators._state import check_finite, raise_not_finite
 from skbandit.pruning.results import Outcome, PruneResult
 
 if TYPE_CHECKING:
-    from skbandit._tabular.training.fit import Network, PruneSettings, Rows, Trained, TrainSettings
+    from skbandit._tabular.training.settings import PruneSettings, TrainSettings
+    from skbandit._tabular.types import Rows, Trained
 
 #: Fitted attributes that are learned from X and y before there is a network, ...
 _LEARNED = ("n_features_in_", "feature_names_in_", "classes_", "n_outputs_")
@@ -130,7 +132,6 @@ class FitSteps(FittedNetwork):
         """Draw a new network; its start may depend on the rows, but not on their target."""
         from skbandit._core.scope import single_threaded_blas
         from skbandit._tabular.network.initialization import MOST_ROWS, init_params
-        from skbandit._tabular.training.fit import Network
 
         hidden = as_sizes(self.hidden_layer_sizes)
         self._trained_sizes = hidden
@@ -226,7 +227,6 @@ class FitSteps(FittedNetwork):
 
     def _fit_network(self, task: FitTask, rng: np.random.RandomState, reporter: FitReporter) -> np.ndarray | None:
         """Train and prune one network; returns which rows were held out, bool[n], if some were."""
-        from skbandit._tabular.training.fit import Network
         from skbandit.estimators._settings import prune_settings, train_settings
 
         warm = hasattr(self, "coefs_")
@@ -239,7 +239,7 @@ class FitSteps(FittedNetwork):
         settings = train_settings(self, layer_sizes(start.layers), rows.X.shape[0])
         trained, data = self._train(start, rows, held_out, settings, int(seeds[1]), reporter)
         if reporter.interrupted and trained.status == "stopped":
-            trained = trained._replace(status="interrupted")  # training itself knows only that it was told to stop
+            trained = trained._replace(status=Ending.INTERRUPTED)  # training itself knows only that it was told to stop
         self._record_training(trained, rows.X.shape[0])
         pruning = prune_settings(self, task.criterion)
         if trained.status == "interrupted" or reporter.interrupted:
@@ -254,7 +254,6 @@ class FitSteps(FittedNetwork):
         self, task: FitTask, rng: np.random.RandomState, stop: Callable[[], bool] = lambda: False
     ) -> list[Self]:
         """Prune one fitted network, until ``stop()``; returns a copy of the estimator after each round."""
-        from skbandit._tabular.training.fit import Network
         from skbandit.estimators._settings import prune_settings, train_settings
 
         seeds = rng.randint(np.iinfo(np.int32).max, size=3)

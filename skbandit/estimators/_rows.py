@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from scipy import sparse
@@ -14,9 +14,7 @@ from sklearn.utils import check_array, check_X_y
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
 from skbandit._tabular.features.reader import FeatureReader
-
-if TYPE_CHECKING:
-    from skbandit._tabular.training.fit import Rows
+from skbandit._tabular.types import Rows
 
 #: Stands for a target that is not asked for; None is one that was left out.
 _NO_TARGET = object()
@@ -101,7 +99,6 @@ def split_rows(estimator: Any, task: FitTask) -> tuple[Rows, Rows | None, np.nda
         Which rows of the task are held out.
     """
     from skbandit._tabular.features.splitting import held_out_rows
-    from skbandit._tabular.training.fit import Rows
 
     X, features, y, weight, row_id = task.X, task.encoded, task.y, task.weight, task.row_id
     X_val, y_val, sample_weight_val = task.val

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from skbandit._tabular.network.mlp import MLP
-from skbandit._tabular.training.fit import PruneSettings, TrainSettings
-from skbandit._tabular.training.loop import DECOUPLED, Hyper, Trainable
+from skbandit._tabular.network.trainable import Trainable
 from skbandit._tabular.training.rates import FINE_TUNE_SHARE
+from skbandit._tabular.training.settings import PruneSettings, TrainSettings
+from skbandit._tabular.training.solvers import DECOUPLED, Hyper
 
 #: Rows that a mini-batch has at most under ``batch_size="auto"``, as in scikit-learn's MLP.
 AUTO_BATCH = 200

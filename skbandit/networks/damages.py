@@ -97,7 +97,8 @@ def map_chosen(evaluate: Callable[[jax.Array], jax.Array], chosen: jax.Array, ti
         return out.at[window].set(values, mode="drop")
 
     dtype = jax.eval_shape(evaluate, units[:tile]).dtype
-    return lax.fori_loop(0, n_tiles, body, jnp.zeros(n, dtype))
+    damages: jax.Array = lax.fori_loop(0, n_tiles, body, jnp.zeros(n, dtype))
+    return damages
 
 
 def platform() -> str:

@@ -1,50 +1,51 @@
-"""Displays in scikit-learn's style: made by a class method, drawn by ``plot``, with the artists as attributes.
+"""The critical-difference diagram, in the style of scikit-learn's displays.
 
-Matplotlib is imported when something is drawn: ``pip install 'skbandit[plot]'``.
+A class method makes the display, ``plot`` draws it, and the artists are its attributes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from skbandit import stats
+from skbandit.plotting import style
+from skbandit.plotting.style import CROSSBAR, ROW, TICK
 
-# Heights, in rows of labels: how far one row, crossbar or caption is below the one before it.
-ROW = 1.0
-CROSSBAR = 0.42
-TICK = 0.22
-# From the axis' ends to the labels, as a share of its length.
-MARGIN = 0.09
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure, SubFigure
+    from matplotlib.lines import Line2D
+    from matplotlib.text import Annotation, Text
 
 
 class CriticalDifferenceDisplay:
     """A critical-difference diagram: mean ranks on an axis, crossbars over methods that a test does not tell apart.
 
-    The best mean rank is on the left. Use `from_scores` to make one from a table of scores. Two methods without a
-    common crossbar need not differ, where the test is not one of mean ranks: see `skbandit.stats.cliques`.
+    The best mean rank is on the left. `from_scores` makes a display from a table of scores. Two methods without a
+    common crossbar need not differ, unless the test is one of mean ranks: see `skbandit.stats.cliques`.
 
     Parameters
     ----------
-    mean_ranks : array-like (n_methods,)
+    mean_ranks : array-like of shape (n_methods,)
         Mean ranks, 1 to n_methods.
     names : sequence of str
         The methods' names.
-    cliques : sequence of sequences of int
-        The columns of each group that gets a crossbar, as from `skbandit.stats.cliques`.
-    critical_difference : float, optional
-        Drawn as a bar above the axis.
-    caption : str
+    cliques : sequence of sequences of int, default=()
+        The methods of each group that gets a crossbar, as from `skbandit.stats.cliques`.
+    critical_difference : float, default=None
+        In ranks; drawn as a bar above the axis.
+    caption : str, default=""
         What the crossbars mean; drawn above the axis.
 
     Attributes
     ----------
     ax_ : matplotlib.axes.Axes
         The axes drawn into; its x axis is the mean rank.
-    figure_ : matplotlib.figure.Figure
+    figure_ : matplotlib.figure.Figure or SubFigure
         Their figure.
     text_ : list of matplotlib.text.Text
         The methods' labels, in the order of ``names``.
@@ -65,12 +66,19 @@ class CriticalDifferenceDisplay:
 
     Examples
     --------
-    >>> import numpy as np
     >>> from skbandit import CriticalDifferenceDisplay
-    >>> scores = np.random.default_rng(0).normal([0.0, 0.2, 2.0], size=(12, 3))
-    >>> display = CriticalDifferenceDisplay.from_scores(scores, names=["a", "b", "c"])  # doctest: +SKIP
-    >>> display.figure_.savefig("ranks.svg")  # doctest: +SKIP
+    >>> display = CriticalDifferenceDisplay([1.4, 1.6, 3.0], names=["a", "b", "c"], cliques=[(0, 1)])
+    >>> display.plot().figure_.savefig("ranks.svg")  # doctest: +SKIP
     """
+
+    ax_: Axes
+    figure_: Figure | SubFigure
+    text_: list[Annotation]
+    rank_text_: list[Annotation]
+    line_: list[Line2D]
+    crossbar_: list[Line2D]
+    critical_difference_: Line2D | None
+    caption_: Text
 
     def __init__(
         self,
@@ -97,28 +105,28 @@ class CriticalDifferenceDisplay:
         decimals: int | None = None,
         test: str = "wilcoxon-holm",
         alpha: float = 0.05,
-        ax: Any = None,
+        ax: Axes | None = None,
         **options: Any,
     ) -> CriticalDifferenceDisplay:
         """Rank methods over data sets, test all pairs, and draw.
 
         Parameters
         ----------
-        scores : array-like (n_data_sets, n_methods)
-            Scores, or a data frame whose columns are the methods.
-        names : sequence of str, optional
-            The methods' names; a data frame's columns by default.
-        higher_is_better : bool
+        scores : array-like of shape (n_data_sets, n_methods)
+            One finite number for each data set and method, or a data frame of them whose columns are the methods.
+        names : sequence of str, default=None
+            The methods' names. None: the columns of a data frame, or "method 0", "method 1" and so on.
+        higher_is_better : bool, default=True
             Whether the highest score gets rank 1; otherwise the lowest.
-        decimals : int, optional
-            Round the scores to so many decimals first.
-        test : {"wilcoxon-holm", "nemenyi"}
-            What the crossbars go by: `skbandit.stats.wilcoxon_holm`, or `skbandit.stats.nemenyi`, whose critical
-            difference is drawn, too.
-        alpha : float
+        decimals : int, default=None
+            Round the scores to this number of decimals first. That makes ties, and should be reported with the result.
+        test : {"wilcoxon-holm", "nemenyi"}, default="wilcoxon-holm"
+            The test that the crossbars show: `skbandit.stats.wilcoxon_holm`; or `skbandit.stats.nemenyi`, whose
+            critical difference is drawn, too.
+        alpha : float, default=0.05
             The family-wise error rate.
-        ax : matplotlib.axes.Axes, optional
-            Axes to draw into; a new figure by default.
+        ax : matplotlib.axes.Axes, default=None
+            Axes to draw into; None for those of a new figure.
         **options
             Passed to `plot`.
 
@@ -133,6 +141,15 @@ class CriticalDifferenceDisplay:
             If a parameter is out of its range.
         ImportError
             If Matplotlib is not installed.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skbandit import CriticalDifferenceDisplay
+        >>> scores = np.random.default_rng(0).normal([0.0, 0.2, 2.0], size=(12, 3))
+        >>> display = CriticalDifferenceDisplay.from_scores(scores, names=["a", "b", "c"])  # doctest: +SKIP
+        >>> display.cliques  # doctest: +SKIP
+        [(0, 1)]
         """
         if test not in ("wilcoxon-holm", "nemenyi"):
             raise ValueError(f"The 'test' parameter must be 'wilcoxon-holm' or 'nemenyi'. Got {test!r} instead.")
@@ -140,7 +157,7 @@ class CriticalDifferenceDisplay:
             raise ValueError(f"The 'alpha' parameter must be in the range (0, 1). Got {alpha!r} instead.")
         how: dict[str, Any] = {"higher_is_better": higher_is_better, "names": names, "decimals": decimals}
         ranks = stats.mean_ranks(scores, **how)
-        difference = None
+        difference: float | None = None
         if test == "nemenyi":
             result = stats.nemenyi(scores, alpha=alpha, **how)
             p_values, difference = result.p_values, result.critical_difference
@@ -155,18 +172,26 @@ class CriticalDifferenceDisplay:
         return display.plot(ax=ax, **options)
 
     def plot(
-        self, ax: Any = None, *, width: float = 5.5, crossbar_kw: dict | None = None, text_kw: dict | None = None
+        self,
+        ax: Axes | None = None,
+        *,
+        width: float = 5.5,
+        crossbar_kw: dict[str, Any] | None = None,
+        text_kw: dict[str, Any] | None = None,
     ) -> CriticalDifferenceDisplay:
         """Draw the diagram.
 
         Parameters
         ----------
-        ax : matplotlib.axes.Axes, optional
-            Axes to draw into, the labels on either side of them; by default a new figure, of a size that all fits in.
-        width : float
+        ax : matplotlib.axes.Axes, default=None
+            Axes to draw into, with the labels on either side of them. None: those of a new figure, whose height follows
+            from the number of methods.
+        width : float, default=5.5
             The new figure's width in inches, without the labels.
-        crossbar_kw, text_kw : dict, optional
-            Properties of the crossbars (`matplotlib.lines.Line2D`) and of the labels (`matplotlib.text.Text`).
+        crossbar_kw : dict, default=None
+            Properties of the crossbars (`matplotlib.lines.Line2D`).
+        text_kw : dict, default=None
+            Properties of the labels (`matplotlib.text.Text`).
 
         Returns
         -------
@@ -177,115 +202,89 @@ class CriticalDifferenceDisplay:
         ------
         ImportError
             If Matplotlib is not installed.
+
+        Examples
+        --------
+        >>> from skbandit import CriticalDifferenceDisplay
+        >>> display = CriticalDifferenceDisplay([1.25, 1.75], names=["a", "b"], caption="ten data sets")
+        >>> display.plot(width=4, text_kw={"fontsize": 8}).figure_.savefig("ranks.pdf")  # doctest: +SKIP
         """
-        try:
-            import matplotlib.pyplot as plt
-        except ImportError as error:
-            raise ImportError("Displays need Matplotlib: pip install 'skbandit[plot]'") from error
-        mean = np.asarray(self.mean_ranks, dtype=float)
+        mean = np.asarray(self.mean_ranks, dtype=np.float64)
         k = mean.size
-        levels = _levels([(mean[list(c)].min(), mean[list(c)].max()) for c in self.cliques], gap=0.02 * k)
+        spans = [(mean[list(clique)].min(), mean[list(clique)].max()) for clique in self.cliques]
+        levels = style.levels(spans, gap=0.02 * k)
         first_row = 0.9 + CROSSBAR * (max(levels, default=-1) + 1)
         bottom = first_row + ROW * ((k + 1) // 2 - 1) + 0.6
         top = -2.7 if self.critical_difference is not None else -2.1
         if ax is None:
-            # A row has 17 points; a character of 10 points is some 6 wide, and those of both sides add up.
-            longest = sum(max((len(self.names[j]) for j in side), default=0) for side in self._sides(mean))
-            size = (width + 6 / 72 * longest, 17 / 72 * (bottom - top))
-            _, ax = plt.subplots(figsize=size, layout="constrained")
+            # The longest labels of both sides add up.
+            longest = sum(max((len(self.names[j]) for j in side), default=0) for side in _sides(mean))
+            ax = style.new_axes(width + style.CHARACTER_INCHES * longest, style.ROW_INCHES * (bottom - top))
         self.ax_, self.figure_ = ax, ax.figure
         # Lines end at the edges of the axes, with room for a mean rank above them at rank 1 and at rank k; labels stand
         # outside at a distance in points. So the layout engine knows what room to leave.
-        margin = MARGIN * (k - 1)
+        margin = style.MARGIN * (k - 1)
         ax.set(xlim=(1 - margin, k + margin), ylim=(bottom, top))
         ax.set_axis_off()
         self._draw_axis(k)
-        self._draw_caption(k)
+        self._draw_caption()
         self._draw_labels(mean, first_row, text_kw or {})
-        style = {"color": "#c2410c", "linewidth": 4, "solid_capstyle": "round", "zorder": 3, **(crossbar_kw or {})}
         self.crossbar_ = []
-        for clique, level in zip(self.cliques, levels, strict=True):
-            members = mean[list(clique)]
+        for (low, high), level in zip(spans, levels, strict=True):
             height = 0.55 + CROSSBAR * level
-            self.crossbar_ += ax.plot([members.min(), members.max()], [height, height], clip_on=False, **style)
+            properties = {**style.CROSSBAR_LINE, **(crossbar_kw or {})}
+            self.crossbar_ += ax.plot([low, high], [height, height], **properties)
         return self
-
-    @staticmethod
-    def _sides(mean: np.ndarray) -> tuple[list[int], list[int]]:
-        """Return the methods of the left and of the right side, from the first row down: the outermost is first."""
-        order = np.argsort(mean, kind="stable").tolist()
-        half = (len(order) + 1) // 2
-        return order[:half], order[half:][::-1]
 
     def _draw_axis(self, k: int) -> None:
         """Draw the rank axis at height 0, with its ticks and their numbers above it."""
         ax = self.ax_
-        ax.plot([1, k], [0, 0], color="0.15", linewidth=1.2, solid_capstyle="projecting", clip_on=False)
+        ax.plot([1, k], [0, 0], solid_capstyle="projecting", **style.AXIS_LINE)
         # Numbers at every rank, or at equal steps that end at k where there are such.
         step = 1 if k <= 15 else next((step for step in (2, 3) if (k - 1) % step == 0), 2)
         for rank in range(1, k + 1):
             major = (rank - 1) % step == 0
             length = TICK if major else 0.6 * TICK
-            ax.plot([rank, rank], [0, -length], color="0.15", linewidth=1.0, clip_on=False)
+            ax.plot([rank, rank], [0, -length], **style.TICK_LINE)
             if major:
-                ax.text(rank, -1.6 * TICK, str(rank), ha="center", va="bottom", fontsize=9, color="0.15")
+                ax.text(rank, -1.6 * TICK, str(rank), ha="center", va="bottom", **style.TICK_TEXT)
 
-    def _draw_caption(self, k: int) -> None:
+    def _draw_caption(self) -> None:
         """Draw the critical difference, from rank 1 on, and the caption above it."""
         ax = self.ax_
         self.critical_difference_ = None
         if self.critical_difference is not None:
             end = 1 + self.critical_difference
             xs, ys = [1, 1, 1, end, end, end], [-1.45, -1.75, -1.6, -1.6, -1.45, -1.75]
-            (self.critical_difference_,) = ax.plot(xs, ys, color="0.15", linewidth=1.2, clip_on=False)
+            (self.critical_difference_,) = ax.plot(xs, ys, **style.AXIS_LINE)
         height = -1.5 if self.critical_difference is None else -1.95
-        self.caption_ = ax.text(1, height, self.caption, ha="left", va="bottom", fontsize=8.5, color="0.35")
+        self.caption_ = ax.text(1, height, self.caption, ha="left", va="bottom", **style.CAPTION_TEXT)
 
-    def _draw_labels(self, mean: np.ndarray, first_row: float, text_kw: dict) -> None:
+    def _draw_labels(self, mean: NDArray[np.float64], first_row: float, text_kw: dict[str, Any]) -> None:
         """Draw an elbow from each mean rank to its label. The outermost has the first row, so that none crosses."""
-        ax, k = self.ax_, mean.size
-        self.text_, self.rank_text_, self.line_ = [None] * k, [None] * k, [None] * k
-        left, right = self._sides(mean)
+        ax = self.ax_
+        left, right = _sides(mean)
+        artists: dict[int, tuple[Annotation, Annotation, Line2D]] = {}
         for method in left + right:
             on_left = method in left
             height = first_row + ROW * (left if on_left else right).index(method)
             end = ax.get_xlim()[0 if on_left else 1]
-            side, other = ("left", "right") if on_left else ("right", "left")
-            xs, ys = [mean[method], mean[method], end], [0, height, height]
-            (self.line_[method],) = ax.plot(xs, ys, color="0.55", linewidth=0.9, clip_on=False, zorder=1)
-            self.rank_text_[method] = ax.annotate(
-                f"{mean[method]:.2f}",
-                (end, height),
-                xytext=(1 if on_left else -1, 1.5),
-                textcoords="offset points",
-                annotation_clip=False,
-                ha=side,
-                va="bottom",
-                fontsize=7,
-                color="0.4",
-            )
-            label = {"fontsize": 10, "color": "0.05", **text_kw}
-            self.text_[method] = ax.annotate(
-                self.names[method],
-                (end, height),
-                xytext=(-4 if on_left else 4, 0),
-                textcoords="offset points",
-                annotation_clip=False,
-                ha=other,
-                va="center_baseline",
-                **label,
-            )
+            side, other, outwards = ("left", "right", -1) if on_left else ("right", "left", 1)
+            place: dict[str, Any] = {"xy": (end, height), "textcoords": "offset points", "annotation_clip": False}
+            number: dict[str, Any] = {"ha": side, "va": "bottom", **style.NUMBER_TEXT}
+            label: dict[str, Any] = {"ha": other, "va": "center_baseline", **style.LABEL_TEXT, **text_kw}
+            (line,) = ax.plot([mean[method], mean[method], end], [0, height, height], **style.ELBOW_LINE)
+            rank_text = ax.annotate(f"{mean[method]:.2f}", xytext=(-outwards, 1.5), **place, **number)
+            text = ax.annotate(self.names[method], xytext=(4 * outwards, 0), **place, **label)
+            artists[method] = text, rank_text, line
+        in_order = [artists[method] for method in range(mean.size)]
+        self.text_ = [text for text, _, _ in in_order]
+        self.rank_text_ = [rank_text for _, rank_text, _ in in_order]
+        self.line_ = [line for _, _, line in in_order]
 
 
-def _levels(spans: Sequence[tuple[float, float]], gap: float) -> list[int]:
-    """Return a level for each span, so that spans on the same level are at least ``gap`` apart; few levels in all."""
-    ends: list[float] = []
-    levels = [0] * len(spans)
-    for i in sorted(range(len(spans)), key=lambda i: spans[i]):
-        low, high = spans[i]
-        free = [level for level, end in enumerate(ends) if low - end >= gap]
-        levels[i] = free[0] if free else len(ends)
-        if not free:
-            ends.append(high)
-        ends[levels[i]] = high
-    return levels
+def _sides(mean: NDArray[np.float64]) -> tuple[list[int], list[int]]:
+    """Return the methods of the left and of the right side, from the first row down: the outermost is first."""
+    order: list[int] = np.argsort(mean, kind="stable").tolist()
+    half = (len(order) + 1) // 2
+    return order[:half], order[half:][::-1]

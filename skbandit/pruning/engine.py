@@ -19,11 +19,11 @@ import jax
 import numpy as np
 
 from skbandit._core.rows import Batches
-from skbandit.criteria.base import Criterion, Problem
+from skbandit.criteria.base import Criterion
 from skbandit.networks.capabilities import Prunable, require
 from skbandit.pruning.results import Outcome, PruneResult, PruningRound
-from skbandit.pruning.scoring import arms_per_step, score_units
-from skbandit.pruning.selection import choose_units, evenly, is_uninformative, room_of_groups
+from skbandit.pruning.scoring import make_problem, score_units
+from skbandit.pruning.selection import choose_units, evenly, is_uninformative
 from skbandit.pruning.task import PruningTask
 
 Params = Any
@@ -71,6 +71,7 @@ class Goal(Protocol):
 
     def pursue(self, pruner: Pruner, now: Network) -> Ending:
         """Make rounds until the goal is met, or cannot be."""
+        ...
 
 
 class Pruner:
@@ -115,7 +116,6 @@ class Pruner:
         self.groups = network.groups
         self.group = self.groups.group_of()
         self.dtype = np.dtype(batches.weight.dtype)
-        self.n_batches = int(batches.n_batches)
         self.history: list[PruningRound] = []
         self.n_pulls = 0
         self._warnings: list[str] = []
@@ -180,20 +180,16 @@ class Pruner:
         verdict : Verdict
         """
         began = time.perf_counter()
-        gates = self.gates(now.active)
-        emissions = self.task.emissions(now.params, gates)
-        # With every row seen once, an arm's damage is exact: more pulls than mini-batches would be wasted.
-        pulls = max(min(pulls, now.n_active * self.n_batches), now.n_active)
-        problem = Problem(
-            params=now.params,
-            gates=gates,
-            emissions=emissions,
-            batches=self.batches,
-            budget=np.int32(pulls),
-            n_remove=np.int32(n_remove),
-            room=room_of_groups(now.active, self.group, n_remove, scope or self.scope).astype(np.int32),
-            network=self.network,
-            arms_per_step=arms_per_step(self.groups.n_units),
+        emissions = self.task.emissions(now.params, self.gates(now.active))
+        problem = make_problem(
+            self.network,
+            now.params,
+            self.batches,
+            now.active,
+            emissions,
+            n_pulls=pulls,
+            n_remove=n_remove,
+            scope=scope or self.scope,
         )
         seed = np.uint32((self.seed + 0x9E3779B9 * (round_ + 1)) % 2**32)  # distinct streams for successive rounds
         self._state, scores = score_units(self.criterion, seed, self._state, problem, now.active)
@@ -211,9 +207,9 @@ class Pruner:
         """Return the values; where they are all equal, or none is finite, units leave evenly from the groups."""
         if not is_uninformative(value[active]):
             return value
-        proved = suggested is not None and suggested[active].all()
+        proved = suggested is not None and bool(suggested[active].all())
         # Measured damages may well be the same: those of a constant function.
-        measured = measured and np.isfinite(value[active]).any()
+        measured = measured and bool(np.isfinite(value[active]).any())
         if not (proved or measured or self._warnings):
             self._warnings.append(
                 f"{self.criterion!r} does not tell one unit from another: they leave evenly from the layers. It may "

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 
 import numpy as np
 
@@ -73,14 +72,18 @@ class WithinTolerance:
         limit = now.loss + self.tolerance * abs(now.loss)
         lowest = pruner.quality(now) - self.tolerance
         left = int(pruner.budget * n_start)
-        for r in itertools.count():
+
+        def ending(outcome: Outcome, why: str) -> Ending:
+            n_gone = n_start - now.n_active
+            return Ending(outcome, f"removed {n_gone} of {n_start} units in {len(pruner.history)} rounds; {why}")
+
+        r = 0
+        while True:
             n_active = now.n_active
             if n_active == len(pruner.groups.sizes):
-                outcome, why = Outcome.SMALLEST, "one is left in each layer"
-                break
+                return ending(Outcome.SMALLEST, "one is left in each layer")
             if left < n_active:
-                outcome, why = Outcome.BUDGET, "the budget is used up"
-                break
+                return ending(Outcome.BUDGET, "the budget is used up")
             n_remove = max(1, int(n_active * SHARE))
             pulls = min(left, int(n_active * max(1, pruner.budget * BUDGET_SHARE)))
             now, verdict = pruner.score(now, r, pulls, n_remove)
@@ -92,14 +95,11 @@ class WithinTolerance:
                     break
                 n_remove //= 2
             else:
-                outcome, why = Outcome.TOLERANCE, f"removing {smallest} more costs over the tolerance"
-                break
+                return ending(Outcome.TOLERANCE, f"removing {smallest} more costs over the tolerance")
             now = proposal
             if pruner.accept(now, record):
-                outcome, why = Outcome.STOPPED, _STOPPED
-                break
-        status = f"removed {n_start - now.n_active} of {n_start} units in {len(pruner.history)} rounds; {why}"
-        return Ending(outcome, status)
+                return ending(Outcome.STOPPED, _STOPPED)
+            r += 1
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,14 +10,14 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from skbandit._core.rows import Batches
-from skbandit.networks.capabilities import Prunable, offers
+from skbandit.networks.capabilities import PRUNABLE, Prunable, offers
 
 Params = Any
 
 
 def checked_network(owner: str, network: Any) -> None:
     """Raise ValueError if ``network`` cannot be pruned; ``owner`` is the function that was given it."""
-    if not offers(network, Prunable):
+    if not offers(network, PRUNABLE):
         raise ValueError(
             f"The 'network' parameter of {owner} must have 'groups' and 'batch_loss', as a GatedNetwork has. "
             f"Got {network!r} instead."
@@ -28,8 +28,8 @@ def checked_params(network: Prunable, params: Params) -> Params:
     """Return the parameters on the host, floats as float32; raise ValueError if the groups do not fit them."""
 
     def to_host(leaf: Any) -> np.ndarray:
-        leaf = np.asarray(leaf)
-        return leaf.astype("float32") if np.issubdtype(leaf.dtype, np.floating) else leaf
+        array = np.asarray(leaf)
+        return np.asarray(array, "float32") if np.issubdtype(array.dtype, np.floating) else array
 
     params = jax.tree.map(to_host, params)
     network.groups.check(params)

@@ -9,12 +9,11 @@ import numpy as np
 
 from skbandit._core.constraints import Number, check_values
 from skbandit._core.scope import refuse_after_fork
-from skbandit.criteria.base import Problem, Scores
+from skbandit.criteria.base import Scores
 from skbandit.networks.capabilities import Prunable, require
 from skbandit.pruning.inputs import checked_network, checked_params, checked_rows, seed_of
 from skbandit.pruning.parameters import OF_ANY_NETWORK
-from skbandit.pruning.scoring import arms_per_step, score_units
-from skbandit.pruning.selection import room_of_groups
+from skbandit.pruning.scoring import make_problem, score_units
 
 Params = Any
 
@@ -118,32 +117,29 @@ def rank_units(
     require(network, criterion.required(), criterion.label)
     groups, seed = network.groups, seed_of(random_state)
     active = _checked_active(active, groups.n_units)
-    gates = tuple(part.astype("float32") for part in groups.split(active))
-    if emissions is None:
-        emissions = tuple(np.zeros_like(gate) for gate in gates)
-    elif [np.shape(e) for e in emissions] != [gate.shape for gate in gates]:
-        raise ValueError(
-            f"The 'emissions' parameter of rank_units must have a vector for each group, of {list(groups.sizes)} "
-            f"numbers. Got arrays of the shapes {[np.shape(e) for e in emissions]}."
-        )
+    if emissions is not None:
+        shapes = [np.shape(e) for e in emissions]
+        if shapes != [(size,) for size in groups.sizes]:
+            raise ValueError(
+                f"The 'emissions' parameter of rank_units must have a vector for each group, of {list(groups.sizes)} "
+                f"numbers. Got arrays of the shapes {shapes}."
+            )
+        emissions = tuple(np.asarray(e, "float32") for e in emissions)
     batches = checked_rows(seed, batch_size, X, y, sample_weight)
     n_active = int(active.sum())
-    n_remove = int(pruning_ratio * n_active + 1e-9)
-    n_pulls = int(min(budget * n_active, n_active * int(batches.n_batches)))
+    problem = make_problem(
+        network,
+        params,
+        batches,
+        active,
+        emissions,
+        n_pulls=int(budget * n_active),
+        n_remove=int(pruning_ratio * n_active + 1e-9),
+        scope=scope,
+    )
     with jax.enable_x64(False):
-        problem = Problem(
-            params=params,
-            gates=gates,
-            emissions=tuple(np.asarray(e, "float32") for e in emissions),
-            batches=batches,
-            budget=np.int32(n_pulls),
-            n_remove=np.int32(n_remove),
-            room=room_of_groups(active, groups.group_of(), n_remove, scope).astype(np.int32),
-            network=network,
-            arms_per_step=arms_per_step(groups.n_units),
-        )
         _, scores = score_units(criterion, np.uint32(seed % 2**32), None, problem, active)
-        return jax.tree.map(np.asarray, scores)
+        return Scores(*(jax.tree.map(np.asarray, part) for part in scores))
 
 
 def _checked_active(active: np.ndarray | None, n: int) -> np.ndarray:

@@ -11,7 +11,8 @@ from skbandit._core.programs import QUICK_COMPILE, compiled, first_call, make_ro
 from skbandit._core.random import COUNTER_HASH
 from skbandit._core.rows import Batches
 from skbandit.criteria.base import Criterion, Problem, Scores, checked
-from skbandit.networks.capabilities import FastDamages, Prunable, offers
+from skbandit.networks.capabilities import FAST_DAMAGES, Prunable, offers
+from skbandit.pruning.selection import room_of_groups
 
 Params = Any
 Vectors = tuple[Any, ...]
@@ -37,7 +38,7 @@ _score_quick = compiled(compiler_options=QUICK_COMPILE)(_score)
 
 
 @compiled(static_argnames=("network",))
-def _mean_loss(params: Params, gates: Vectors, emissions: Vectors, batches: Batches, *, network: Prunable) -> jax.Array:
+def _mean_loss(params: Params, gates: Vectors, emissions: Vectors, batches: Batches, *, network: Prunable) -> Any:
     return batches.mean(lambda X, y, weight: network.batch_loss(params, gates, emissions, X, y, weight))
 
 
@@ -45,6 +46,56 @@ def program(network: Prunable, criterion: Criterion | None, params: Params, batc
     """Return what tells the compiled programs of one network, criterion and shapes from those of others."""
     shapes = [(np.shape(a), str(a.dtype)) for a in jax.tree.leaves((params, batches))]
     return network, jax.tree.structure(criterion), jax.tree.structure(params), tuple(shapes)
+
+
+def make_problem(
+    network: Prunable,
+    params: Params,
+    batches: Batches,
+    active: np.ndarray,
+    emissions: Vectors | None,
+    *,
+    n_pulls: int,
+    n_remove: int,
+    scope: str,
+) -> Problem:
+    """Return the problem of a round, in host arrays: they become traced ones where a compiled function is called.
+
+    Parameters
+    ----------
+    network : Prunable
+    params : pytree
+        At their original shapes; slices of units that are not active are zero.
+    batches : Batches
+        Calibration rows.
+    active : bool[n_units]
+    emissions : tuple of f[n_g] or None
+        What a masked unit gives out; None for zeros.
+    n_pulls : int
+        Pulls that may be spent: each active unit gets one at least, and one on each mini-batch at most.
+    n_remove : int
+        Units that are to leave.
+    scope : {"global", "layer"}
+    """
+    dtype = batches.weight.dtype
+    n_active = int(active.sum())
+    # With every row seen once, a unit's damage is exact: more pulls than mini-batches would be wasted.
+    n_pulls = max(min(n_pulls, n_active * int(batches.n_batches)), n_active)
+    gates: Any = tuple(part.astype(dtype) for part in network.groups.split(active))
+    emissions = tuple(np.zeros_like(gate) for gate in gates) if emissions is None else emissions
+    room: Any = room_of_groups(active, network.groups.group_of(), n_remove, scope).astype(np.int32)
+    numbers: Any = np.int32(n_pulls), np.int32(n_remove)
+    return Problem(
+        params=params,
+        gates=gates,
+        emissions=emissions,
+        batches=batches,
+        budget=numbers[0],
+        n_remove=numbers[1],
+        room=room,
+        network=network,
+        arms_per_step=arms_per_step(network.groups.n_units),
+    )
 
 
 def canonical(config: Any) -> Any:
@@ -82,7 +133,7 @@ def score_units(
     scores : Scores
     """
     network = problem.network
-    few = offers(network, FastDamages) and problem.n_units <= QUICK_UNITS
+    few = offers(network, FAST_DAMAGES) and problem.n_units <= QUICK_UNITS
     score = _score_quick if few and quick_compile_is_known() else _score_thorough
     criterion = canonical(criterion)
     key = program(network, criterion, problem.params, problem.batches)
@@ -90,7 +141,8 @@ def score_units(
     with first_call(key):
         if state is None:
             state = () if type(criterion).init is Criterion.init else _init(criterion, seed, problem)
-        return score(criterion, seed, state, problem, active)
+        state, scores = score(criterion, seed, state, problem, active)
+    return state, scores
 
 
 def mean_loss(network: Prunable, params: Params, gates: Vectors, emissions: Vectors, batches: Batches) -> float:

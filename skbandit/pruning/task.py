@@ -20,27 +20,33 @@ class PruningTask(Protocol):
 
     def emissions(self, params: Params, gates: Vectors) -> Vectors:
         """Return what each unit gives out when it is masked, f[n_g] for each group."""
+        ...
 
     def repair(self, params: Params, active: np.ndarray, removed: np.ndarray, emissions: Vectors) -> Params:
         """Adjust what is left to the removal of the units ``removed``, bool[n], of those ``active``, bool[n].
 
         Called before the removed slices are set to zero; shapes stay.
         """
+        ...
 
     def fine_tune(self, params: Params, gates: Vectors, round_: int) -> Params | None:
         """Train on, with removed units gated off; None where nothing is fine-tuned. Shapes stay."""
+        ...
 
     def measure(self, params: Params, gates: Vectors, emissions: Vectors | None) -> float:
         """Return the loss on the calibration rows; None stands for emissions of 0."""
+        ...
 
     def guard(self, params: Params, gates: Vectors) -> float:
         """Return the loss that decides: on held-out rows, or on the calibration rows where none are held out."""
+        ...
 
     def score(self, params: Params, gates: Vectors) -> float:
         """Return what the user scores by, on the same rows as `guard`, higher = better; a constant if there is nothing.
 
         ``"auto"`` watches it beside the loss: a classifier's log loss may fall while it errs more.
         """
+        ...
 
 
 class AnyNetwork:

@@ -6,12 +6,13 @@ import threading
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 from threadpoolctl import ThreadpoolController
 
 from skbandit._core import scope
 from skbandit._core.cache import enable_compilation_cache
-from skbandit._core.scope import jax_scope, resolve_devices, single_threaded_blas
+from skbandit._core.scope import jax_scope, resolve_devices, single_threaded_blas, to_numpy
 
 
 def default_float():
@@ -243,3 +244,11 @@ def test_a_url_is_left_to_jax(cache_settings, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert enable_compilation_cache("gs://bucket/cache") == "gs://bucket/cache"
     assert list(tmp_path.iterdir()) == []
+
+
+def test_arrays_come_back_to_the_host():
+    with jax_scope("float64"):
+        found = to_numpy({"a": jnp.ones(2), "b": (jnp.int32(3), np.zeros(1, "float32"))})
+    assert {type(leaf) for leaf in jax.tree.leaves(found)} == {np.ndarray}
+    assert [leaf.dtype.name for leaf in jax.tree.leaves(found)] == ["float64", "int32", "float32"]
+    np.testing.assert_array_equal(found["a"], [1, 1])

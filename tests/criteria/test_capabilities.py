@@ -12,17 +12,17 @@ from skbandit._tabular.network.initialization import init_params
 from skbandit._tabular.network.mlp import MLP
 from skbandit.criteria import CRITERIA, Submodular, WarmRacing, resolve
 from skbandit.networks import (
-    Costs,
-    DenseLayers,
-    FastDamages,
+    ACTIVATIONS,
+    COSTS,
+    DENSE_LAYERS,
+    FAST_DAMAGES,
+    GATES_BY_ROW,
+    PRUNABLE,
+    SQUARED_ERRORS,
     GatedNetwork,
-    GatesByRow,
     Group,
     Groups,
-    Prunable,
-    ShowsActivations,
     Slice,
-    SquaredErrors,
     offers,
     require,
 )
@@ -127,17 +127,17 @@ def test_what_is_needed_goes_by_the_fields(policy, who):
 
 def test_several_missing_things_are_named_together():
     with pytest.raises(ValueError, match=r"^x needs .* takes gates for each row: .* and knows what a row costs: .*"):
-        require(SILENT, [Prunable, GatesByRow, Costs], "x")
+        require(SILENT, [PRUNABLE, GATES_BY_ROW, COSTS], "x")
 
 
-@pytest.mark.parametrize("capability", [FastDamages, ShowsActivations, GatesByRow, Costs, DenseLayers, SquaredErrors])
+@pytest.mark.parametrize("capability", [FAST_DAMAGES, ACTIVATIONS, GATES_BY_ROW, COSTS, DENSE_LAYERS, SQUARED_ERRORS])
 def test_an_mlp_offers_everything(capability):
     assert offers(DENSE, capability)
     assert not offers(SILENT, capability)
 
 
 def test_a_loss_of_another_kind_has_no_squared_errors():
-    assert not offers(MLP((3, 4, 2), "tanh", "log_loss"), SquaredErrors)
+    assert not offers(MLP((3, 4, 2), "tanh", "log_loss"), SQUARED_ERRORS)
 
 
 def test_a_convolution_loses_filters_and_what_reads_them():

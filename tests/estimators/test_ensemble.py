@@ -16,6 +16,7 @@ from sklearn.neural_network import MLPRegressor
 
 from skbandit import BanditPrunedMLPRegressor
 from skbandit._tabular.features.splitting import held_out_rows
+from skbandit._tabular.training import epochs
 from skbandit._tabular.training import fit as _fit
 from skbandit.estimators import _ensemble
 from skbandit.pruning import engine as pruning
@@ -435,7 +436,7 @@ def test_ctrl_c_ends_the_training_of_every_member(make_data, regressor, monkeypa
     data = make_data("regression")
     monkeypatch.setattr(_ensemble, "cpu_count", lambda: 2)
     expected = regressor(**{**LONG, "max_iter": 32}, pruning_ratio=0).fit(data.X, data.y)
-    original, trained, heard = _fit.run_chunk, threading.Event(), threading.Event()
+    original, trained, heard = epochs.run_chunk, threading.Event(), threading.Event()
 
     def run_chunk(*args, **kwargs):
         result = original(*args, **kwargs)
@@ -459,7 +460,7 @@ def test_ctrl_c_ends_the_training_of_every_member(make_data, regressor, monkeypa
             future.result = wait
             return future
 
-    monkeypatch.setattr(_fit, "run_chunk", run_chunk)
+    monkeypatch.setattr(epochs, "run_chunk", run_chunk)
     monkeypatch.setattr(_ensemble, "ThreadPoolExecutor", Pool)
     monkeypatch.setattr(_ensemble, "threading", SimpleNamespace(Event=lambda: heard))
     with pytest.warns(UserWarning, match="nterrupted by user"):
@@ -476,7 +477,7 @@ def test_ctrl_c_ends_the_training_of_every_member(make_data, regressor, monkeypa
 def test_an_interrupt_where_members_come_one_after_the_other(make_data, regressor, monkeypatch):
     data = make_data("regression")
     monkeypatch.setattr(_ensemble, "cpu_count", lambda: 1)
-    original, calls = _fit.run_chunk, []
+    original, calls = epochs.run_chunk, []
 
     def interrupted(*args, **kwargs):
         calls.append(1)
@@ -484,7 +485,7 @@ def test_an_interrupt_where_members_come_one_after_the_other(make_data, regresso
             raise KeyboardInterrupt
         return original(*args, **kwargs)
 
-    monkeypatch.setattr(_fit, "run_chunk", interrupted)
+    monkeypatch.setattr(epochs, "run_chunk", interrupted)
     with pytest.warns(UserWarning, match="nterrupted by user"):
         model = regressor(**LONG).fit(data.X, data.y)
     assert (model.training_status_, model.n_members_) == ("interrupted", 2)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 
-from skbandit._tabular.training import fit as _fit
+from skbandit._tabular.training.plan import Planner
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -190,13 +190,13 @@ def test_each_call_shuffles_anew(make_data, regressor, monkeypatch):
     # An int as random_state must not mean the same order of the rows in each call.
     data = make_data("regression")
     orders = []
-    plan = _fit.Planner.next
+    plan = Planner.next
 
     def note(planner, n_epochs):
         orders.append(plan(planner, n_epochs).order[0, :60])
         return plan(planner, n_epochs)
 
-    monkeypatch.setattr(_fit.Planner, "next", note)
+    monkeypatch.setattr(Planner, "next", note)
     feed(regressor(random_state=0), data, 3)
     assert len({tuple(order) for order in orders}) == 3
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from skbandit._core.programs import quick_compile_is_known
-from skbandit._tabular.training import fit as _fit
+from skbandit._tabular.training import epochs, lbfgs
 from skbandit.pruning import scoring
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -36,7 +36,7 @@ def interrupt(monkeypatch):
 def test_training_keeps_the_epochs_that_are_done(kind, interrupt, make_data, make_estimator):
     data = make_data(kind)
     expected = make_estimator(kind, pruning_ratio=0, **{**LONG, "max_iter": 64}).fit(data.X, data.y)
-    interrupt(_fit, "run_chunk", 3)
+    interrupt(epochs, "run_chunk", 3)
     with pytest.warns(UserWarning, match="Training interrupted by user"):
         model = make_estimator(kind, **LONG).fit(data.X, data.y)
     assert model.n_iter_ == len(model.loss_curve_) == 64
@@ -49,7 +49,7 @@ def test_training_keeps_the_epochs_that_are_done(kind, interrupt, make_data, mak
 
 def test_an_interrupt_before_the_first_epoch_leaves_the_initial_network(interrupt, make_data, regressor):
     data = make_data("regression")
-    interrupt(_fit, "run_chunk", 1)
+    interrupt(epochs, "run_chunk", 1)
     with pytest.warns(UserWarning, match="Training interrupted by user"):
         model = regressor(**LONG).fit(data.X, data.y)
     assert model.n_iter_ == 0
@@ -58,7 +58,7 @@ def test_an_interrupt_before_the_first_epoch_leaves_the_initial_network(interrup
 
 def test_early_stopping_keeps_the_best_weights_so_far(interrupt, make_data, regressor):
     data = make_data("regression")
-    interrupt(_fit, "run_chunk", 3)
+    interrupt(epochs, "run_chunk", 3)
     model = regressor(early_stopping=True, **LONG)
     with pytest.warns(UserWarning, match="Training interrupted by user"):
         model.fit(data.X, data.y, X_val=data.X_val, y_val=data.y_val)
@@ -69,7 +69,7 @@ def test_early_stopping_keeps_the_best_weights_so_far(interrupt, make_data, regr
 def test_lbfgs_keeps_its_last_iterate(interrupt, make_data, regressor):
     data = make_data("regression")
     params = {"solver": "lbfgs", "pruning_ratio": 0, "max_iter": 100}
-    interrupt(_fit, "full_loss", 20)
+    interrupt(lbfgs, "full_loss", 20)
     with pytest.warns(UserWarning, match="Training interrupted by user"):
         model = regressor(**params).fit(data.X, data.y)
     assert 5 < model.n_iter_ < 20
@@ -83,7 +83,7 @@ def test_lbfgs_keeps_its_last_iterate(interrupt, make_data, regressor):
 def test_pruning_keeps_the_rounds_that_are_done(at, interrupt, make_data, regressor):
     data = make_data("regression")
     whole = regressor(n_rounds=4, pruning_ratio=0.75).fit(data.X, data.y)
-    interrupt(_fit, "run_chunk", at)  # the first call trains, each later one fine-tunes a round
+    interrupt(epochs, "run_chunk", at)  # the first call trains, each later one fine-tunes a round
     with pytest.warns(UserWarning, match=f"Pruning interrupted by user after {at - 2} rounds"):
         model = regressor(n_rounds=4, pruning_ratio=0.75).fit(data.X, data.y)
     assert len(model.pruning_history_) == at - 2
@@ -106,7 +106,7 @@ def test_an_interrupted_bandit_drops_its_round(interrupt, make_data, regressor):
 def test_prune_keeps_the_rounds_that_are_done(interrupt, make_data, regressor):
     data = make_data("regression")
     dense = regressor(pruning_ratio=0).fit(data.X, data.y)
-    interrupt(_fit, "run_chunk", 2)
+    interrupt(epochs, "run_chunk", 2)
     with pytest.warns(UserWarning, match="Pruning interrupted by user after 1 rounds"):
         model = dense.prune(data.X, data.y, pruning_ratio=0.5)
     assert model.hidden_layer_sizes_ == (6,)
@@ -116,7 +116,7 @@ def test_partial_fit_keeps_the_network_of_the_calls_before(interrupt, make_data,
     data = make_data("regression")
     model = regressor().partial_fit(data.X, data.y)
     before = model.predict(data.X)
-    interrupt(_fit, "run_chunk", 1)
+    interrupt(epochs, "run_chunk", 1)
     with pytest.warns(UserWarning, match="Training interrupted by user"):
         model.partial_fit(data.X, data.y)
     np.testing.assert_allclose(model.predict(data.X), before, rtol=1e-5)

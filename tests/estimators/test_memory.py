@@ -6,6 +6,7 @@ import optax
 import pytest
 from sklearn.model_selection import GridSearchCV
 
+from skbandit._tabular.training import epochs
 from skbandit._tabular.training import fit as _fit
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -60,7 +61,7 @@ def test_lbfgs_trains_once_for_all_dropouts(store, make_data, regressor, monkeyp
     data = make_data("regression")
     params = {"memory": store, "solver": "lbfgs"}
     expected = regressor(dropout=0.1, **params).fit(data.X, data.y)
-    monkeypatch.setattr(_fit, "_train_lbfgs", None)
+    monkeypatch.setattr(_fit, "train_lbfgs", None)
     assert same_network(regressor(dropout=0.5, **params).fit(data.X, data.y), expected)
 
 
@@ -118,7 +119,7 @@ def test_an_interrupted_training_is_not_kept(store, make_data, regressor, monkey
     data = make_data("regression")
     params = {"max_iter": 100, "tol": 0.0, "pruning_ratio": 0}
     calls = []
-    original = _fit.run_chunk
+    original = epochs.run_chunk
 
     def interrupted(*args, **kwargs):
         calls.append(1)
@@ -126,7 +127,7 @@ def test_an_interrupted_training_is_not_kept(store, make_data, regressor, monkey
             raise KeyboardInterrupt
         return original(*args, **kwargs)
 
-    monkeypatch.setattr(_fit, "run_chunk", interrupted)
+    monkeypatch.setattr(epochs, "run_chunk", interrupted)
     with pytest.warns(UserWarning, match="Training interrupted"):
         model = regressor(memory=store, **params).fit(data.X, data.y)
     assert model.n_iter_ < 100

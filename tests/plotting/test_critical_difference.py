@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from skbandit import CriticalDifferenceDisplay, stats
-from skbandit.plotting.critical_difference import _levels
 
 matplotlib = pytest.importorskip("matplotlib")
 matplotlib.use("Agg")
@@ -147,12 +146,6 @@ def test_plot_draws_again_elsewhere():
     assert display.figure_ is not first
     assert display.caption_.get_text() == "by hand"
     assert len(display.crossbar_) == 1
-
-
-def test_crossbars_share_a_level_where_they_do_not_touch():
-    # The third starts far enough after the first; the fourth touches it.
-    assert _levels([(1, 2), (1.5, 3), (2.5, 4), (4.1, 5)], gap=0.2) == [0, 1, 0, 1]
-    assert _levels([], gap=0.2) == []
 
 
 @pytest.mark.parametrize(("option", "value"), [("test", "tukey"), ("alpha", 0), ("alpha", 1.5)])

@@ -1,4 +1,5 @@
 import dataclasses
+import pickle
 
 import jax
 import jax.monitoring
@@ -215,3 +216,19 @@ def test_prune_names_what_it_cannot_take(wrong, message):
     params, X, y = trained()
     with pytest.raises(ValueError, match=message):
         prune(**{"network": NETWORK, "params": params, "X": X, "y": y} | wrong)
+
+
+def test_what_pruning_has_to_say_is_a_warning_where_it_was_called():
+    params, X, y = trained()
+    with pytest.warns(UserWarning, match="does not tell one unit from another") as warned:
+        prune(NETWORK, jax.tree.map(np.zeros_like, params), X, y, policy="magnitude")
+    (warning,) = warned
+    assert warning.filename == __file__
+
+
+def test_a_result_can_be_loaded_without_jax(tmp_path, python):
+    params, X, y = trained()
+    path = tmp_path / "result.pkl"
+    path.write_bytes(pickle.dumps(prune(NETWORK, params, X, y)))
+    script = f"import pickle, sys; r = pickle.load(open({str(path)!r}, 'rb')); print(r.outcome, 'jax' in sys.modules)"
+    assert python(script).split() == ["reached", "False"]

@@ -5,13 +5,14 @@ import numpy as np
 import pytest
 from planted import NETWORK, USELESS, Phase, assert_equal, batches, output, pruner, removed_by, trained
 
+from skbandit._core import programs
 from skbandit._core.pytree import pytree_dataclass
 from skbandit._tabular.network.inference import hidden_activations
 from skbandit._tabular.network.losses import LOSSES
 from skbandit._tabular.pruning.compensation import fold_emissions
 from skbandit.criteria import Bandit, Criterion, LeaveOneOut, Magnitude, Scores
 from skbandit.policies import EXP3, UCB1
-from skbandit.pruning import Outcome
+from skbandit.pruning import Outcome, prune
 from skbandit.pruning.scoring import arms_per_step, canonical
 
 # --- one phase --------------------------------------------------------------------------------------------------------
@@ -27,6 +28,7 @@ def test_units_that_feed_nothing_leave_first(criterion):
     np.testing.assert_allclose(output(result.params, X), y, rtol=0, atol=1e-6)
     assert [W.shape for W, _ in result.params] == [(3, 5), (5, 3), (3, 1)]
     assert result.status == "removed 6 of 14 units in 2 rounds"
+    assert result.outcome is Outcome.REACHED
 
 
 @pytest.mark.parametrize("ratio", [0.0, 1 / 15])
@@ -259,6 +261,7 @@ def test_a_callback_can_end_the_phase(ratio):
     result = engine.run(params, ratio)
     assert len(result.history) == 2
     assert "stopped by a callback" in result.status
+    assert result.outcome is Outcome.STOPPED
 
 
 def test_a_callback_can_see_what_pruning_would_return_if_it_ended_there():
@@ -355,3 +358,18 @@ def test_what_a_repair_has_spoiled_may_be_tuned_again():
     assert np.isnan(result.history[0].loss_repaired)
     assert result.history[0].fine_tuned
     assert np.isfinite(result.loss)
+
+
+def test_programs_of_many_shapes_are_forgotten(monkeypatch):
+    """Every shape says that it comes, so that memory maps stay bounded (`skbandit._core.programs`)."""
+    monkeypatch.setattr(programs, "MOST_PROGRAMS", 4)
+    monkeypatch.setattr(programs, "_programs", set())
+    sizes = []
+    for n_rows in (17, 33, 49, 81):  # mini-batches of 16: another number of them each time
+        params, X, y = trained(False)
+        rows = np.resize(X, (n_rows, 3)), np.resize(y, (n_rows, 1))
+        prune(NETWORK, params, *rows, policy="leave_one_out", n_rounds=1, batch_size=16 + n_rows)
+        sizes.append(len(programs._programs))
+    assert max(sizes) <= 4
+    assert sizes[:2] == [2, 4]  # a program that scores, and one for the loss
+    assert sizes[2] == 2  # all others are forgotten

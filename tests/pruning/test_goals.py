@@ -6,6 +6,7 @@ from planted import NETWORK, USELESS, Phase, batches, output, pruner, removed_by
 from skbandit._core.pytree import pytree_dataclass, static
 from skbandit._tabular.network.losses import LOSSES
 from skbandit.criteria import Bandit, Criterion, LeaveOneOut, Scores, StableUnits
+from skbandit.pruning import Outcome
 
 
 @pytest.mark.parametrize("tolerance", [0.0, 0.1, 1.0])
@@ -27,6 +28,7 @@ def test_auto_removes_what_costs_nothing():
     assert set(removed_by(result)) <= set(USELESS)
     assert removed_by(result).size >= 4  # halves of 14, then 3, 1
     assert "costs over the tolerance" in result.status
+    assert result.outcome is Outcome.TOLERANCE
 
 
 def test_auto_with_all_the_tolerance_there_is_keeps_a_unit_a_layer():
@@ -35,6 +37,7 @@ def test_auto_with_all_the_tolerance_there_is_keeps_a_unit_a_layer():
     result = engine.run(params, "auto")
     assert [len(kept) for kept in result.kept] == [1, 1]
     assert "one is left in each layer" in result.status
+    assert result.outcome is Outcome.SMALLEST
 
 
 def test_auto_ends_when_its_pulls_are_spent():
@@ -44,6 +47,7 @@ def test_auto_ends_when_its_pulls_are_spent():
     assert [record.n_pulls for record in result.history] == [14, 7]
     assert [sum(record.sizes) for record in result.history] == [7, 4]
     assert "the budget is used up" in result.status
+    assert result.outcome is Outcome.BUDGET
 
 
 @pytest.mark.parametrize(("tolerance", "left"), [(0.01, 12), (0.3, 7)])
@@ -103,6 +107,7 @@ def test_auto_removes_the_criterions_own_set_in_one_round_with_all_pulls():
     assert result.n_pulls == 3 * 14
     assert len(result.history) == 1
     assert result.status == "removed 6 of 14 units; the criterion suggests 6"
+    assert result.outcome is Outcome.SUGGESTED
 
 
 def test_the_criterions_parameters_go_on():

@@ -27,13 +27,13 @@ import numpy as np
 
 Params = dict[str, Any]
 
-#: Numbers that an embedded column becomes: itself and three more.
+#: Features of an embedded number: the number itself and three more.
 WIDTH = 4
 #: Terms of an expansion: frequencies, or bins.
 TERMS = 16
-#: Standard deviation of the first frequencies, for inputs of order 1.
+#: Standard deviation of the frequencies before training, for inputs of order 1.
 FREQUENCY_SCALE = 0.1
-#: Numbers that a category becomes.
+#: Features of an embedded category.
 EMBEDDING_DIM = 8
 
 NUMERIC_EMBEDDINGS = ("periodic", "piecewise_linear")
@@ -86,7 +86,25 @@ class Inputs:
     def init(
         self, rng: np.random.RandomState, dtype: str, X: np.ndarray | None = None, weight: np.ndarray | None = None
     ) -> Params:
-        """Draw the parameters on the host; ``X`` f[n, n_columns] and weights f[n] where it `looks_at_rows`."""
+        """Draw the parameters on the host.
+
+        Parameters
+        ----------
+        rng : numpy.random.RandomState
+        dtype : {"float32", "float64"}
+            Of the parameters.
+        X : f[n, n_columns], optional
+            Training rows, where it `looks_at_rows`.
+        weight : f[n], optional
+            Their weights; none given, all rows count the same.
+
+        Returns
+        -------
+        params : dict
+            Those that there are of ``frequency`` and ``phase`` f[n_embedded, TERMS], ``edges`` f[n_embedded, TERMS +
+            1], ``weight`` f[n_embedded, TERMS, WIDTH - 1] and ``bias`` f[n_embedded, WIDTH - 1], ``tables`` (one
+            f[cardinality, EMBEDDING_DIM] for each code), and ``scale`` f[n_features].
+        """
         params: Params = {}
         m, out = self.n_embedded, WIDTH - 1
         if m and self.embedding == "periodic":
@@ -107,9 +125,21 @@ class Inputs:
         return {name: _cast(value, dtype) for name, value in params.items()}
 
     def features(self, xp: Any, params: Params, X: Any) -> Any:
-        """Return f[n, n_features] before the scale, for JAX or NumPy (``xp``); ``X`` itself where nothing is embedded.
+        """Return what the first layer reads, but for the scale.
 
-        In NumPy computed in the dtype of ``X``.
+        Parameters
+        ----------
+        xp : module
+            ``jax.numpy`` or ``numpy``; NumPy computes in the dtype of ``X``.
+        params : dict
+            As `init` returns them.
+        X : f[n, n_columns]
+            Encoded rows.
+
+        Returns
+        -------
+        features : f[n, n_features]
+            ``X`` itself where nothing is embedded.
         """
         if self.is_identity:
             return X
@@ -153,7 +183,7 @@ def _cosine_of_turns(xp: Any, t: Any) -> Any:
 
 
 def fold_scale(params: Params, layers: Any) -> tuple[Params, Any]:
-    """Move the learned scale into the first layer's weights: the same function of the features."""
+    """Move the learned scale into the first layer's weights: the network computes the same, and its scale is 1."""
     if "scale" not in params:
         return params, layers
     (W, *rest), *others = layers
@@ -171,8 +201,10 @@ def parameter_arrays(params: Params) -> list[np.ndarray]:
 
 
 def _cast(value: Any, dtype: str) -> Any:
+    """Convert an array, or each of a tuple of arrays."""
     return tuple(v.astype(dtype) for v in value) if isinstance(value, tuple) else value.astype(dtype)
 
 
 def _as(xp: Any, a: Any, X: Any) -> Any:
+    """Return an array in the dtype of ``X``; in JAX all arrays have one dtype."""
     return a.astype(X.dtype) if xp is np and a.dtype != X.dtype else a

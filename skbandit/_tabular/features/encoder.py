@@ -8,16 +8,7 @@ missing or an unknown one. The columns of the output, in this order:
    missing numbers, one-hot columns;
 3. codes of variables with many categories: 0 for missing or unknown, else the category + 1, the row of an embedding.
 
-Dense columns are scaled by their own median and quartiles, then clipped smoothly [1]_:
-
-.. math:: z = s (x - \text{median}), \qquad x' = z / \sqrt{1 + (z / 3)^2},
-
-where s is 1 / (q75 - q25), or 2 / (max - min) if that is infinite, or 0. A missing number becomes 0, the median.
-
-Quantiles are weighted, by the averaged inverse of the cumulative distribution: a weight of 2 is a repeated row, a
-weight of 0 is a row that is not there, and the order of the rows does not matter.
-
-.. [1] Holzmüller, Grinsztajn, Steinwart: Better by default, NeurIPS 2024 (arXiv:2407.04491).
+What is computed for one column, and by which formulas, is in `skbandit._tabular.features.columns`.
 """
 
 from __future__ import annotations
@@ -29,14 +20,21 @@ from typing import Any
 
 import numpy as np
 
+from skbandit._tabular.features.columns import (
+    Affine,
+    OneHot,
+    distinct,
+    encode_binary,
+    encode_number,
+    encode_one_hot,
+    places,
+    smooth_clip,
+)
+
 #: Variables of more categories become codes, to be embedded.
 MAX_ONE_HOT = 8
 #: Values of the input per chunk: 2 MB of float64, near the cache.
 CHUNK_VALUES = 2**18
-#: Relative slack of cumulated weights. Sums of a million weights in another order differ by some 1e-13 of the total.
-SLACK = 1e-11
-#: Far out where the clipped value no longer changes, and small enough to be squared.
-FAR = 1e150
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -94,7 +92,7 @@ class FeatureEncoder:
     @classmethod
     def identity(cls, n_features: int) -> FeatureEncoder:
         """Return the encoder that does nothing: a plain network on raw numbers."""
-        numbers = [_Affine(j) for j in range(n_features)]
+        numbers = [Affine(j) for j in range(n_features)]
         return cls._make(n_features, numbers, n_embeddable=n_features, n_numbers=n_features)
 
     @classmethod
@@ -129,37 +127,37 @@ class FeatureEncoder:
             Variables of more categories become codes.
         """
         n_features = X.shape[1]
-        categories = categories or (0,) * n_features
+        sizes = categories or (0,) * n_features
         weight = np.ones(X.shape[0]) if weight is None else np.asarray(weight, np.float64)
         seen = weight > 0
         if not seen.all():
             X, weight = X[seen], weight[seen]
         clip = clip and scale
 
-        embeddable: list[_Affine] = []
-        numbers: list[_Affine] = []
-        binary: list[_Affine] = []
+        embeddable: list[Affine] = []
+        numbers: list[Affine] = []
+        binary: list[Affine] = []
         indicators: list[int] = []
-        one_hot: list[_OneHot] = []
+        one_hot: list[OneHot] = []
         codes: list[tuple[int, int]] = []
-        for j, n_categories in enumerate(categories):
+        for j, n_categories in enumerate(sizes):
             column = X[:, j].astype(np.float64)
             if n_categories == 0:
-                values, mass = _distinct(column, weight)
+                values, mass = distinct(column, weight)
                 target = embeddable if embed and values.size > 2 else numbers
-                target.append(_number(j, values, mass) if scale else _Affine(j))
+                target.append(encode_number(j, values, mass) if scale else Affine(j))
                 if scale and values.size > 0 and np.isnan(column).any():
                     indicators.append(j)
             elif n_categories > max(max_one_hot, 2):
                 codes.append((j, n_categories))
             else:
-                mass = np.bincount(_places(column, n_categories), weight, minlength=n_categories + 1)
+                mass = np.bincount(places(column, n_categories), weight, minlength=n_categories + 1)
                 if n_categories == 2:
-                    binary.append(_binary(j, mass, scale, clip))
+                    binary.append(encode_binary(j, mass, scale, clip))
                 elif n_categories > 2 or mass.all():
-                    one_hot.append(_one_hot(j, mass, scale, clip))
+                    one_hot.append(encode_one_hot(j, mass, scale, clip))
         if not (embeddable or numbers or binary or one_hot or codes):
-            binary.append(_Affine(0, scale=0.0, fill=0.0))  # a network needs an input, if only a constant
+            binary.append(Affine(0, scale=0.0, fill=0.0))  # a network needs an input, if only a constant
         return cls._make(
             n_features,
             embeddable + numbers + binary,
@@ -175,15 +173,16 @@ class FeatureEncoder:
     def _make(
         cls,
         n_features: int,
-        affine: Sequence[_Affine],
+        affine: Sequence[Affine],
         indicators: Sequence[int] = (),
-        one_hot: Sequence[_OneHot] = (),
+        one_hot: Sequence[OneHot] = (),
         codes: Sequence[tuple[int, int]] = (),
         clip: bool = False,
         *,
         n_embeddable: int,
         n_numbers: int,
     ) -> FeatureEncoder:
+        """Put the columns of each kind into arrays; ``codes`` are pairs of a column and its number of categories."""
         return cls(
             n_features=n_features,
             n_embeddable=n_embeddable,
@@ -237,7 +236,7 @@ class FeatureEncoder:
 
     @cached_property
     def _hot(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Low, high, the place before each variable's first column and that of its missing values."""
+        """Return low, high, the place before each variable's first column, and the place of its missing values."""
         widths = self.one_hot_sizes + self.one_hot_missing
         starts = np.cumsum(widths) - widths
         # One more column, which is dropped, takes what has no column of its own.
@@ -245,10 +244,10 @@ class FeatureEncoder:
         return np.append(self.low, 0.0), np.append(self.high, 0.0), starts - 1, missing
 
     def affine(self) -> tuple[np.ndarray, np.ndarray] | None:
-        """Return ``(centre, scale)`` if the output is ``(X[:, columns] - centre) * scale``, else None.
+        """Return ``(centre, scale)``, f[n_outputs] each, if the output is ``(X[:, columns] - centre) * scale``.
 
-        So it is without clipping, categories and columns that had missing values. Both have the order of the output;
-        `columns` is a permutation of the columns of X, the identity after ``fit(embed=False)``.
+        That is so where nothing is clipped, no column holds categories and none had missing values; otherwise the
+        result is None. `columns` is a permutation of the columns of X, the identity after ``fit(embed=False)``.
         """
         only_numbers = self._only_affine and self.n_numbers == self.n_features
         if self.clip or not only_numbers or np.isnan(self.centre).any():
@@ -280,8 +279,8 @@ class FeatureEncoder:
     def transform(self, X: np.ndarray, dtype: Any = None) -> np.ndarray:
         """Compute the network's input f[n, n_outputs] from X f[n, n_features].
 
-        It is computed in float64, then cast to ``dtype``, by default that of X, and C-contiguous. Codes that are none
-        of the known categories count as unknown. The identity returns X itself, whatever the ``dtype``.
+        It is computed in float64, cast to ``dtype`` (by default that of X), and C-contiguous. Codes outside the known
+        categories count as unknown. The identity returns X itself, whatever the ``dtype``.
         """
         if self.is_identity:
             return X
@@ -297,10 +296,11 @@ class FeatureEncoder:
         return out
 
     def _write(self, X: np.ndarray, out: np.ndarray) -> None:
+        """Transform some rows, X f[n, n_features], into out f[n, n_outputs]."""
         z = (X if self._in_order else X.take(self.columns, axis=1)) - self.centre
         z *= self.scale
         if self.clip:
-            _smooth_clip(z)
+            smooth_clip(z)
         np.copyto(z, self.fill, where=np.isnan(z))
         if self._only_affine:
             out[...] = z
@@ -314,115 +314,9 @@ class FeatureEncoder:
             low, high, starts, missing = self._hot
             hot = np.empty((X.shape[0], low.size))
             hot[...] = low
-            place = _places(X.take(self.one_hot, axis=1), self.one_hot_sizes)
+            place = places(X.take(self.one_hot, axis=1), self.one_hot_sizes)
             place = np.where(place > 0, place + starts, missing)
             hot[np.arange(X.shape[0])[:, None], place] = high[place]
             out[:, at : at + self.low.size] = hot[:, :-1]
         if self.codes.size:
-            out[:, self.n_dense :] = _places(X.take(self.codes, axis=1), self.code_sizes)
-
-
-@dataclasses.dataclass(frozen=True)
-class _Affine:
-    """One output ``(x - centre) * scale``; by default x itself."""
-
-    column: int
-    centre: float = 0.0
-    scale: float = 1.0
-    fill: float = np.nan
-
-
-@dataclasses.dataclass(frozen=True)
-class _OneHot:
-    """The one-hot columns of one variable."""
-
-    column: int
-    n_categories: int
-    missing: bool
-    low: np.ndarray
-    high: np.ndarray
-
-
-def _number(column: int, values: np.ndarray, mass: np.ndarray) -> _Affine:
-    """Scale a column of numbers by its distinct values; missing ones become 0."""
-    # A column without values has no median: with NaN in its place everything counts as missing.
-    centre, factor = _robust(values, mass) if values.size else (np.nan, 0.0)
-    return _Affine(column, centre, factor, 0.0)
-
-
-def _binary(column: int, mass: np.ndarray, scale: bool, clip: bool) -> _Affine:
-    """Encode two categories as -1 and 1, missing as 0, and scale that; ``mass`` is that of missing, first, second."""
-    values, mass = np.array([-1.0, 0.0, 1.0]), mass[[1, 0, 2]]
-    centre, factor = _robust(values[mass > 0], mass[mass > 0]) if scale else (0.0, 1.0)
-    missing = np.array([-centre * factor])
-    # (2 code - 1 - centre) factor, as a function of the code
-    return _Affine(column, (1 + centre) / 2, 2 * factor, float((_smooth_clip(missing) if clip else missing)[0]))
-
-
-def _one_hot(column: int, mass: np.ndarray, scale: bool, clip: bool) -> _OneHot:
-    """Encode categories as one-hot, and scale that; ``mass`` starts with that of missing.
-
-    A single category has one column: where it is 0, the category is missing.
-    """
-    n_categories = mass.size - 1
-    missing = bool(mass[0] > 0 and n_categories > 1)
-    ends = np.empty((n_categories + missing, 2))
-    for i, share in enumerate(np.append(mass[1:], mass[:1] if missing else [])):
-        rest = mass.sum() - share if np.count_nonzero(mass) > (share > 0) else 0.0
-        both = np.array([rest, share])
-        centre, factor = _robust(np.flatnonzero(both > 0).astype(np.float64), both[both > 0]) if scale else (0.0, 1.0)
-        ends[i] = (np.array([0.0, 1.0]) - centre) * factor
-    low, high = (_smooth_clip(ends) if clip else ends).T
-    return _OneHot(column, n_categories, missing, low, high)
-
-
-def _places(codes: np.ndarray, n_categories: Any) -> np.ndarray:
-    """Return category + 1 for each code, 0 for NaN and whatever else is no category."""
-    return np.where((codes >= 0) & (codes < n_categories), codes + 1, 0).astype(np.intp)
-
-
-def _smooth_clip(z: np.ndarray) -> np.ndarray:
-    """Compute z / sqrt(1 + (z / 3)^2) in place: between -3 and 3, about z near 0."""
-    z /= 3
-    np.minimum(z, FAR, out=z)
-    np.maximum(z, -FAR, out=z)
-    root = z * z
-    root += 1
-    np.sqrt(root, out=root)
-    z /= root
-    z *= 3
-    return z
-
-
-def _distinct(values: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the distinct values, ascending, without NaN, and the weight of each."""
-    order = np.argsort(values)
-    order = order[: values.size - np.count_nonzero(np.isnan(values))]  # NaN stands last
-    values = values[order]
-    starts = np.flatnonzero(np.append(True, values[1:] != values[:-1])[: values.size])
-    return values[starts], np.add.reduceat(weight[order], starts) if starts.size else np.empty(0)
-
-
-def _robust(values: np.ndarray, mass: np.ndarray) -> tuple[float, float]:
-    """Return the median and the scale s of distinct ascending values; 0 and 0 where they do not vary."""
-    if values.size < 2:
-        return 0.0, 0.0
-    low, centre, high = _quartiles(values, mass)
-    # In halves, which do not overflow.
-    width = high / 2 - low / 2
-    factor = 0.5 / width if width > 0 else 1 / (values[-1] / 2 - values[0] / 2)
-    return float(centre), float(np.nan_to_num(factor))
-
-
-def _quartiles(values: np.ndarray, mass: np.ndarray) -> np.ndarray:
-    """Return the three weighted quartiles of distinct ascending values.
-
-    A quantile is where the cumulated weight passes its share of the total, and halfway to the next value where it
-    meets it.
-    """
-    filled = np.cumsum(mass)
-    target = np.array([0.25, 0.5, 0.75]) * filled[-1]
-    slack = SLACK * filled[-1]
-    below = np.searchsorted(filled, target - slack)
-    above = np.searchsorted(filled, target + slack, side="right")
-    return values[below] / 2 + values[above] / 2
+            out[:, self.n_dense :] = places(X.take(self.codes, axis=1), self.code_sizes)

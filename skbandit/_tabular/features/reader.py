@@ -155,19 +155,19 @@ def _columns(X: Any) -> tuple[list[Any], tuple[Any, ...] | None]:
 
 
 def _label(names: tuple[Any, ...] | None, j: int) -> str:
-    """Say which column of X it is."""
+    """Name column ``j`` of X, for a message."""
     return f"Column {j} of X" if names is None else f"Column {names[j]!r} of X"
 
 
 def _kind(item: Any) -> str:
-    """Say what an item of `categorical_features` is."""
+    """Name the type of an item of `categorical_features`."""
     if isinstance(item, (bool, np.bool_)):
         return "bool"
     return "int" if isinstance(item, Integral) else "str" if isinstance(item, str) else "other"
 
 
 def _as_list(categorical_features: Any) -> list[Any]:
-    """Return the items of an array-like; all are bool, or all int, or all str."""
+    """Return the items of `categorical_features`, an array-like; they are all bool, or all int, or all str."""
     scalar = isinstance(categorical_features, (str, bytes)) or not isinstance(categorical_features, Iterable)
     items = [] if scalar else list(categorical_features)
     kinds = {_kind(item) for item in items}
@@ -180,7 +180,7 @@ def _as_list(categorical_features: Any) -> list[Any]:
 
 
 def _mask(items: list[Any], names: tuple[Any, ...] | None, n_features: int) -> list[bool]:
-    """Say of each column whether `categorical_features`, as a list, has it."""
+    """Return for each column whether `categorical_features`, as a list, names it."""
     kind = _kind(items[0]) if items else "int"
     if kind == "bool":
         if len(items) != n_features:
@@ -205,7 +205,7 @@ def _mask(items: list[Any], names: tuple[Any, ...] | None, n_features: int) -> l
 
 
 def _is_missing(value: Any) -> bool:
-    """Whether a value is None, NaN, NaT or pandas' NA."""
+    """Return whether a value is None, NaN, NaT or pandas' NA."""
     try:
         return value is None or bool(value != value)
     except TypeError:  # pd.NA is neither equal to itself nor unequal

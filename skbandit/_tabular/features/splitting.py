@@ -11,7 +11,22 @@ import numpy as np
 
 
 def row_ranks(X: np.ndarray, seed: int, dtype: str = "float64") -> np.ndarray:
-    """Hash each row of ``X``, as ``dtype`` holds it, to u64[n] (multiply and mix by column; not cryptographic)."""
+    """Hash each row to an integer: multiply and mix, column by column. Not cryptographic.
+
+    Parameters
+    ----------
+    X : f[n, n_columns]
+        NaN is a value like any other.
+    seed : int
+        Another seed gives unrelated hashes.
+    dtype : {"float64", "float32"}
+        The precision in which rows are compared.
+
+    Returns
+    -------
+    ranks : u64[n]
+        Equal rows have equal ranks.
+    """
     state = np.full(X.shape[0], (seed * 0x9E3779B97F4A7C15 + 0x632BE59BD9B4E019) % 2**64, np.uint64)
     with np.errstate(over="ignore"):
         for column in X.T:
@@ -39,7 +54,7 @@ def held_out_rows(
     ----------
     X : f[n, n_features]
     weight : f[n]
-        Non-negative; rows of weight 0 are on neither side's account.
+        Non-negative; rows of weight 0 count on neither side.
     fraction : float
         Share of the total weight to hold out, per stratum.
     seed : int
@@ -48,17 +63,18 @@ def held_out_rows(
     dtype : {"float64", "float32"}
         The precision in which rows are compared: that of the network, whatever that of ``X``.
     start : float in [0, 1)
-        Share of the total weight, in the order of the ranks, at which the window of held-out rows begins; it goes on
-        from the first rank after the last. Windows of k members that begin at 0, 1/k, 2/k, … share the rows evenly.
+        Share of the total weight, in the order of the ranks, at which the window of held-out rows begins. Past the last
+        rank it goes on from the first. Windows of k members that begin at 0, 1/k, 2/k, … share the rows evenly.
     at_least_one : bool
         Where the share is too small for any row, hold out the lightest distinct row all the same, unless it would be
         the last of its class.
     """
     ranks = row_ranks(X, seed, dtype)
     held = np.zeros(X.shape[0], bool)
-    groups = [np.arange(X.shape[0])] if strata is None else [np.flatnonzero(strata == s) for s in np.unique(strata)]
+    every = np.arange(X.shape[0])
+    parts = [every] if strata is None else [np.flatnonzero(strata == s) for s in np.unique(strata)]
     lightest, spare = np.inf, np.zeros(0, np.intp)
-    for rows in groups:
+    for rows in parts:
         distinct, inverse = np.unique(ranks[rows], return_inverse=True)
         mass = np.bincount(inverse, weights=weight[rows], minlength=distinct.size)
         present = np.flatnonzero(mass > 0)

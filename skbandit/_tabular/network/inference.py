@@ -24,7 +24,25 @@ def hidden_activations(
     gates: Sequence[np.ndarray] | None = None,
     slopes: Sequence[np.ndarray] | None = None,
 ) -> list[np.ndarray]:
-    """Return the activations f[n, n_l] of every hidden layer, gated where ``gates`` are given."""
+    """Return the activations of every hidden layer.
+
+    Parameters
+    ----------
+    X : f[n, n_features], dense or CSR
+        What the first layer reads.
+    coefs, intercepts : list of f[fan_in, fan_out], list of f[fan_out]
+        Of all layers; those of the output layer are not used.
+    activation : str
+        A name of `ACTIVATIONS`.
+    gates : list of f[n_l], optional
+        What the activations of each hidden layer are multiplied by.
+    slopes : list of f[n_l], optional
+        Of a parametric activation.
+
+    Returns
+    -------
+    hidden : list of f[n, n_l]
+    """
     layers, h = [], X
     for i, (W, b) in enumerate(zip(coefs[:-1], intercepts[:-1], strict=True)):
         h = activate(np, activation, h @ W + b, slopes[i] if slopes else None)
@@ -48,6 +66,11 @@ def raw_output(
 
     Parameters
     ----------
+    X : [n, ...], dense or CSR
+        Rows: what the first layer reads, f[n, n_features], or what ``features`` takes.
+    coefs, intercepts : list of f[fan_in, fan_out], list of f[fan_out]
+    activation : str
+        A name of `ACTIVATIONS`.
     slopes : list of f[n_l], optional
         Of a parametric activation.
     features : callable, optional
@@ -72,8 +95,9 @@ def _forward(
     slopes: Sequence[np.ndarray | None],
     features: Callable[[Any], np.ndarray] | None,
 ) -> np.ndarray:
-    # In place where that is possible, and so in the dtype of the rows; but the last intercept keeps its precision: a
-    # target's mean may lie far from 0, beside its spread.
+    """Compute the output of one chunk of rows."""
+    # In place where that is possible, and so in the dtype of the rows. But the last intercept keeps its precision: a
+    # target's mean may be large beside its spread.
     if features is not None:
         h = features(h)
     for layer in range(len(coefs) - 1):
@@ -84,4 +108,5 @@ def _forward(
             if activation == "relu" and slopes[layer] is None
             else activate(np, activation, z, slopes[layer])
         )
-    return h @ coefs[-1] + intercepts[-1]
+    z_out: np.ndarray = h @ coefs[-1] + intercepts[-1]
+    return z_out

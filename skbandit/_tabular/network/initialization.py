@@ -1,9 +1,12 @@
 r"""Weights and biases before training, drawn on the host: nothing is compiled.
 
-Each function returns ``((W, b), ...)`` for the layer sizes (input features, hidden widths, outputs). With
-``parametrization="ntk"`` (Jacot et al., 2018) a layer is thought of as :math:`z = W x / \sqrt{d} + b` for :math:`d`
-inputs; here the arrays hold :math:`W / \sqrt{d}`, and the rates of training (`leaf_rates`) make Adam move them as it
-would :math:`W`.
+Each function takes the layer sizes (input features, hidden widths, outputs), the name of the hidden activation, a
+random state, and rows as the first layer reads them, f[n, n_features]; it returns ``((W, b), ...)``, with W of shape
+(fan in, fan out).
+
+With ``parametrization="ntk"`` (Jacot et al., 2018) a layer is thought of as :math:`z = W x / \sqrt{d} + b` for
+:math:`d` inputs. Here the arrays hold :math:`W / \sqrt{d}`, and the rates of training (`leaf_rates`) make Adam move
+them as it would :math:`W`.
 """
 
 from __future__ import annotations
@@ -17,13 +20,15 @@ from skbandit._tabular.network.activations import ACTIVATIONS
 
 Layers = tuple[tuple[np.ndarray, np.ndarray], ...]
 
-#: Rows that a start should look at, at most: a standard deviation over them is good to a percent.
+#: Rows that `data_driven` should be given at most: a standard deviation over so many is good to a percent.
 MOST_ROWS = 4096
-#: Rows whose pre-activations a bias is drawn between.
+#: A bias is drawn between the pre-activations of so many rows.
 _BIAS_ROWS = 5
 
 
-def glorot_uniform(sizes: tuple[int, ...], activation: str, rng: np.random.RandomState, features: np.ndarray) -> Layers:
+def glorot_uniform(
+    sizes: tuple[int, ...], activation: str, rng: np.random.RandomState, features: np.ndarray | None
+) -> Layers:
     """Uniform within Glorot and Bengio's (2010) bound, weights and biases, as scikit-learn's MLP draws them.
 
     From one ``random_state`` both start with the same network.
@@ -36,7 +41,7 @@ def glorot_uniform(sizes: tuple[int, ...], activation: str, rng: np.random.Rando
     return tuple(layers)
 
 
-def normal(sizes: tuple[int, ...], activation: str, rng: np.random.RandomState, features: np.ndarray) -> Layers:
+def normal(sizes: tuple[int, ...], activation: str, rng: np.random.RandomState, features: np.ndarray | None) -> Layers:
     r"""Hidden layers :math:`W \sim N(0, 1 / d)`, :math:`b \sim N(0, 1)`; the last layer is 0 (RealMLP-TD-S)."""
     layers = [
         (rng.standard_normal((fan_in, fan_out)) / np.sqrt(fan_in), rng.standard_normal(fan_out))
@@ -45,7 +50,9 @@ def normal(sizes: tuple[int, ...], activation: str, rng: np.random.RandomState, 
     return (*layers, (np.zeros(sizes[-2:]), np.zeros(sizes[-1])))
 
 
-def data_driven(sizes: tuple[int, ...], activation: str, rng: np.random.RandomState, features: np.ndarray) -> Layers:
+def data_driven(
+    sizes: tuple[int, ...], activation: str, rng: np.random.RandomState, features: np.ndarray | None
+) -> Layers:
     """Scale each unit to the data (RealMLP-TD, with the "he+5" biases of Steinwart, 2019, arXiv 1903.11482).
 
     Weights are normal, and scaled so that a unit's pre-activation has standard deviation 1 over the rows. A bias is
@@ -56,6 +63,7 @@ def data_driven(sizes: tuple[int, ...], activation: str, rng: np.random.RandomSt
     features : f[n, n_features]
         Training rows as the first layer reads them; they all count the same.
     """
+    assert features is not None
     h = np.asarray(features, np.float64)
     layers: list[tuple[np.ndarray, np.ndarray]] = []
     for fan_in, fan_out in pairwise(sizes):
@@ -71,7 +79,8 @@ def data_driven(sizes: tuple[int, ...], activation: str, rng: np.random.RandomSt
     return tuple(layers)
 
 
-INITIALIZERS: dict[str, Callable[..., Layers]] = {
+#: By the names of ``weight_init``.
+INITIALIZERS: dict[str, Callable[[tuple[int, ...], str, np.random.RandomState, np.ndarray | None], Layers]] = {
     "glorot_uniform": glorot_uniform,
     "normal": normal,
     "data_driven": data_driven,
@@ -86,6 +95,26 @@ def init_params(
     weight_init: str = "glorot_uniform",
     features: np.ndarray | None = None,
 ) -> Layers:
-    """Return the layers in ``dtype``; ``features`` are needed by ``"data_driven"`` alone."""
+    """Draw the layers of a network.
+
+    Parameters
+    ----------
+    sizes : tuple of int
+        Input features, hidden widths, outputs.
+    activation : str
+        A name of `ACTIVATIONS`.
+    rng : numpy.random.RandomState
+    dtype : {"float32", "float64"}
+        Of the result; it is drawn in float64.
+    weight_init : str
+        A name of `INITIALIZERS`.
+    features : f[n, n_features], optional
+        Training rows as the first layer reads them; only ``"data_driven"`` needs them.
+
+    Returns
+    -------
+    layers : tuple of (W, b)
+        f[fan_in, fan_out] and f[fan_out].
+    """
     layers = INITIALIZERS[weight_init](sizes, activation, rng, features)
     return tuple((W.astype(dtype), b.astype(dtype)) for W, b in layers)

@@ -81,7 +81,7 @@ def _r2_of_exp(xp: Any, z: Array, y: Array, weight: Array) -> Array:
 
 
 def _softmax(z: np.ndarray) -> np.ndarray:
-    return softmax(z, axis=-1)
+    return np.asarray(softmax(z, axis=-1))
 
 
 def _identity(z: np.ndarray) -> np.ndarray:

@@ -101,7 +101,8 @@ class MLP:
 
     def activate(self, z: jax.Array, *slope: jax.Array) -> jax.Array:
         """Return the activations of pre-activations ``z``."""
-        return ACTIVATIONS[self.activation](jnp, z, *slope)
+        h: jax.Array = ACTIVATIONS[self.activation](jnp, z, *slope)
+        return h
 
     def bounds(self, low: jax.Array, high: jax.Array, *slope: jax.Array) -> tuple[jax.Array, jax.Array]:
         """Return bounds of the activations of pre-activations from ``low`` to ``high``."""

@@ -1,4 +1,13 @@
-"""The trained MLP as a task for the pruning loop: repair, fine-tuning, and the rows that judge."""
+"""The trained MLP as a task for the pruning loop: repair, fine-tuning, and the rows that judge.
+
+Which rows are used for what:
+
+* *training rows*: gradients;
+* *held-out rows*, where there are any: early stopping, the choice between a repaired and a fine-tuned network, and the
+  decision how far ``pruning_ratio="auto"`` goes;
+* *calibration rows*, of the training rows, the held-out rows or both (at most `CALIBRATION_ROWS` of them): damages,
+  mean activations, least squares.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +20,13 @@ from skbandit._core.scope import single_threaded_blas
 from skbandit._tabular.pruning.calibration import Calibration
 from skbandit._tabular.pruning.compensation import fold_emissions
 from skbandit._tabular.pruning.judge import Judge
-from skbandit._tabular.training.fit import Network, PruneSettings, Reporter, Rows, TrainSettings, fine_tune
+from skbandit._tabular.training.fine_tune import fine_tune
+from skbandit._tabular.training.settings import PruneSettings, TrainSettings
+from skbandit._tabular.types import Layers, Network, Reporter, Rows
 from skbandit.pruning.engine import Pruner
 from skbandit.pruning.goals import goal_of
 from skbandit.pruning.results import PruneResult
 
-Layers = tuple[tuple[np.ndarray, ...], ...]
 Vectors = tuple[Any, ...]
 
 #: Rows that pruning measures on at most: at 256 rows a mini-batch, 64 distinct ones.
@@ -69,43 +79,43 @@ class MLPTask:
         self.data = rows.pad(training.dtype) if data is None and settings.fine_tune_iter > 0 else data
         self.validation = held_out.pad(training.dtype) if held_out is not None and training.early_stopping else None
 
-    def emissions(self, layers: Layers, gates: Vectors) -> Vectors:
+    def emissions(self, params: Layers, gates: Vectors) -> Vectors:
         """Return the mean activation of each unit, or zeros."""
         if self.settings.ablation == "mean":
-            return self.measured.mean_activations(layers, gates)
+            return self.measured.mean_activations(params, gates)
         return tuple(np.zeros_like(gate) for gate in gates)
 
-    def repair(self, layers: Layers, active: np.ndarray, removed: np.ndarray, emissions: Vectors) -> Layers:
+    def repair(self, params: Layers, active: np.ndarray, removed: np.ndarray, emissions: Vectors) -> Layers:
         """Refit what follows the removed units, or fold what they emit into the biases."""
         if self.settings.compensate:
-            return self.measured.repair(layers, active, removed, emissions)
-        return fold_emissions(layers, self.groups, removed, emissions)
+            return self.measured.repair(params, active, removed, emissions)
+        return fold_emissions(params, self.groups, removed, emissions)
 
-    def fine_tune(self, layers: Layers, gates: Vectors, round_: int) -> Layers | None:
+    def fine_tune(self, params: Layers, gates: Vectors, round_: int) -> Layers | None:
         """Train on for some epochs; None where that is switched off."""
         n_epochs, training = self.settings.fine_tune_iter, self.training
         if n_epochs == 0:
             return None
         assert self.data is not None
         self.reporter.begin_fine_tuning(round_, n_epochs)
-        start = self.network._replace(layers=layers)
+        start = self.network._replace(layers=params)
         tuned = fine_tune(
             start, gates, self.data, self.validation, self.n_rows, training, n_epochs, self.rng, self.reporter
         )
         self.reporter.end_fine_tuning()
         return tuned
 
-    def measure(self, layers: Layers, gates: Vectors, emissions: Vectors | None) -> float:
+    def measure(self, params: Layers, gates: Vectors, emissions: Vectors | None) -> float:
         """Return the loss on the calibration rows."""
-        return self.measured.loss(layers, gates, emissions)
+        return self.measured.loss(params, gates, emissions)
 
-    def guard(self, layers: Layers, gates: Vectors) -> float:
+    def guard(self, params: Layers, gates: Vectors) -> float:
         """Return the loss on the held-out rows, or on the calibration rows where there are none."""
-        return self.measured.loss(layers, gates) if self.held_out is None else self.held_out.loss(layers, gates)
+        return self.measured.loss(params, gates) if self.held_out is None else self.held_out.loss(params, gates)
 
-    def score(self, layers: Layers, gates: Vectors) -> float:
+    def score(self, params: Layers, gates: Vectors) -> float:
         """Return accuracy or R² on the same rows."""
-        return self.judge.score(layers, gates)
+        return self.judge.score(params, gates)
 
 
 def as_read_by_layers(network: Network, rows: Rows, training: TrainSettings) -> Rows:

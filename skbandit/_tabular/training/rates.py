@@ -30,26 +30,28 @@ FINE_TUNE_SHARE = 0.1
 
 
 class Rates(NamedTuple):
-    """Factors for each array of the parameters, in their tree."""
+    """Factors for each array of the parameters, f[] each, in the tree of the parameters."""
 
     rate: Any
-    """... of the learning rate."""
+    """Factors of the learning rate; 0 for what is not trained."""
     decay: Any
-    """... of the learning rate times the decoupled weight decay."""
+    """Factors of the learning rate times the decoupled weight decay."""
 
 
 def coslog4(t: np.ndarray) -> np.ndarray:
-    """Four cosine waves on a logarithmic axis, f[...] → f[...] in [0, 1]."""
-    return 0.5 * (1 - np.cos(2 * np.pi * np.log2(1 + 15 * np.minimum(t, 1))))
+    """Go through four cosine waves on a logarithmic axis, f[...] → f[...] in [0, 1]."""
+    waves: np.ndarray = 0.5 * (1 - np.cos(2 * np.pi * np.log2(1 + 15 * np.minimum(t, 1))))
+    return waves
 
 
 def cosine(t: np.ndarray) -> np.ndarray:
-    """From 1 to 0 along half a wave."""
-    return 0.5 * (1 + np.cos(np.pi * np.minimum(t, 1)))
+    """Fall from 1 to 0 along half a wave, f[...] → f[...] in [0, 1]."""
+    wave: np.ndarray = 0.5 * (1 + np.cos(np.pi * np.minimum(t, 1)))
+    return wave
 
 
 def flat_cosine(t: np.ndarray) -> np.ndarray:
-    """1 for the first half, then to 0 along half a wave."""
+    """Stay at 1 for the first half, then fall to 0 along half a wave, f[...] → f[...] in [0, 1]."""
     return cosine(np.maximum(2 * np.minimum(t, 1) - 1, 0))
 
 
@@ -62,15 +64,22 @@ SCHEDULES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 
 
 def leaf_rates(params: Any, parametrization: str, solver: Any, frozen_inputs: bool = False) -> Rates:
-    """Return the factors for ``params``, a tuple (inputs, layers).
+    """Return the factors for each array of a network.
 
     Parameters
     ----------
+    params : tuple (inputs, layers)
+        As training begins with them; their shapes and their dtype count.
     parametrization : {"standard", "ntk"}
     solver : str or optax.GradientTransformation
         Gradient descent wants another factor than the solvers whose steps do not depend on the gradient's size.
     frozen_inputs : bool
         Whether the parameters of the inputs stay as they are.
+
+    Returns
+    -------
+    rates : Rates
+        NumPy scalars in the dtype of the network.
     """
     inputs, layers = params
     ntk = parametrization == "ntk"

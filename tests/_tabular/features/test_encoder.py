@@ -12,16 +12,6 @@ FEW = settings(max_examples=60, deadline=None, derandomize=True)
 NAN = np.nan
 
 
-def column(*values):
-    return np.array(values, float)[:, None]
-
-
-def clipped(z):
-    """Compute z / sqrt(1 + (z/3)²), as it is written."""
-    z = np.asarray(z, float)
-    return z / np.sqrt(1 + (z / 3) ** 2)
-
-
 @st.composite
 def tables(draw):
     """Numbers with few distinct values and NaN, and codes of 1, 2, 4 and 10 categories."""
@@ -45,12 +35,6 @@ def assert_equal(first, second, **tolerance):
 # Numbers
 
 
-def test_a_number_is_centred_scaled_by_the_quartiles_and_clipped():
-    # Median 3, quartiles 2 and 4: 7 becomes 4 / 2 = 2, and 2 / sqrt(1 + 4/9) = 2 / sqrt(13/9) = 6 / sqrt(13).
-    encoder = FeatureEncoder.fit(column(1, 2, 3, 4, 5))
-    np.testing.assert_allclose(encoder.transform(column(3, 7, -1)), column(0, 6 / 13**0.5, -6 / 13**0.5))
-
-
 def test_without_clipping_it_is_affine():
     X = np.array([[1.0, 10], [2, 30], [3, 20], [4, 50], [5, 40]])
     encoder = FeatureEncoder.fit(X, clip=False)
@@ -70,63 +54,10 @@ def test_what_is_not_affine_has_no_centre_and_scale():
     assert FeatureEncoder.fit(np.full((3, 1), NAN), clip=False).affine() is None
 
 
-def test_equal_quartiles_leave_the_range_for_the_scale():
-    # Seven of eight values are 0: s = 2 / (max - min) = 2 / 4, so 4 becomes 2.
-    encoder = FeatureEncoder.fit(column(0, 0, 0, 0, 0, 0, 0, 4), clip=False)
-    np.testing.assert_allclose(encoder.transform(column(0, 4)), column(0, 2))
-
-
-def test_a_constant_column_becomes_zero():
-    encoder = FeatureEncoder.fit(column(5, 5, 5))
-    np.testing.assert_array_equal(encoder.transform(column(5, 6, -1e300, NAN)), column(0, 0, 0, 0))
-
-
-@FEW
-@given(values=st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=40))
-def test_the_quartiles_are_those_of_numpy(values):
-    X = column(*values)
-    encoder = FeatureEncoder.fit(X, clip=False)
-    q25, q50, q75 = np.quantile(X, [0.25, 0.5, 0.75], method="averaged_inverted_cdf")
-    spread = q75 - q25 if q75 > q25 else (X.max() - X.min()) / 2
-    if spread > 1e-290:
-        np.testing.assert_allclose(encoder.scale, 1 / spread, rtol=1e-9)
-        np.testing.assert_allclose(encoder.centre, q50, rtol=1e-12)
-
-
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("huge", [1e30, 3e38])
-def test_huge_values_are_clipped_and_do_not_overflow(dtype, huge):
-    # The scale is 1e6: the scaled value does not fit into float32.
-    encoder = FeatureEncoder.fit(column(0, 1e-6, 2e-6, 3e-6, 4e-6) / 2)
-    X = column(huge, -huge).astype(dtype)
-    out = encoder.transform(X, np.float32)
-    assert out.dtype == np.float32
-    np.testing.assert_array_equal(out, column(3, -3))
-
-
-def test_the_largest_numbers_of_float64_are_clipped():
-    largest = np.finfo(float).max
-    np.testing.assert_array_equal(FeatureEncoder.fit(column(0, 1e-9, 2e-9)).transform(column(largest)), [[3]])
-    # The range of the column itself overflows.
-    encoder = FeatureEncoder.fit(column(-largest, -largest, 0, largest, largest))
-    np.testing.assert_allclose(encoder.transform(column(-largest, 0, largest)), clipped(column(-0.5, 0, 0.5)))
-
-
-def test_a_missing_number_is_the_median_and_an_indicator_says_so():
+def test_a_missing_number_is_the_median_and_an_indicator_says_so(column, clipped):
     encoder = FeatureEncoder.fit(column(1, 2, 3, 4, 5, NAN))
     np.testing.assert_allclose(encoder.transform(column(5, NAN, 3)), [[clipped(1), 0], [0, 1], [0, 0]])
     assert (encoder.n_embeddable, encoder.n_dense) == (1, 2)
-
-
-def test_a_number_missing_only_at_prediction_is_the_median():
-    encoder = FeatureEncoder.fit(column(1, 2, 3, 4, 5))
-    np.testing.assert_array_equal(encoder.transform(column(NAN)), [[0]])
-
-
-def test_a_column_without_any_value_is_zero():
-    encoder = FeatureEncoder.fit(column(NAN, NAN))
-    assert encoder.n_outputs == 1
-    np.testing.assert_array_equal(encoder.transform(column(NAN, 3, -1e30)), column(0, 0, 0))
 
 
 def test_numbers_to_embed_come_first():
@@ -149,29 +80,7 @@ def test_unscaled_numbers_pass_as_they_are():
 # Categories
 
 
-def test_two_categories_are_minus_one_and_one_and_missing_is_between():
-    encoder = FeatureEncoder.fit(column(0, 1, 0, NAN), categories=(2,), scale=False)
-    np.testing.assert_array_equal(encoder.transform(column(0, 1, NAN)), column(-1, 1, 0))
-    assert encoder.names(["smoker"]) == ["smoker"]
-    # It is the same where nothing was missing in fit.
-    encoder = FeatureEncoder.fit(column(0, 1), categories=(2,), scale=False)
-    np.testing.assert_array_equal(encoder.transform(column(0, 1, NAN)), column(-1, 1, 0))
-
-
-def test_a_few_categories_are_one_hot():
-    encoder = FeatureEncoder.fit(column(0, 1, 2, 2), categories=(3,), scale=False)
-    np.testing.assert_array_equal(encoder.transform(column(2, 0, 1, NAN)), [[0, 0, 1], [1, 0, 0], [0, 1, 0], [0, 0, 0]])
-    assert encoder.names() == ["x0_0", "x0_1", "x0_2"]
-    assert encoder.names(["colour"], [["blue", "green", "red"]]) == ["colour_blue", "colour_green", "colour_red"]
-
-
-def test_one_hot_has_a_column_for_missing_where_fit_saw_one():
-    encoder = FeatureEncoder.fit(column(0, 1, 2, NAN), categories=(3,), scale=False)
-    np.testing.assert_array_equal(encoder.transform(column(1, NAN)), [[0, 1, 0, 0], [0, 0, 0, 1]])
-    assert encoder.names() == ["x0_0", "x0_1", "x0_2", "x0_nan"]
-
-
-def test_one_category_has_a_column_only_beside_missing_values():
+def test_one_category_has_a_column_only_beside_missing_values(column):
     X = np.column_stack([column(0, 0, 0), [1, 2, 3]])
     assert FeatureEncoder.fit(X, categories=(1, 0)).names() == ["x1"]
     X[0, 0] = NAN
@@ -179,7 +88,7 @@ def test_one_category_has_a_column_only_beside_missing_values():
     np.testing.assert_array_equal(encoder.transform(X), [[1, 0], [2, 1], [3, 1]])
 
 
-def test_there_is_always_an_output():
+def test_there_is_always_an_output(column):
     encoder = FeatureEncoder.fit(column(0, 0), categories=(1,))
     np.testing.assert_array_equal(encoder.transform(column(0, NAN)), [[0], [0]])
 
@@ -195,31 +104,15 @@ def test_many_categories_are_codes_for_an_embedding():
     assert encoder.names()[-1] == "x0"
 
 
-def test_max_one_hot_says_how_many_categories_are_many():
+def test_max_one_hot_says_how_many_categories_are_many(column):
     X = column(*range(20), 0)
     assert FeatureEncoder.fit(X, categories=(20,), max_one_hot=100).n_dense == 20
     assert FeatureEncoder.fit(X, categories=(20,), max_one_hot=19).cardinalities == (21,)
     assert FeatureEncoder.fit(X % 2, categories=(2,), max_one_hot=0).cardinalities == ()
 
 
-def test_dense_categories_are_scaled_like_numbers():
-    # Of four rows one is category 0: its column 1, 0, 0, 0 has median 0 and quartiles 0 and 1/2, as the upper quartile
-    # lies between 0 and 1. So s = 2: 0 stays, and 1 becomes 2.
-    encoder = FeatureEncoder.fit(column(0, 1, 2, 2), categories=(3,), clip=False)
-    np.testing.assert_allclose(encoder.transform(column(0, 1)), [[2, 0, -0.5], [0, 2, -0.5]])
-    # The third column, 0, 0, 1, 1: median 1/2, quartiles 0 and 1.
-    # Of two categories, -1, -1, -1, 1: median -1, quartiles -1 and 0, so -1 -> 0, missing -> 1 and 1 -> 2.
-    encoder = FeatureEncoder.fit(column(0, 0, 0, 1), categories=(2,))
-    np.testing.assert_allclose(encoder.transform(column(0, NAN, 1)), clipped(column(0, 1, 2)))
-
-
-def test_a_category_that_fit_never_saw_is_a_constant_column():
-    encoder = FeatureEncoder.fit(column(0, 1, 0, 1), categories=(3,))
-    np.testing.assert_array_equal(encoder.transform(column(0, 1, 2))[:, 2], [0, 0, 0])
-
-
 @pytest.mark.parametrize("code", [-1.0, -2.0, 3.0, 1e30, NAN])
-def test_a_code_out_of_range_is_unknown(code):
+def test_a_code_out_of_range_is_unknown(code, column):
     X = np.column_stack([column(0, 1, 2), column(0, 1, 2), column(0, 1, 1)])
     encoder = FeatureEncoder.fit(X, categories=(3, 3, 0), max_one_hot=2, scale=False)
     np.testing.assert_array_equal(encoder.transform(np.array([[code, code, 0]])), [[0, 0, 0]])
@@ -315,7 +208,7 @@ def test_an_encoder_survives_pickling_and_is_small(mixed):
     np.testing.assert_array_equal(pickle.loads(data).transform(X), out)
 
 
-def test_the_identity_returns_what_it_gets():
+def test_the_identity_returns_what_it_gets(column):
     X = column(1, NAN, 1e300)
     encoder = FeatureEncoder.identity(1)
     assert encoder.is_identity

@@ -1,0 +1,50 @@
+"""The network as training sees it: its inputs, then its layers."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from skbandit._tabular.features.embeddings import Inputs
+from skbandit._tabular.network.mlp import MLP, Vectors
+
+#: A pair: the parameters of the inputs (`skbandit._tabular.features.embeddings`), and the layers.
+Params = tuple[Any, Any]
+#: From the number of a hidden layer and what it emits, f[n, n_l], to what goes on.
+Dropout = Callable[[int, jax.Array], jax.Array]
+
+
+@dataclasses.dataclass(frozen=True)
+class Trainable:
+    """What is static about a network in training. Hashable."""
+
+    mlp: MLP
+    inputs: Inputs
+    dropout: bool = False
+    """Whether there is code for dropout in the program."""
+
+    def apply(self, params: Params, X: jax.Array, gates: Vectors, dropout: Dropout | None = None) -> jax.Array:
+        """Return the output layer's pre-activation of the gated network.
+
+        Parameters
+        ----------
+        params : tuple (inputs, layers)
+        X : f[n, n_columns]
+            Encoded rows.
+        gates : tuple of f[n_l]
+            Of each hidden layer.
+        dropout : callable (layer, f[n, n_l]) → f[n, n_l], optional
+
+        Returns
+        -------
+        z : f[n, n_outputs]
+        """
+        inputs, layers = params
+        features = self.inputs.features(jnp, inputs, X)
+        if "scale" in inputs:
+            features = features * inputs["scale"]
+        return self.mlp.apply(layers, features, gates, dropout=dropout)

@@ -1,0 +1,111 @@
+"""How files are read."""
+
+import gzip
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sample_files import frame, numeric_csv, write
+
+from skbandit.cli import compare, report, table
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_reads_every_delimiter_and_line_end(tmp_path, delimiter, end):
+    lines = ["a,b,y", *(f"{i},x{i % 3},{i / 2}" for i in range(30))]
+    path = write(tmp_path, end.join(lines).replace(",", delimiter))
+    data = table.load_csv(path, "y", "auto")
+    assert data.columns == ["a", "b"]
+    assert data.text == [1]
+    np.testing.assert_array_equal(data.X[:, 0].astype(float), np.arange(30))
+    assert set(data.X[:, 1]) == {"x0", "x1", "x2"}
+    np.testing.assert_array_equal(data.y, np.arange(30) / 2)
+
+
+def test_reads_gzip_byte_order_mark_quotes_and_blank_lines(tmp_path):
+    rows = "".join(f'"north, ""old""\ntown",{i},{i}.5\n\n' for i in range(25))
+    path = tmp_path / "data.csv.gz"
+    path.write_bytes(gzip.compress(('"the place", n ,y\n' + rows).encode("utf-8-sig")))
+    data = table.load_csv(path, "y", "auto")
+    assert data.columns == ["the place", "n"]
+    assert set(data.X[:, 0]) == {'north, "old"\ntown'}
+    assert data.X.shape == (25, 2)
+
+
+def test_a_decimal_comma_does_not_mislead_the_search_for_the_delimiter(tmp_path):
+    path = write(tmp_path, "a;b;y\n" + "1,5;2,5;3\n2,5;3,5;4\n" * 15)
+    assert table.load_csv(path, "y", "auto").columns == ["a", "b"]
+
+
+def test_a_column_without_a_name_is_called_by_its_number(tmp_path):
+    path = tmp_path / "data.csv"
+    frame().to_csv(path)  # pandas writes its index under an empty name
+    assert table.load_csv(path, "price", "auto").columns[0] == "column 1"
+
+
+@pytest.mark.parametrize(
+    ("cells", "expected"),
+    [
+        (["1", " 2.5", "-3e2"], [1.0, 2.5, -300.0]),
+        (["1", "", "NA", "?", "n/a", "NaN", "<NA>", "null", "None"], [1.0] + [np.nan] * 8),
+        (["True", "false", "", "TRUE"], [1.0, 0.0, np.nan, 1.0]),
+        (["1", "two", ""], ["1", "two", np.nan]),
+        (["yes", "no"], ["yes", "no"]),
+        (["", "NA"], [np.nan, np.nan]),
+    ],
+)
+def test_a_column_is_numeric_if_every_value_is(cells, expected):
+    values = table.parse_column(cells)
+    text = any(isinstance(value, str) for value in expected)
+    assert values.dtype == (object if text else np.float64)
+    assert [value if value == value else None for value in values] == [
+        value if value == value else None for value in expected
+    ]
+
+
+@pytest.mark.parametrize(
+    ("labels", "task"),
+    [
+        (["cat", "dog"], "classification"),
+        (["0", "1", "1"], "classification"),
+        (["1.0", "2.0"], "classification"),
+        ([str(i) for i in range(20)], "classification"),
+        ([str(i) for i in range(21)], "regression"),
+        (["0.5", "1"], "regression"),
+        (["True", "False"], "classification"),
+    ],
+)
+def test_the_task_follows_from_the_target(labels, task):
+    assert table.infer_task(labels) == task
+
+
+def test_integer_labels_stay_integers_and_other_labels_stay_text():
+    assert table.parse_target(Path("f"), "y", ["1", "2"], [2, 3], "classification").dtype == np.int64
+    assert table.parse_target(Path("f"), "y", ["1.0", "2.5"], [2, 3], "classification").tolist() == ["1.0", "2.5"]
+
+
+def test_a_table_without_text_is_an_array_of_floats(tmp_path):
+    data = table.load_csv(write(tmp_path, numeric_csv()), "y", "auto")
+    assert data.X.dtype == np.float64
+    assert not data.lacks_numbers
+    data = table.load_csv(write(tmp_path, numeric_csv().replace("\n3,", "\n,")), "y", "auto")
+    assert data.X.dtype == np.float64
+    assert data.lacks_numbers
+
+
+def test_missing_text_is_no_missing_number(tmp_path):
+    body = "".join(f"{i},{'xy '[i % 3].strip()},{i}.5\n" for i in range(30))
+    data = table.load_csv(write(tmp_path, "a,b,y\n" + body), "y", "auto")
+    assert data.X.dtype == object
+    assert sum(value != value for value in data.X[:, 1]) == 10
+    assert not data.lacks_numbers
+
+
+def test_rows_without_a_target_and_rare_classes_are_left_out_with_a_message(tmp_path):
+    body = "".join(f"{i},{'ab'[i % 2]}\n" for i in range(30)) + "1,\n2,NA\n3,c\n"
+    data = table.load_csv(write(tmp_path, "x,y\n" + body), "y", "auto")
+    assert len(data.y) == 30
+    text = report.describe(data, compare.make_estimator(data, "ucb1", 8, 0.5, 0))
+    assert "column 'y' is missing: 2" in text
+    assert "class of column 'y' has fewer than 4 rows: 1" in text
