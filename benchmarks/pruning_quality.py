@@ -13,9 +13,9 @@ Run ``python -m benchmarks.pruning_quality [--seeds 5] [--out results.jsonl]``; 
 from __future__ import annotations
 
 import argparse
-import json
 import time
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -23,7 +23,8 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 
-from benchmarks import datasets
+from benchmarks.common import datasets
+from benchmarks.common.records import write
 from skbandit import BanditPrunedMLPClassifier, BanditPrunedMLPRegressor
 
 ESTIMATORS = {"regression": BanditPrunedMLPRegressor, "classification": BanditPrunedMLPClassifier}
@@ -86,7 +87,7 @@ def one_run(data: datasets.DataSet, seed: int):
 def main(argv=None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--out", help="write one JSON line per record")
+    parser.add_argument("--out", type=Path, metavar="FILE.jsonl", help="write one JSON line per record")
     parser.add_argument("--sets", nargs="*", help="data sets (default: the reported ones)")
     args = parser.parse_args(argv)
     names = args.sets or [name for task in datasets.REPORT_PRUNING.values() for name in task]
@@ -98,8 +99,7 @@ def main(argv=None) -> None:
             records += one_run(data, seed)
         print(name, "done", flush=True)
     if args.out:
-        with open(args.out, "w") as f:
-            f.writelines(json.dumps(r) + "\n" for r in records)
+        write(args.out, records)
     frame = pd.DataFrame(records)
     order = list(dict.fromkeys(frame["model"]))
     table = frame.pivot_table(index="data", columns="model", values="score", sort=False)[order]

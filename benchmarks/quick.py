@@ -10,7 +10,8 @@ from pathlib import Path
 from sklearn.datasets import load_digits
 from sklearn.exceptions import ConvergenceWarning
 
-from benchmarks import datasets, pruning_quality
+from benchmarks import pruning_quality
+from benchmarks.common import datasets
 from benchmarks.selection import networks, simulation
 from benchmarks.speed import __main__ as speed
 from benchmarks.tabular import __main__ as tabular

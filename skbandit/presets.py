@@ -1,11 +1,13 @@
 """Presets: named sets of constructor parameters.
 
-* ``"plain"``: what scikit-learn's `MLPClassifier` and `MLPRegressor` do by default;
-* ``"fast"``: the recipe RealMLP-TD-S (Holzmüller et al., 2024, arXiv 2407.04491), with dropout and weight decay;
-* ``"strong"``: the recipe RealMLP-TD, and four members.
+* ``"plain"``: the defaults of scikit-learn's `MLPClassifier` and `MLPRegressor`;
+* ``"fast"``: the recipe RealMLP-TD-S (Holzmüller et al., 2024, arXiv 2407.04491), with dropout and weight decay; these
+  are the defaults of the constructors;
+* ``"strong"``: the recipe RealMLP-TD, with an ensemble of four networks.
 
-The numbers of both recipes are the authors', tuned by them on other data, but for layers of 128 units in place of 256,
-mini-batches of 200 rows in place of 256, the number of epochs, and the number of members (docs/decisions/0007).
+The values of both recipes are those of the authors, who tuned them on other data. Exceptions are layers of 128 units
+instead of 256, mini-batches of 200 rows instead of 256, the number of epochs, and the number of ensemble members
+(docs/decisions/0007).
 """
 
 from __future__ import annotations
@@ -87,22 +89,24 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
 
 
 def preset_params(name: str, task: str) -> dict[str, Any]:
-    """Return the constructor parameters of a preset, to build or to `set_params` an estimator with.
+    """Return the constructor parameters of a preset, for the constructor or `set_params`.
 
     Parameters
     ----------
     name : {"plain", "fast", "strong"}
+        Name of the preset.
     task : {"regression", "classification"}
+        Task of the estimator.
 
     Returns
     -------
     params : dict
-        A new one, with every parameter that some preset sets.
+        A new dict. All presets of a task have the same keys.
 
     Raises
     ------
     ValueError
-        If there is no such preset or task.
+        If ``name`` or ``task`` is unknown.
 
     Examples
     --------
@@ -118,25 +122,31 @@ def preset_params(name: str, task: str) -> dict[str, Any]:
 
 
 def param_distributions(task: str, prefix: str = "") -> dict[str, Any]:
-    """Return a search space of few dimensions, for `sklearn.model_selection.RandomizedSearchCV` and its like.
-
-    Lists for what makes another program (each combination of these compiles once), SciPy distributions for numbers.
+    """Return a small search space for `sklearn.model_selection.RandomizedSearchCV` and similar searches.
 
     Parameters
     ----------
     task : {"regression", "classification"}
+        Task of the estimator.
     prefix : str, default=""
-        What names begin with in a pipeline, for example ``"banditprunedmlpregressor__"``.
+        Prefix of the parameter names, for an estimator in a pipeline; for example ``"banditprunedmlpregressor__"``.
 
     Returns
     -------
     distributions : dict of str to list or scipy.stats distribution
+        Distribution of each parameter: a SciPy distribution for a number, and a list for values that need other
+        compiled programs (each combination is compiled once).
+
+    Raises
+    ------
+    ValueError
+        If ``task`` is unknown.
 
     Notes
     -----
-    After the search space of RealMLP (Holzmüller et al., 2024, arXiv 2407.04491), with fewer choices and smaller
-    layers. For a search by trials, as Optuna's, a list is a categorical choice and the learning rate a float on a
-    logarithmic scale between its ``support()``.
+    The space follows that of RealMLP (Holzmüller et al., 2024, arXiv 2407.04491), with fewer choices and smaller
+    layers. In Optuna, a list corresponds to a categorical distribution, and the learning rate to a float distribution
+    with ``log=True`` between the bounds of its ``support()``.
 
     Examples
     --------

@@ -1,9 +1,10 @@
-r"""Damage → reward in [0, 1], higher = safer to remove.
+r"""Rewards: maps from damages to [0, 1]; higher = safer to remove.
 
-The damage :math:`d` of a pull is paired: the loss of the masked network minus that of the unmasked one, *on the same
-mini-batch*. A reward has a scale that is measured once, on the opening sweep of a round, and then frozen: a moving
-scale would make the rewards depend on the order of the pulls. The reward drives the policy; the decision which units
-leave uses the mean damage itself, because a monotone map of a random variable does not keep the order of means.
+The damage :math:`d` of a pull is paired: it is the loss of the network with one unit masked minus the loss of the
+network, *on the same mini-batch*. The scale of a reward is measured once, on the opening sweep of a round, and then
+fixed; otherwise the rewards would depend on the order of the pulls. Policies learn from rewards. The decision which
+units are removed uses the mean damage itself, because a monotone map of a random variable does not keep the order of
+means.
 """
 
 from __future__ import annotations
@@ -19,29 +20,29 @@ from skbandit._core.pytree import ParamsMixin, pytree_dataclass
 
 
 class Reward(ParamsMixin, abc.ABC):
-    """Interface of a reward: a scale measured once, then a fixed map."""
+    """Interface of a reward: a scale that is measured once, and a fixed map."""
 
     @abc.abstractmethod
     def scale(self, damage: jax.Array, active: jax.Array) -> jax.Array:
-        """Measure the scale on the damages f[n] of the active units bool[n]."""
+        """Return the scale of the damages f[n] of the active units bool[n]."""
 
     @abc.abstractmethod
     def __call__(self, damage: jax.Array, scale: jax.Array) -> jax.Array:
-        """Map damages of any shape to rewards in [0, 1]."""
+        """Return the rewards, in [0, 1], of damages of any shape."""
 
 
 @pytree_dataclass
 class SmoothReward(Reward):
-    r"""Smooth bounded reward :math:`r = 1 / (1 + e^{d / s})`, with a robust scale :math:`s = c \, \mathrm{median}|d|`.
+    r"""Smooth bounded reward :math:`r = 1 / (1 + e^{d / s})` with a robust scale :math:`s = c \, \mathrm{median}|d|`.
 
     Parameters
     ----------
     width : float, default=1.0
-        The factor :math:`c`. A damage of :math:`s` gives a reward of 0.27, none gives 0.5.
+        The factor :math:`c`. A damage of :math:`s` gives a reward of 0.27, a damage of 0 gives 0.5.
 
     Notes
     -----
-    Smooth, bounded rewards from paired damages are the form of arXiv 2609.05448; the map and its scale are our own.
+    Smooth, bounded rewards of paired damages are those of arXiv 2609.05448. The map and its scale are our own.
 
     Examples
     --------
@@ -57,7 +58,10 @@ class SmoothReward(Reward):
     width: float = 1.0
 
     def scale(self, damage: jax.Array, active: jax.Array) -> jax.Array:
-        """Lower median of the active units' absolute damages that are not 0 (dead units'); 1 if all are."""
+        """Return the lower median of the non-zero absolute damages, times ``width``; 1 if all damages are 0.
+
+        Damages of exactly 0 are those of dead units.
+        """
         counts = active & (damage != 0)
         ordered = jnp.sort(jnp.where(counts, jnp.abs(damage), jnp.inf))
         n = jnp.sum(counts)
@@ -65,22 +69,22 @@ class SmoothReward(Reward):
         return jnp.where(n > 0, self.width * median, 1.0)
 
     def __call__(self, damage: jax.Array, scale: jax.Array) -> jax.Array:
-        """Logistic of -damage/scale."""
+        """Return the logistic function of ``-damage / scale``."""
         return jax.nn.sigmoid(-damage / scale)
 
 
 @pytree_dataclass
 class OffsetClipReward(Reward):
-    r"""Offset and clip: :math:`r = \mathrm{clip}(\tau - d, 0, 1)`.
+    r"""Clipped reward with an offset: :math:`r = \mathrm{clip}(\tau - d, 0, 1)`.
 
-    The form of the public code that precedes arXiv 2606.07615 (there with a change of accuracy for :math:`-d`), to
-    reproduce it. Its rewards differ by the size of the damages themselves, a few hundredths, so that UCB1's
-    exploration term outweighs them and the policy is a round robin.
+    This reward reproduces the public code that precedes arXiv 2606.07615, which uses a change of accuracy in place of
+    :math:`-d`. Its rewards differ as little as the damages themselves, by a few hundredths. The exploration term of
+    UCB1 outweighs such differences, so that UCB1 becomes a round robin.
 
     Parameters
     ----------
     offset : float, default=0.2
-        The reward :math:`\tau` of a unit that does no damage.
+        The reward :math:`\tau` of a unit without damage.
 
     Examples
     --------
@@ -94,9 +98,9 @@ class OffsetClipReward(Reward):
     offset: float = 0.2
 
     def scale(self, damage: jax.Array, active: jax.Array) -> jax.Array:
-        """1: this reward has no scale."""
+        """Return 1: this reward has no scale."""
         return jnp.ones((), damage.dtype)
 
     def __call__(self, damage: jax.Array, scale: jax.Array) -> jax.Array:
-        """Clip ``offset - damage`` to [0, 1]."""
+        """Return ``offset - damage``, clipped to [0, 1]."""
         return jnp.clip(self.offset - damage, 0.0, 1.0)

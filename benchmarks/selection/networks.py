@@ -5,13 +5,14 @@ one-out over all calibration rows; every name then chooses half of the units, ba
 mini-batches of 256 rows. *Set regret* is the summed exact damage of the chosen units over that of the best choice, as
 a share of what a random choice has on average: 0 is exact, 1 is chance. Beside it, what really happens when the
 chosen units leave together: the rise of the loss on the calibration rows, masked (each gives out its mean) and
-repaired. Seconds are of the second call: nothing is compiled in it.
+repaired. Seconds are of the second call of `skbandit.rank_units`: nothing is compiled in it. (In the records that are
+kept, of the compiled part of it alone, and bandits drew from another generator.)
 """
 
 from __future__ import annotations
 
 import argparse
-import json
+import itertools
 import time
 import warnings
 from collections.abc import Sequence
@@ -19,22 +20,19 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.preprocessing import StandardScaler
 
-from benchmarks import datasets
-from benchmarks.selection.simulation import read
-from benchmarks.tabular.report import markdown
-from skbandit import BanditPrunedMLPClassifier, BanditPrunedMLPRegressor
-from skbandit._core.rows import Batches
+from benchmarks.common import datasets
+from benchmarks.common.records import NEW, append, read
+from benchmarks.common.tables import markdown
+from skbandit import BanditPrunedMLPClassifier, BanditPrunedMLPRegressor, rank_units
 from skbandit._tabular.network.mlp import MLP
-from skbandit._tabular.pruning.calibration import Calibration
-from skbandit.criteria import CRITERIA, LeaveOneOut, Problem, resolve
+from skbandit.criteria import CRITERIA, Criterion, Problem, Scores, pytree_dataclass
 from skbandit.policies import POLICIES
-from skbandit.pruning.scoring import arms_per_step, canonical
-from skbandit.pruning.selection import choose_units, room_of_groups
 
 SIZES = (256, 256)
 BUDGETS = (1, 2, 4, 8, 16)
@@ -47,119 +45,126 @@ WITH_BUDGET = (*POLICIES, "budgeted_greedy", "warm_racing", "warm_top_two_thomps
 NAMES = (*POLICIES, *CRITERIA)
 
 
+@pytree_dataclass
+class Given(Criterion):
+    """Scores that are known: `prune` then removes the units, and measures what that costs."""
+
+    value: jax.Array
+    params: Any = None
+
+    def step(self, key: jax.Array, state: Any, problem: Problem, active: jax.Array) -> tuple[Any, Scores]:
+        """Return the scores."""
+        value = self.value.astype(problem.gates[0].dtype)
+        params = None
+        if self.params is not None:
+            params = jax.tree.map(lambda a, b: a.astype(b.dtype), self.params, problem.params)
+        return state, Scores(value, jnp.zeros((), jnp.int32), jnp.full_like(value, jnp.nan), params=params)
+
+
 class Case:
     """A trained network on its calibration rows, and the exact damages of its units."""
 
     def __init__(self, name: str, seed: int):
         data = datasets.load(name, MAX_ROWS)
-        X = np.asarray(datasets.preprocessing().fit_transform(data.X), float)
+        self.X = np.asarray(datasets.preprocessing().fit_transform(data.X), float)
         regression = data.task == "regression"
-        y = StandardScaler().fit_transform(np.asarray(data.y, float)[:, None])[:, 0] if regression else data.y
+        self.y = StandardScaler().fit_transform(np.asarray(data.y, float)[:, None])[:, 0] if regression else data.y
         cls = BanditPrunedMLPRegressor if regression else BanditPrunedMLPClassifier
         model = cls.from_preset("plain", hidden_layer_sizes=SIZES, pruning_ratio=0, max_iter=100, random_state=seed)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
-            model.fit(X, y)
-        target = y[:, None] if regression else np.searchsorted(model.classes_, y)[:, None].astype(float)
+            self.model = model.fit(self.X, self.y)
+        target = self.y[:, None] if regression else np.searchsorted(model.classes_, self.y)[:, None].astype(float)
         n_outputs = model.coefs_[-1].shape[1]
         loss = "squared_error" if regression else ("binary_log_loss" if n_outputs == 1 else "log_loss")
-        self.network = MLP((X.shape[1], *SIZES, n_outputs), "relu", loss)
-        layers = zip(model.coefs_, model.intercepts_, strict=True)
-        self.params = tuple(tuple(np.asarray(a, "float32") for a in layer) for layer in layers)
-        rows = [np.asarray(a, "float32") for a in (X, target, np.ones(len(X)))]
-        self.batches = Batches.partition(np.random.default_rng(seed), *rows, "float32", 256)
-        self.calibration = Calibration(*rows, self.network)
-        self.n = self.network.groups.n_units
-        self.active, self.layer = np.ones(self.n, bool), self.network.groups.group_of()
-        self.gates = self.network.groups.split(np.ones(self.n, "float32"))
-        self.emissions = self.calibration.mean_activations(self.params, self.gates)
-        self.base = self.calibration.loss(self.params, self.gates)
-        self.damage = np.asarray(score(LeaveOneOut(), 0, self.problem(1), self.active).damage, float)
-        best = choose_units(-self.damage, self.active, self.layer, self.n // 2, "global")
+        self.seed, self.n = seed, sum(SIZES)
+        self.network = MLP((self.X.shape[1], *SIZES, n_outputs), "relu", loss)
+        self.params = tuple(zip(model.coefs_, model.intercepts_, strict=True))
+        self.rows = self.X, target
+        self.emissions = mean_activations(self.params, self.X)
+        self.damage = self.scores("leave_one_out").damage.astype(float)
+        best, outcome = self.removed(Given(-self.damage))
+        self.base = outcome["loss_before"]
         self.least = self.damage[best].sum()
         self.by_chance = self.damage.sum() / 2 - self.least
 
-    def problem(self, budget: float) -> Problem:
-        """Half of the units are to go, in one round."""
-        n_remove = self.n // 2
-        return Problem(
-            params=self.params,
-            gates=self.gates,
+    def scores(self, policy: str, budget: float = 1) -> Scores:
+        """Score the units: half of them are to go, in one round."""
+        return rank_units(
+            self.network,
+            self.params,
+            *self.rows,
+            policy=policy,
+            budget=budget,
+            pruning_ratio=0.5,
             emissions=self.emissions,
-            batches=self.batches,
-            budget=np.int32(budget * self.n),  # type: ignore[arg-type]
-            n_remove=np.int32(n_remove),  # type: ignore[arg-type]
-            room=room_of_groups(self.active, self.layer, n_remove, "global").astype(np.int32),  # type: ignore[arg-type]
-            network=self.network,
-            arms_per_step=arms_per_step(self.n),
+            batch_size=256,
+            random_state=self.seed,
         )
 
-    def judge(self, scores: Any) -> dict[str, float]:
+    def removed(self, given: Given) -> tuple[np.ndarray, dict[str, Any]]:
+        """Remove half of the units and repair; return which, bool[n], and the record of the round."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # of scores that are all the same
+            pruned = self.model.prune(
+                self.X, self.y, policy=given, pruning_ratio=0.5, n_rounds=1, fine_tune_iter=0, ablation="mean"
+            )
+        removed = np.ones(self.n, bool)
+        for kept, first in zip(pruned.kept_units_, (0, SIZES[0]), strict=True):
+            removed[first + kept] = False
+        return removed, pruned.pruning_history_[0]
+
+    def judge(self, scores: Scores) -> dict[str, float]:
         """What a choice by these scores costs."""
-        removed = choose_units(np.asarray(scores.value), self.active, self.layer, self.n // 2, "global")
-        params = self.params
-        if scores.params is not None:
-            params = jax.tree.map(np.asarray, scores.params)
-        groups = self.network.groups
-        gates = tuple(part.astype("float32") for part in groups.split(~removed))
-        masked = tuple(
-            np.where(r, e, 0).astype("float32") for r, e in zip(groups.split(removed), self.emissions, strict=True)
-        )
-        self.calibration.loss(params, self.gates)
-        together = self.calibration.loss(params, gates, masked)
-        repaired = self.calibration.repair(params, self.active, removed, self.emissions)
-        repaired = groups.zero(repaired, [np.flatnonzero(part) for part in groups.split(removed)])
+        removed, outcome = self.removed(Given(scores.value, scores.params))
         return {
-            "regret": (self.damage[removed].sum() - self.least) / self.by_chance,
-            "masked": together - self.base,
-            "repaired": self.calibration.loss(repaired, gates) - self.base,
+            "regret": float((self.damage[removed].sum() - self.least) / self.by_chance),
+            "masked": outcome["damage_measured"],
+            "repaired": outcome["loss_repaired"] - self.base,
         }
 
 
-@jax.jit
-def score(criterion, seed, problem, active):
-    """Score the units: one XLA call, whatever the criterion."""
-    key = jax.random.key(seed)
-    return criterion.step(key, criterion.init(key, problem), problem, active)[1]
+def mean_activations(params: Sequence[tuple[np.ndarray, np.ndarray]], X: np.ndarray) -> tuple[np.ndarray, ...]:
+    """What the units of each hidden layer give out on average."""
+    means = []
+    for W, b in params[:-1]:
+        X = np.maximum(X @ W + b, 0)
+        means.append(X.mean(axis=0))
+    return tuple(means)
 
 
 def run(sets: Sequence[str], names: Sequence[str], n_seeds: int, out: Path) -> None:
     """Append a record for each set, seed, name and budget that the file lacks."""
     done = {(r["data"], r["seed"], r["policy"], r["budget"]) for r in read(out)}
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with out.open("a", encoding="utf-8") as file:
-        for data in sets:
-            for seed in range(n_seeds):
-                todo = [
-                    (name, budget)
-                    for name in names
-                    for budget in (BUDGETS if name in WITH_BUDGET else (None,))
-                    if (data, seed, name, budget) not in done
-                ]
-                case, warm = Case(data, seed) if todo else None, set()
-                for name, budget in todo:
-                    assert case is not None
-                    criterion, problem = canonical(resolve(name)), case.problem(budget or 1)
-                    if name not in warm:
-                        warm.add(name)
-                        jax.block_until_ready(score(criterion, seed, problem, case.active))
-                    t0 = time.perf_counter()
-                    scores = jax.block_until_ready(score(criterion, seed, problem, case.active))
-                    seconds = time.perf_counter() - t0
-                    record = {
-                        "data": data,
-                        "seed": seed,
-                        "policy": name,
-                        "budget": budget,
-                        "n_pulls": int(scores.n_pulls) / case.n,
-                        "seconds": seconds,
-                        "loss": case.base,
-                        **case.judge(scores),
-                    }
-                    file.write(json.dumps(record) + "\n")
-                    file.flush()
-                    cost = f"regret {record['regret']:7.4f}  {seconds:8.4f} s  {record['n_pulls']:6.1f} pulls"
-                    print(f"{data:20s} {seed} {name:28s} {cost}", flush=True)
+    for data, seed in itertools.product(sets, range(n_seeds)):
+        todo = [
+            (name, budget)
+            for name in names
+            for budget in (BUDGETS if name in WITH_BUDGET else (None,))
+            if (data, seed, name, budget) not in done
+        ]
+        case, warm = Case(data, seed) if todo else None, set()
+        for name, budget in todo:
+            assert case is not None
+            if name not in warm:
+                warm.add(name)
+                case.scores(name, budget or 1)
+            t0 = time.perf_counter()
+            scores = case.scores(name, budget or 1)
+            seconds = time.perf_counter() - t0
+            record = {
+                "data": data,
+                "seed": seed,
+                "policy": name,
+                "budget": budget,
+                "n_pulls": int(scores.n_pulls) / case.n,
+                "seconds": seconds,
+                "loss": case.base,
+                **case.judge(scores),
+            }
+            append(out, record)
+            cost = f"regret {record['regret']:7.4f}  {seconds:8.4f} s  {record['n_pulls']:6.1f} pulls"
+            print(f"{data:20s} {seed} {name:28s} {cost}", flush=True)
 
 
 def table(records: list[dict]) -> str:
@@ -228,7 +233,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--dev", action="store_true", help="on the development sets instead of the report sets")
     parser.add_argument("--sets", nargs="+", metavar="SET", help="data sets by name")
     parser.add_argument("--seeds", type=int, default=3, help="networks for each set (default: 3)")
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/networks.jsonl"), metavar="FILE.jsonl")
+    parser.add_argument("--out", type=Path, default=NEW / "networks.jsonl", metavar="FILE.jsonl")
     parser.add_argument("--table", action="store_true", help="run nothing, print the table of what is there")
     parser.add_argument("--plot", type=Path, metavar="FILE.png", help="draw regret against pulls and seconds")
     args = parser.parse_args(argv)

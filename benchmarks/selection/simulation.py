@@ -1,110 +1,96 @@
 """Bandits on simulated damages: ``python -m benchmarks.selection.simulation``.
 
-256 arms, of which the safest 128 (or 64) are wanted after a mean of 4, 8, 16 or 32 pulls per arm. True damages are
-heavy-tailed, Gamma(0.35) with mean 1; a mini-batch adds noise of standard deviation sqrt(0.25 + damage), half of whose
-variance is shared by all arms. *Set regret* is the summed true damage of the chosen arms over that of the best choice;
-all that the policies differ in is the pulls, for the choice is by mean damage (or by what a policy has decided).
+256 units, of which the safest 128 (or 64) are wanted after a mean of 4, 8, 16 or 32 pulls each. True damages are heavy-
+tailed, Gamma(0.35) with mean 1; a mini-batch adds noise of standard deviation sqrt(0.25 + damage), half of whose
+variance is shared by all units. *Set regret* is the summed true damage of the chosen units over that of the best
+choice; all that the policies differ in is the pulls, for the choice is by mean damage, or by what a policy has decided.
+
+Mini-batches come in an order of the seed's, and a policy draws as in an estimator. The records that are kept had one
+order for all seeds, and another generator: new ones agree with them in distribution, not seed by seed.
 """
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
+import itertools
 import time
 from pathlib import Path
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 
-from benchmarks.tabular.report import markdown
-from skbandit._core.rows import Batches
-from skbandit.criteria import Problem, resolve
+from benchmarks.common.records import NEW, append, read
+from benchmarks.common.tables import markdown
+from skbandit import rank_units
 from skbandit.networks import Group, Groups, Slice
 from skbandit.policies import POLICIES
-from skbandit.pruning.scoring import arms_per_step, canonical
 
-N_ARMS, WANTED, PULLS = 256, (128, 64), (4, 8, 16, 32)
+N_UNITS, WANTED, PULLS = 256, (128, 64), (4, 8, 16, 32)
 #: Mini-batches that there are: so many that none comes back, and finiteness does not help.
 N_BATCHES = 1024
 SHARED = 0.5
 
 
 @dataclasses.dataclass(frozen=True)
-class Arms:
-    """The damage of arm j on a mini-batch is ``params["damage"][j]`` plus the mini-batch's noise for it."""
+class Simulated:
+    """A network whose loss on a mini-batch is the sum of what its masked units cost there: damages and noise ``X``."""
 
     @property
     def groups(self) -> Groups:
         """One group."""
-        return Groups([Group("arms", N_ARMS, [Slice("damage", 0)])])
+        return Groups([Group("units", N_UNITS, [Slice(("damage",), 0)])])
+
+    def batch_loss(self, params, gates, emissions, X, y, weight):
+        """Sum over the masked units."""
+        return jnp.sum((1 - gates[0]) * (params["damage"] + weight @ X))
 
     def damages(self, params, gates, emissions, X, y, weight, arms):
         """What a pull measures."""
         return jnp.where(arms, params["damage"] + weight @ X, 0)
 
 
-def problem(seed: int, wanted: int, pulls: int) -> tuple[Problem, np.ndarray]:
-    """Draw damages and noise; return them with the true damages."""
+def drawn(seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Draw the true damages f[n_units], and the noise f[n_batches, n_units]."""
     rng = np.random.default_rng(seed)
-    damage = rng.gamma(0.35, 1 / 0.35, N_ARMS)
+    damage = rng.gamma(0.35, 1 / 0.35, N_UNITS)
     size = np.sqrt(0.25 + damage)
-    shared, own = rng.standard_normal((N_BATCHES, 1)), rng.standard_normal((N_BATCHES, N_ARMS))
-    noise = size * (np.sqrt(SHARED) * shared + np.sqrt(1 - SHARED) * own)
-    batches = Batches.partition(np.random.default_rng(0), noise, noise[:, :1], np.ones(N_BATCHES), "float32", 1)
-    made = Problem(
-        params={"damage": damage.astype("float32")},
-        gates=(np.ones(N_ARMS, "float32"),),
-        emissions=(np.zeros(N_ARMS, "float32"),),
-        batches=batches,
-        budget=np.int32(pulls * N_ARMS),
-        n_remove=np.int32(wanted),
-        room=np.array([N_ARMS - 1], np.int32),
-        network=Arms(),
-        arms_per_step=arms_per_step(N_ARMS),
-    )
-    return made, damage
-
-
-@jax.jit
-def _score(criterion, seed, problem):
-    key = jax.random.key(seed)
-    return criterion.step(key, criterion.init(key, problem), problem, jnp.ones(N_ARMS, bool))[1]
+    shared, own = rng.standard_normal((N_BATCHES, 1)), rng.standard_normal((N_BATCHES, N_UNITS))
+    return damage, size * (np.sqrt(SHARED) * shared + np.sqrt(1 - SHARED) * own)
 
 
 def run(names: list[str], n_seeds: int, out: Path) -> None:
     """Append a record for each policy, size of the choice, budget and seed that the file lacks."""
     done = {tuple(r[k] for k in ("policy", "wanted", "pulls", "seed")) for r in read(out)}
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with out.open("a", encoding="utf-8") as file:
-        for name in names:
-            criterion, t0 = canonical(resolve(name)), time.perf_counter()
-            for wanted in WANTED:
-                for pulls in PULLS:
-                    for seed in range(n_seeds):
-                        if (name, wanted, pulls, seed) in done:
-                            continue
-                        made, damage = problem(seed, wanted, pulls)
-                        scores = _score(criterion, seed, made)
-                        chosen = np.argsort(-np.asarray(scores.value), kind="stable")[:wanted]
-                        record = {
-                            "policy": name,
-                            "wanted": wanted,
-                            "pulls": pulls,
-                            "seed": seed,
-                            "n_pulls": int(scores.n_pulls),
-                            "regret": float(damage[chosen].sum() - np.sort(damage)[:wanted].sum()),
-                        }
-                        file.write(json.dumps(record) + "\n")
-            file.flush()
-            print(f"{name:24s} {time.perf_counter() - t0:7.1f} s", flush=True)
-
-
-def read(path: Path) -> list[dict]:
-    """Return the records of a file; none if there is none."""
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
+    for name in names:
+        t0 = time.perf_counter()
+        for wanted, pulls, seed in itertools.product(WANTED, PULLS, range(n_seeds)):
+            if (name, wanted, pulls, seed) in done:
+                continue
+            damage, noise = drawn(seed)
+            scores = rank_units(
+                Simulated(),
+                {"damage": damage},
+                noise,
+                np.zeros(N_BATCHES),
+                policy=name,
+                budget=pulls,
+                pruning_ratio=wanted / N_UNITS,
+                batch_size=1,
+                random_state=seed,
+            )
+            chosen = np.argsort(-scores.value, kind="stable")[:wanted]
+            record = {
+                "policy": name,
+                "wanted": wanted,
+                "pulls": pulls,
+                "seed": seed,
+                "n_pulls": int(scores.n_pulls),
+                "regret": float(damage[chosen].sum() - np.sort(damage)[:wanted].sum()),
+            }
+            append(out, record)
+        print(f"{name:24s} {time.perf_counter() - t0:7.1f} s", flush=True)
 
 
 def table(records: list[dict]) -> str:
@@ -123,7 +109,7 @@ def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.selection.simulation", description=__doc__)
     parser.add_argument("--policies", nargs="+", default=names, metavar="NAME", help=f"of: {', '.join(names)}")
     parser.add_argument("--seeds", type=int, default=60, help="(default: 60)")
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/simulation.jsonl"), metavar="FILE.jsonl")
+    parser.add_argument("--out", type=Path, default=NEW / "simulation.jsonl", metavar="FILE.jsonl")
     parser.add_argument("--table", action="store_true", help="run nothing, print the table of what is there")
     args = parser.parse_args(argv)
     unknown = sorted(set(args.policies) - set(names))

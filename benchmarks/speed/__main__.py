@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import json
 import os
 import time
 import warnings
 from pathlib import Path
 from typing import Any
 
+from benchmarks.common.records import append
 from benchmarks.speed.measure import HEADER, Options, Row, format_row, records
+from benchmarks.speed.roofline import measure_machine
 
 SCENARIOS = {
     "sweep": "all arms of one mini-batch, against vmapped gated forward passes",
@@ -68,8 +69,7 @@ def run(name: str, options: Options, out: Path | None, common: dict[str, Any]) -
         if item.reached is not None:
             reached.append(item.reached)
         if out is not None:
-            with out.open("a", encoding="utf-8") as file:
-                file.writelines(json.dumps(record) + "\n" for record in records(name, item, common))
+            append(out, *records(name, item, common))
     print(f"  ({time.perf_counter() - start:.0f} s)", flush=True)
     return reached
 
@@ -80,8 +80,6 @@ def main(argv: list[str] | None = None) -> None:
     if args.quick:
         # Before JAX is imported, and for the child processes too: compiling is most of what tiny runs do.
         os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"
-    from benchmarks.speed.machine import measure_machine
-
     start = time.perf_counter()
     machine = measure_machine(args.quick)
     print(machine)

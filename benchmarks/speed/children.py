@@ -1,4 +1,4 @@
-"""What runs in processes of its own (`measure.call_in_process`).
+"""What runs in processes of its own (`processes.call_in_process`).
 
 Imports stand inside the functions: what they cost is part of what is measured. ``start`` is the time when the process's
 code began, before any import. Results are plain JSON.
@@ -19,7 +19,7 @@ SLOW_FIT = 20.0
 def one_core_rates(start: float, size: int) -> dict[str, float]:
     """FLOP/s of a matrix product on one core: the process is bound to it before any library starts its threads."""
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-    from benchmarks.speed.machine import matmul_rates
+    from benchmarks.speed.rates import matmul_rates
 
     return matmul_rates(size)
 
@@ -157,7 +157,7 @@ def pulls_per_second(
     """Time warm pruning phases, without fine-tuning, of a network trained for a few epochs."""
     import jax
 
-    from benchmarks.speed import machine, models
+    from benchmarks.speed import models, rates
 
     warnings.simplefilter("ignore")
     platform = device.partition(":")[0] if device else None
@@ -174,7 +174,7 @@ def pulls_per_second(
         n_pulls = prune_on_devices(dense, X, y, budget, device).n_pulls_
         seconds.append(time.perf_counter() - begin)
     with jax.default_device(found[0]):
-        rate = machine.matmul_rates(8192 if found[0].platform == "gpu" else 1024)["JAX"]
+        rate = rates.matmul_rates(8192 if found[0].platform == "gpu" else 1024)["JAX"]
     return {
         "rates": [n_pulls / s for s in seconds],
         "n_pulls": n_pulls,

@@ -16,7 +16,9 @@ from __future__ import annotations
 import tempfile
 from functools import partial
 
-from benchmarks.speed.measure import Options, Output, Row, interleave, run_python
+from benchmarks.common.timing import interleave
+from benchmarks.speed.measure import Options, Output, Row
+from benchmarks.speed.processes import run_python
 
 EPOCHS = 200
 #: Times of scikit-learn's process at most: compiling everything; with a filled cache; imports alone.

@@ -13,8 +13,9 @@ from typing import Any
 
 from sklearn.neural_network import MLPRegressor
 
+from benchmarks.common.timing import interleave
 from benchmarks.speed import models
-from benchmarks.speed.measure import Options, Output, Row, interleave
+from benchmarks.speed.measure import Options, Output, Row
 from skbandit import BanditPrunedMLPRegressor
 
 #: Rows, features, and the most that our fit may cost, as a multiple of scikit-learn's.

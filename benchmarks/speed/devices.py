@@ -11,8 +11,9 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from benchmarks.speed import models
-from benchmarks.speed.measure import Options, Output, Row, call_in_process
+from benchmarks.speed import children, models
+from benchmarks.speed.measure import Options, Output, Row
+from benchmarks.speed.processes import call_in_process
 
 ROWS, FEATURES, HIDDEN, BUDGET, WIDTH = 5000, 20, (256, 256), 8, 256
 
@@ -34,7 +35,7 @@ def run(options: Options) -> Output:
 
 def measured(options: Options, device: str | None = None, **environment: str) -> Any:
     return call_in_process(
-        "pulls_per_second",
+        children.pulls_per_second,
         environment,
         here=options.quick,
         **size(options.quick),

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from benchmarks.common.timing import interleave
 from benchmarks.speed import models
-from benchmarks.speed.measure import Options, Output, Row, interleave
+from benchmarks.speed.measure import Options, Output, Row
 from benchmarks.speed.training import CASES, QUICK_CASES
 
 TARGET = 1.5

@@ -1,34 +1,19 @@
-"""What all scenarios share: calls that take turns, processes of their own, the table and the records.
+"""What all scenarios share: options, rows of the table, records.
 
-All sides of a comparison take turns in one process (A B A B …) after warm-up calls, so that a slow minute of the
-machine hits all of them. The ratio is that of the medians; its spread is the interquartile range of the ratios of
-neighbours.
+The sides of a comparison take turns (`benchmarks.common.timing`). The ratio is that of the medians; its spread is the
+interquartile range of the ratios of neighbours.
 """
 
 from __future__ import annotations
 
 import datetime
-import gc
-import importlib.util
-import json
-import math
-import os
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-ROOT = Path(__file__).resolve().parents[2]
-
-#: Seconds between two timings: worker threads of OpenMP and OpenBLAS spin for some milliseconds after their work, on
-#: cores that the next side needs.
-PAUSE = 0.02
-
-CACHE_VARIABLES = ("JAX_COMPILATION_CACHE", "JAX_PERSISTENT_CACHE", "JAX_ENABLE_COMPILATION_CACHE")
+from benchmarks.speed.roofline import Machine
 
 
 class Options(NamedTuple):
@@ -36,8 +21,7 @@ class Options(NamedTuple):
 
     repeats: int
     quick: bool
-    machine: Any
-    """Measured rates: `machine.Machine`."""
+    machine: Machine
     plot_dir: Path | None
 
 
@@ -95,107 +79,6 @@ Output = Iterable[Row | str]
 def quartiles(values: Sequence[float]) -> tuple[float, float]:
     low, high = np.quantile(values, (0.25, 0.75))
     return float(low), float(high)
-
-
-# ---------------------------------------------------------------------- timing
-
-
-def alternate(functions: dict[str, Callable[[], Any]], repeats: int) -> dict[str, list[Any]]:
-    """Call the functions in turn, ``repeats`` times, and collect what they return."""
-    results: dict[str, list[Any]] = {name: [] for name in functions}
-    for _ in range(repeats):
-        for name, function in functions.items():
-            gc.collect()
-            time.sleep(PAUSE)
-            results[name].append(function())
-    return results
-
-
-def interleave(
-    functions: dict[str, Callable[[], Any]], repeats: int, *, warm_up: int = 2, at_least: float = 0.0
-) -> dict[str, list[float]]:
-    """Time the functions in turn; each must have finished its work when it returns.
-
-    Parameters
-    ----------
-    warm_up : int
-        Calls of each function before, not timed: they compile, fill caches and start threads.
-    at_least : float
-        Seconds of one timing: a function that is faster is called as often as this takes, and the time of one call
-        is what counts.
-
-    Returns
-    -------
-    seconds : dict of lists
-        Seconds of one call, one per repeat.
-    """
-    timings = {}
-    for name, function in functions.items():
-        for _ in range(warm_up):
-            function()
-        calls = math.ceil(at_least / seconds_of(function)) if at_least else 1
-        timings[name] = lambda function=function, calls=calls: seconds_of(function, calls)
-    return alternate(timings, repeats)
-
-
-def seconds_of(function: Callable[[], Any], calls: int = 1) -> float:
-    """Return the seconds of one of ``calls`` calls."""
-    start = time.perf_counter()
-    for _ in range(calls):
-        function()
-    return (time.perf_counter() - start) / calls
-
-
-def best_of(function: Callable[[], Any], repeats: int = 5) -> float:
-    """Seconds of the fastest call after a warm-up: for what a machine can do, and for choices, not for comparisons."""
-    function()
-    return min(seconds_of(function) for _ in range(repeats))
-
-
-# ---------------------------------------------------------------------- other processes
-
-
-def run_python(code: str, *arguments: str, **environment: str) -> str:
-    """Run Python code in a fresh process, in the top folder of the checkout, and return what it printed.
-
-    A compilation cache that the caller's environment sets up is left out: whether there is one is what is compared.
-    """
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(CACHE_VARIABLES)}
-    done = subprocess.run(
-        [sys.executable, "-c", code, *arguments],
-        cwd=ROOT,
-        env=inherited | environment,
-        capture_output=True,
-        text=True,
-    )
-    if done.returncode:
-        raise RuntimeError(f"A measured process failed:\n{done.stderr}")
-    return done.stdout
-
-
-def call_in_process(
-    name: str, environment: dict[str, str] | None = None, *, here: bool = False, **arguments: Any
-) -> Any:
-    """Call a function of `benchmarks.speed.children` in a fresh process and return its result.
-
-    Its first argument is the time when the process's code began. With ``here`` it is called in this process, to save
-    the time that a process takes to start.
-    """
-    if here:
-        from benchmarks.speed import children
-
-        return getattr(children, name)(time.perf_counter(), **arguments)
-    code = (
-        "import time; start = time.perf_counter(); import json, sys; from benchmarks.speed import children; "
-        "print(json.dumps(getattr(children, sys.argv[1])(start, **json.loads(sys.argv[2]))))"
-    )
-    return json.loads(run_python(code, name, json.dumps(arguments), **(environment or {})).splitlines()[-1])
-
-
-def missing(*packages: str) -> str | None:
-    """Say which of the packages are not installed; None if all are."""
-    absent = [name for name in packages if importlib.util.find_spec(name) is None]
-    return f"skipped: {', '.join(absent)} not installed" if absent else None
 
 
 # ---------------------------------------------------------------------- table and records

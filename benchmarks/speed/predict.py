@@ -18,8 +18,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from benchmarks.common.timing import interleave
 from benchmarks.speed import models
-from benchmarks.speed.measure import Options, Output, Row, interleave
+from benchmarks.speed.measure import Options, Output, Row
 
 FEATURES, SLICE = 20, 100_000
 HIDDEN = ((100,), (256, 256))

@@ -17,8 +17,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from benchmarks.common.machine import missing
+from benchmarks.common.timing import interleave
 from benchmarks.speed import models
-from benchmarks.speed.measure import Options, Output, Row, interleave, missing
+from benchmarks.speed.measure import Options, Output, Row
 
 ROWS, FEATURES, HIDDEN, EPOCHS = 5000, 20, (256, 256), 20
 RATIO, BUDGET, WIDTH = 0.5, 8, 256

@@ -14,7 +14,10 @@ import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from benchmarks.speed.measure import Options, Output, Row, call_in_process, missing
+from benchmarks.common.machine import missing
+from benchmarks.speed import children
+from benchmarks.speed.measure import Options, Output, Row
+from benchmarks.speed.processes import call_in_process
 
 FEATURES = 20
 #: Peak memory of a fit at most, in sizes of the rows.
@@ -50,7 +53,7 @@ def run(options: Options) -> Output:
     for panel in QUICK_PANELS if options.quick else PANELS:
         points = []
         for value in panel.values:
-            result = call_in_process("fit_of_size", here=options.quick, **sizes(panel, value))
+            result = call_in_process(children.fit_of_size, here=options.quick, **sizes(panel, value))
             points.append((value, result))
             yield Row(f"fit, {panel.label} {value}", time_of(result), note=described(result))
             yield Row(f"memory, {panel.label} {value}", [result["peak"] + result["data"]], unit="B")
@@ -67,7 +70,7 @@ def memory(options: Options) -> Output:
         (case, True, TARGET, min(options.repeats, 3)),
         (f"{case}, JAX included", False, None, 1),
     ):
-        results = [call_in_process("fit_of_size", **fit, preload=preload) for _ in range(repeats)]
+        results = [call_in_process(children.fit_of_size, **fit, preload=preload) for _ in range(repeats)]
         peak = [result["peak"] + result["data"] for result in results]
         data = [result["data"] for result in results]
         yield Row(name, peak, data, "the rows", target, at_most=True, unit="B")

@@ -15,7 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.speed.measure import Options, Output, Row, alternate, call_in_process
+from benchmarks.common.timing import alternate
+from benchmarks.speed import children
+from benchmarks.speed.measure import Options, Output, Row
+from benchmarks.speed.processes import call_in_process
 
 POLICIES = ("epsilon_greedy", "softmax", "ucb1", "thompson", "hedge", "exp3")
 BUDGETS = (2, 8, 32)
@@ -30,17 +33,17 @@ def run(options: Options) -> Output:
 
     def with_memory() -> Any:
         with tempfile.TemporaryDirectory() as memory:  # an empty one each time
-            return call_in_process("search_ours", **grid, memory=memory)
+            return call_in_process(children.search_ours, **grid, memory=memory)
 
     with tempfile.TemporaryDirectory() as cache:
         sides = {
-            "ours": lambda: call_in_process("search_ours", **grid, again=not options.quick),
+            "ours": lambda: call_in_process(children.search_ours, **grid, again=not options.quick),
             "theirs": lambda: call_in_process(
-                "search_theirs", here=options.quick, candidates=candidates, folds=folds, epochs=EPOCHS
+                children.search_theirs, here=options.quick, candidates=candidates, folds=folds, epochs=EPOCHS
             ),
         }
         if not options.quick:
-            sides["cached"] = lambda: call_in_process("search_ours", **grid, cache=cache)
+            sides["cached"] = lambda: call_in_process(children.search_ours, **grid, cache=cache)
             sides["cached"]()  # fills it
             sides["memory"] = with_memory
         results = alternate(sides, options.repeats)

@@ -21,18 +21,20 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from benchmarks.speed.measure import Options, Output, Row, interleave
+from benchmarks.common.timing import interleave
+from benchmarks.speed.measure import Options, Output, Row
 from benchmarks.speed.models import sweep_macs
-from skbandit._tabular.network.inference import hidden_activations
-from skbandit._tabular.network.initialization import init_params
 from skbandit._tabular.network.mlp import MLP
-from skbandit.networks.damages import damages_by_masking
+from skbandit.networks import Prunable
+
+Vectors = tuple[jax.Array, ...]
 
 FEATURES, ROWS, WIDTH = 20, 256, 256
 #: Hidden layers and how many times faster we want to be, squared error.
@@ -56,8 +58,8 @@ def compare(
     units = network.groups.n_units
     sides = {
         "ours": evaluator(network.damages, arguments),
-        "all": evaluator(functools.partial(damages_by_masking, network, tile=units), arguments),
-        "tiles": evaluator(functools.partial(damages_by_masking, network, tile=8), arguments),
+        "all": evaluator(functools.partial(by_masking, network, tile=units), arguments),
+        "tiles": evaluator(functools.partial(by_masking, network, tile=8), arguments),
     }
     exact = exact_damages(network, arguments)
     errors = {name: np.abs(np.asarray(side()) - exact).max() / np.abs(exact).max() for name, side in sides.items()}
@@ -81,22 +83,49 @@ def problem(network: MLP, rows: int) -> tuple[Any, ...]:
     """Arguments of ``damages``, on the device: a new network, random rows, all units on, masked ones at their mean."""
     rng = np.random.RandomState(0)
     sizes = network.layer_sizes
-    params = init_params(sizes, network.activation, rng, "float32")
+    params = []
+    for fan_in, fan_out in pairwise(sizes):
+        bound = np.sqrt(6 / (fan_in + fan_out))  # Glorot's
+        W, b = rng.uniform(-bound, bound, (fan_in, fan_out)), rng.uniform(-bound, bound, fan_out)
+        params.append((W.astype(np.float32), b.astype(np.float32)))
     X = rng.normal(size=(rows, sizes[0])).astype(np.float32)
     y = rng.randint(sizes[-1], size=(rows, 1)) if network.loss == "log_loss" else rng.normal(size=(rows, sizes[-1]))
     gates = tuple(np.ones(width, np.float32) for width in sizes[1:-1])
-    layers = hidden_activations(X, [W for W, _ in params], [b for _, b in params], network.activation)
-    emissions = tuple(h.mean(axis=0) for h in layers)
+    emissions = tuple(np.asarray(h).mean(axis=0) for h in network.activations(tuple(params), gates, X))
     weight = np.full(rows, 1 / rows, np.float32)  # the evaluator wants them to sum to 1
     arms = np.ones(network.groups.n_units, bool)
-    return jax.device_put((params, gates, emissions, X, y.astype(np.float32), weight, arms))
+    return jax.device_put((tuple(params), gates, emissions, X, y.astype(np.float32), weight, arms))
+
+
+def by_masking(
+    network: Prunable,
+    params: Any,
+    gates: Vectors,
+    emissions: Vectors,
+    X: jax.Array,
+    y: jax.Array,
+    weight: jax.Array,
+    arms: jax.Array,
+    tile: int,
+) -> jax.Array:
+    """The definition: the loss with a unit masked, minus the loss without; ``tile`` units at a time."""
+    base = network.batch_loss(params, gates, emissions, X, y, weight)
+    damages = []
+    for g, gate in enumerate(gates):
+
+        def one(unit: jax.Array, g: int = g) -> jax.Array:
+            masked = (*gates[:g], gates[g].at[unit].set(0), *gates[g + 1 :])
+            return network.batch_loss(params, masked, emissions, X, y, weight) - base
+
+        damages.append(jax.lax.map(one, jnp.arange(gate.size), batch_size=min(tile, gate.size)))
+    return jnp.where(arms, jnp.concatenate(damages), 0)
 
 
 def exact_damages(network: MLP, arguments: tuple[Any, ...]) -> np.ndarray:
     """The definition, in float64."""
     with jax.enable_x64(True):
         wide = jax.tree.map(lambda a: a if a.dtype == bool else np.asarray(a, np.float64), arguments)
-        return np.asarray(jax.jit(functools.partial(damages_by_masking, network))(*wide))
+        return np.asarray(jax.jit(functools.partial(by_masking, network, tile=8))(*wide))
 
 
 def evaluator(function: Callable[..., jnp.ndarray], arguments: tuple[Any, ...]) -> Callable[[], jnp.ndarray]:

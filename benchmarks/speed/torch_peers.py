@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from benchmarks.speed.measure import best_of
+from benchmarks.common.timing import best_of
 
 BATCH_SIZE = 200
 ALPHA = 1e-4

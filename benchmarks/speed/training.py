@@ -13,8 +13,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from benchmarks.common.machine import missing
+from benchmarks.common.timing import interleave
 from benchmarks.speed import models
-from benchmarks.speed.measure import Options, Output, Row, interleave, missing
+from benchmarks.speed.measure import Options, Output, Row
 
 #: Rows, features, hidden layers, epochs, and how many times faster than scikit-learn we want to be.
 CASES = ((400, 10, (64, 64), 200, 5), (1000, 20, (100,), 200, 4), (10_000, 50, (256, 256), 20, 2))
@@ -37,15 +39,16 @@ def compare(
         "ours": lambda: models.fit(models.ours(hidden, epochs, pruning_ratio=0), X, y),
         "theirs": lambda: models.fit(models.theirs(hidden, epochs), X, y),
     }
-    with_torch = dtype == "float32" and missing("torch") is None
-    if with_torch:
+    torch_name = ""
+    if dtype == "float32" and missing("torch") is None:
         from benchmarks.speed import torch_peers
 
         n_threads = torch_peers.best_threads(lambda: torch_peers.train(X, y, hidden, max(epochs // 20, 1)))
+        torch_name = f"PyTorch loop, threads: {n_threads}"
         sides["torch"] = torch_peers.on_threads(n_threads, lambda: torch_peers.train(X, y, hidden, epochs))
     seconds = interleave(sides, options.repeats, warm_up=1)
     case = f"{rows}x{features}, {'x'.join(map(str, hidden))}, {epochs} epochs, {dtype}"
     roofline = options.machine.roofline(models.training_flops((features, *hidden, 1), rows, epochs))
     yield Row(case, seconds["ours"], seconds["theirs"], "scikit-learn", target, roofline=roofline)
-    if with_torch:
-        yield Row(case, seconds["ours"], seconds["torch"], f"PyTorch loop, threads: {n_threads}")
+    if torch_name:
+        yield Row(case, seconds["ours"], seconds["torch"], torch_name)

@@ -15,15 +15,15 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from benchmarks import datasets
-from benchmarks.tabular import __main__ as command
-from benchmarks.tabular import protocol
+from benchmarks.common import datasets, records
+from benchmarks.common.tables import markdown, number
+from benchmarks.tabular import options, protocol
 from benchmarks.tabular.models import our_estimator
-from benchmarks.tabular.report import markdown, mean_ranks, number
+from benchmarks.tabular.report import mean_ranks
 from skbandit.criteria import CRITERIA
 from skbandit.policies import POLICIES
 
-OUT = Path("benchmarks/results/ablation.jsonl")
+OUT = records.NEW / "ablation.jsonl"
 
 
 class Variant(NamedTuple):
@@ -186,7 +186,7 @@ def summary(frame: pd.DataFrame, names: Sequence[str], reference: str) -> pd.Dat
 def show(path: Path, names: Sequence[str], reference: str, sets: dict[str, str], max_rows: int) -> list[str]:
     """Print a table for each task and one for both, of what the file has on these sets; return them in Markdown."""
     texts = []
-    frame = pd.DataFrame(protocol.read([path]))
+    frame = pd.DataFrame(protocol.read(path))
     frame = frame[frame["data"].isin(sets) & (frame["max_rows"] == max_rows)]
     failed = frame[frame["error"].notna() & frame["model"].isin(names)]
     for (name, error), rows in failed.groupby(["model", "error"]):
@@ -215,7 +215,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--report-sets", action="store_true", help="on the sets that defaults are not to be chosen on")
     parser.add_argument("--table", action="store_true", help="fit nothing, print the tables of what is there")
     parser.add_argument("--markdown", type=Path, metavar="FILE.md", help="write the tables there, too")
-    command.add_run_options(parser, OUT)
+    options.add_run_options(parser, OUT)
     args = parser.parse_args(argv)
     names = args.variants or list(VARIANTS)
     reference = args.reference or names[0]
@@ -223,19 +223,19 @@ def main(argv: Sequence[str] | None = None) -> None:
     if unknown:
         raise SystemExit(f"No variant {', '.join(unknown)}. There are: {', '.join(VARIANTS)}.")
     names = list(dict.fromkeys([reference, *names]))
-    sets = command.tasks_of(args.sets, datasets.REPORT if args.report_sets else datasets.DEVELOPMENT)
+    sets = options.tasks_of(args.sets, datasets.REPORT if args.report_sets else datasets.DEVELOPMENT)
     if not args.table:
         if not datasets.available():
             raise SystemExit("The folder of public data sets is not there: set SKBANDIT_DATA.")
         work = protocol.Work(lambda task: families(names, task), fit)
-        protocol.run(work, command.plan_of(args, sets))
+        protocol.run(work, options.plan_of(args, sets))
     texts = show(args.out, names, reference, sets, args.max_rows)
     if args.markdown is not None:
         about = (
             "Change of the error (1 - R², 1 - accuracy) relative to the reference's: geometric mean over the sets, "
             "with its standard error; a set that some variant predicts without an error has no relative change, and "
             "counts in ranks and scores only. Seconds are means over all fits; a pruned model's are those of its dense "
-            f"fit and of pruning. Made by `python -m benchmarks.tabular.ablation --table`, from `{args.out.name}`."
+            f"fit and of pruning. Made by `python -m benchmarks.tabular.ablation --table`, from `{args.out}`."
         )
         args.markdown.write_text("\n\n".join(["# Ablation", about, *texts]) + "\n", encoding="utf-8")
 

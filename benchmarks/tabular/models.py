@@ -31,8 +31,8 @@ from sklearn.gaussian_process.kernels import RBF, WhiteKernel
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-from benchmarks import datasets
-from benchmarks.speed.machine import n_cores
+from benchmarks.common import datasets
+from benchmarks.common.machine import n_cores
 
 TASKS = ("regression", "classification")
 

@@ -11,15 +11,11 @@ is recorded apart. Our pruned models of one size come from one dense model: thei
 from __future__ import annotations
 
 import datetime
-import gc
-import importlib.metadata
-import json
 import pickle
-import platform
 import random
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -30,8 +26,9 @@ from sklearn.model_selection import KFold, StratifiedKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.utils import Bunch
 
-from benchmarks import datasets
-from benchmarks.speed.machine import cpu_model, n_cores
+from benchmarks.common import datasets, records
+from benchmarks.common.machine import cpu_model, n_cores, versions
+from benchmarks.common.timing import COMPILE_CLOCK, Cost, latency, timed
 from benchmarks.tabular.models import (
     MODELS,
     Info,
@@ -100,66 +97,6 @@ def split(table: Table, seed: int, fold: int) -> tuple[np.ndarray, np.ndarray]:
     kind = KFold if table.task == "regression" else StratifiedKFold
     folds = kind(N_FOLDS, shuffle=True, random_state=seed).split(table.X, table.y)
     return list(folds)[fold]
-
-
-# ---------------------------------------------------------------------- costs
-
-
-class Cost(NamedTuple):
-    """Seconds: of the wall clock, of all cores together, and inside XLA's compiler.
-
-    Where several threads compile at once, the last are those of all of them.
-    """
-
-    wall: float = 0.0
-    cpu: float = 0.0
-    compile: float = 0.0
-
-    def plus(self, other: Cost) -> Cost:
-        """Both together."""
-        return Cost(*(a + b for a, b in zip(self, other, strict=True)))
-
-
-class _CompileClock:
-    """Adds up the seconds that XLA compiles; listens from the first of our estimators on."""
-
-    seconds = 0.0
-    listening = False
-
-    def listen(self) -> None:
-        if self.listening:
-            return
-        import jax
-
-        self.listening = True
-        jax.monitoring.register_event_duration_secs_listener(self._hear)
-
-    def _hear(self, event: str, seconds: float, **_: Any) -> None:
-        if event == "/jax/core/compile/backend_compile_duration":
-            self.seconds += seconds
-
-
-COMPILE_CLOCK = _CompileClock()
-
-
-def timed(function: Callable[[], Any]) -> tuple[Any, Cost]:
-    """Call a function; return its result and what it cost."""
-    gc.collect()
-    compiled, cpu, wall = COMPILE_CLOCK.seconds, time.process_time(), time.perf_counter()
-    result = function()
-    ends = time.perf_counter() - wall, time.process_time() - cpu, COMPILE_CLOCK.seconds - compiled
-    return result, Cost(*ends)
-
-
-def latency(predict: Callable[[Any], Any], X: pd.DataFrame, repeats: int = 5, at_most: float = 1.0) -> float:
-    """Median seconds of a call after a first one; fewer repeats, at least one, where they take too long."""
-    predict(X)
-    seconds: list[float] = []
-    while not seconds or (len(seconds) < repeats and sum(seconds) < at_most):
-        start = time.perf_counter()
-        predict(X)
-        seconds.append(time.perf_counter() - start)
-    return float(np.median(seconds))
 
 
 # ---------------------------------------------------------------------- fits
@@ -302,13 +239,7 @@ def measure(fitted: Fitted, table: Table, X: pd.DataFrame, y: np.ndarray) -> dic
 
 def environment() -> dict[str, Any]:
     """Return versions and the machine."""
-    versions = {"python": platform.python_version()}
-    for name in PACKAGES:
-        try:
-            versions[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return {"machine": f"{cpu_model()}, {n_cores()} cores", "versions": versions}
+    return {"machine": f"{cpu_model()}, {n_cores()} cores", "versions": versions(PACKAGES)}
 
 
 def key_of(record: dict[str, Any]) -> tuple[Any, ...]:
@@ -316,26 +247,9 @@ def key_of(record: dict[str, Any]) -> tuple[Any, ...]:
     return tuple(record[name] for name in KEY)
 
 
-def plain(value: Any) -> Any:
-    """Make Python's own of NumPy's values, for JSON."""
-    if isinstance(value, np.generic):
-        return value.item()
-    if isinstance(value, np.ndarray):
-        return value.tolist()
-    raise TypeError(f"{type(value).__name__} cannot be written.")
-
-
-def read(paths: Iterable[Path]) -> list[dict[str, Any]]:
-    """Read records; of those with the same `KEY` the last one counts. A line that broke off is left out."""
-    found = {}
-    for path in paths:
-        for line in path.read_text(encoding="utf-8").splitlines():
-            try:
-                record = json.loads(line)
-            except json.JSONDecodeError:
-                continue
-            found[key_of(record)] = record
-    return list(found.values())
+def read(*paths: Path) -> list[dict[str, Any]]:
+    """Read records; of those with the same `KEY` the last one counts."""
+    return records.latest((record for path in paths for record in records.read(path)), key_of)
 
 
 # ---------------------------------------------------------------------- the run
@@ -388,10 +302,10 @@ def run(work: Work, plan: Plan, loader: Callable[[str, int], Table] = load) -> l
     Parts are dealt by data set and seed, so that programs compiled for one fold serve the others. The time limit is
     kept by not beginning what would take as long as the longest so far.
     """
-    before = read([plan.out]) if plan.out is not None and plan.out.exists() else []
+    before = [] if plan.out is None else read(plan.out)
     failed = {key_of(r) for r in before if r["error"] and not r["skipped"]}
     done = {key_of(r) for r in before} - (failed if plan.retry else set())
-    start, longest, records = time.perf_counter(), 0.0, []
+    start, longest, made = time.perf_counter(), 0.0, []
     common = environment()
     for data, seed in part_of([(data, seed) for seed in range(plan.seeds) for data in plan.sets], plan.part):
         table = None
@@ -403,19 +317,17 @@ def run(work: Work, plan: Plan, loader: Callable[[str, int], Table] = load) -> l
                 begun = time.perf_counter()
                 if begun - start + longest > plan.seconds:
                     print(f"time is up before {Unit(data, seed, fold, family)}; the same command goes on", flush=True)
-                    return records
+                    return made
                 table = table or loader(data, plan.max_rows)
                 for record in run_unit(work, todo, table, seed, fold):
                     record |= {"max_rows": plan.max_rows} | common
-                    records.append(record)
+                    made.append(record)
                     print(format_record(record), flush=True)
                     if plan.out is not None:
-                        plan.out.parent.mkdir(parents=True, exist_ok=True)
-                        with plan.out.open("a", encoding="utf-8") as file:
-                            file.write(json.dumps(record, default=plain) + "\n")
+                        records.append(plan.out, record)
                 longest = max(longest, time.perf_counter() - begun)
-    print(f"all done: {len(records)} records, {time.perf_counter() - start:.0f} s", flush=True)
-    return records
+    print(f"all done: {len(made)} records, {time.perf_counter() - start:.0f} s", flush=True)
+    return made
 
 
 def run_unit(work: Work, names: Sequence[str], table: Table, seed: int, fold: int) -> Iterator[dict[str, Any]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import json
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,9 +11,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from benchmarks import datasets
+from benchmarks.common import datasets, records
+from benchmarks.common.tables import markdown, number
 from benchmarks.tabular.models import MODELS, OURS, OURS_OPTIONAL, Ours
 from benchmarks.tabular.protocol import N_FOLDS, read
+
+#: Where text and figures go, and all records in one file.
+PAGE, KEPT = Path("docs/results/tabular"), records.KEPT / "tabular" / "results.jsonl"
 
 CONTROLS = ("strong-4 @0.5", "default-1 @0.5")
 #: A model with scores on fewer sets than this share of the most that any model has is left out of ranks; one that is
@@ -90,18 +94,6 @@ def costs(frame: pd.DataFrame, scores: Scores) -> pd.DataFrame:
 
 
 # ---------------------------------------------------------------------- text
-
-
-def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
-
-
-def number(value: float, digits: int = 3) -> str:
-    """So many significant digits, without an exponent."""
-    if np.isnan(value):
-        return "-"
-    return np.format_float_positional(value, precision=digits, fractional=False, trim="-")
 
 
 def mean_ranks(table: pd.DataFrame) -> pd.Series:
@@ -218,12 +210,12 @@ def caveats(scores: Scores) -> list[str]:
 
 def setting(frame: pd.DataFrame) -> str:
     """Say in a paragraph what was run."""
-    records = frame.iloc[-1]
-    versions = ", ".join(f"{name} {version}" for name, version in records["versions"].items())
+    last = frame.iloc[-1]
+    versions = ", ".join(f"{name} {version}" for name, version in last["versions"].items())
     machines = "; ".join(sorted(frame["machine"].unique()))
     notes = sorted({f"{data}: {note}" for data, note in zip(frame["data"], frame["note"], strict=True) if note})
     matrix = sorted({m for m, i in zip(frame["model"], frame["inputs"], strict=True) if Ours.of(m) and i == "matrix"})
-    n_sets, n_rows, n_seeds = frame["data"].nunique(), records["max_rows"], frame["seed"].nunique()
+    n_sets, n_rows, n_seeds = frame["data"].nunique(), last["max_rows"], frame["seed"].nunique()
     lines = [
         f"{n_sets} data sets of at most {n_rows} rows, {N_FOLDS} shuffled folds, {n_seeds} "
         f"seed(s). Scores are means over folds and seeds: R², or accuracy. All models have their library's defaults "
@@ -268,10 +260,12 @@ def scatter(
     for mask, color, label in ((~ours, "0.45", "standard models"), (ours, "#c2410c", "skbandit")):
         if mask.any():
             ax.scatter(x[mask], ranks[mask], color=color, s=34, zorder=3, label=label)
+    extra: list[tuple[float, float]] = []
     if second is not None:
         second = second.reindex(ranks.index)
         far = ours & (second < 0.9 * x)
-        if far.any():
+        extra = list(zip(second[far], ranks[far], strict=True))
+        if extra:
             ax.scatter(second[far], ranks[far], s=34, facecolors="white", edgecolors="#c2410c", zorder=3)
             ax.scatter([], [], s=34, facecolors="white", edgecolors="#c2410c", label=second_label)
             ax.hlines(ranks[far], second[far], x[far], color="#c2410c", linewidth=0.8, zorder=2)
@@ -283,9 +277,7 @@ def scatter(
     ax.legend(loc="lower right", frameon=False, fontsize=9)
     figure.canvas.draw()
     figure.set_layout_engine("none")
-    points = list(zip(x, ranks, strict=True))
-    extra = [] if second is None else list(zip(second[far], ranks[far], strict=True))
-    place_labels(ax, points, list(ranks.index), extra)
+    place_labels(ax, list(zip(x, ranks, strict=True)), list(ranks.index), extra)
     figure.savefig(path, dpi=150)
     plt.close(figure)
 
@@ -347,7 +339,7 @@ def critical_difference(scores: Scores, path: Path) -> None:
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    from skbandit.plotting.critical_difference import CriticalDifferenceDisplay
+    from skbandit.plotting import CriticalDifferenceDisplay
 
     display = CriticalDifferenceDisplay.from_scores(headline(scores))
     for text in display.text_:
@@ -393,17 +385,20 @@ def section(frame: pd.DataFrame, task: str, out: Path) -> list[str]:
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.tabular report", description=__doc__)
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE.jsonl")
-    parser.add_argument("--out-dir", type=Path, metavar="DIR", help="(default: docs/results/tabular)")
+    parser.add_argument("--out-dir", type=Path, metavar="DIR", help="text and figures (default: docs/results/tabular)")
+    parser.add_argument("--records", type=Path, metavar="FILE.jsonl", help=f"all records in one file (default: {KEPT})")
     parser.add_argument("--seeds", type=int, metavar="N", help="only the first N seeds: some models may have no more")
     args = parser.parse_args(argv)
-    if args.out_dir is None:
-        if args.seeds is not None:
-            parser.error("--seeds leaves records out: say with --out-dir where the report goes")
-        args.out_dir = Path("docs/results/tabular")
-    records = [r for r in read(args.files) if args.seeds is None or r["seed"] < args.seeds]
-    if not records:
+    if args.seeds is not None and None in (args.out_dir, args.records):
+        parser.error("--seeds leaves records out: say with --out-dir and --records where the report goes")
+    absent = [str(path) for path in args.files if not path.exists()]
+    if absent:
+        parser.error(f"there is no file {', '.join(absent)}")
+    args.out_dir, args.records = args.out_dir or PAGE, args.records or KEPT
+    found = [r for r in read(*args.files) if args.seeds is None or r["seed"] < args.seeds]
+    if not found:
         raise SystemExit("There is no record.")
-    frame = pd.DataFrame(records)
+    frame = pd.DataFrame(found)
     failed = frame[frame["error"].notna() & ~frame["skipped"].astype(bool)]
     good = frame[frame["error"].isna()]
     if good.empty:
@@ -411,8 +406,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if frame["max_rows"].nunique() > 1:
         raise SystemExit(f"The records are of several caps of rows: {sorted(frame['max_rows'].unique().tolist())}.")
     args.out_dir.mkdir(parents=True, exist_ok=True)
-    with (args.out_dir / "results.jsonl").open("w", encoding="utf-8") as file:
-        file.writelines(json.dumps(record) + "\n" for record in records)
+    records.write(args.records, found)
     parts = ["# Comparison with standard models", setting(good)]
     tasks = [task for task in ("regression", "classification") if (good["task"] == task).any()]
     for task in [*tasks, *(["both"] if len(tasks) == 2 else [])]:
@@ -422,7 +416,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             counts = rows.groupby(["model", "data", "error"]).size()
             listed = [f"- {model} on {data} ({n}): {error}" for (model, data, error), n in counts.items()]
             parts += [f"## {title}", "\n".join(listed)]
-    parts.append("Raw records: [results.jsonl](results.jsonl), one line for each model, set, seed and fold.")
+    link = Path(os.path.relpath(args.records, args.out_dir)).as_posix()
+    parts.append(f"Raw records: [{args.records.name}]({link}), one line for each model, set, seed and fold.")
     path = args.out_dir / "README.md"
     path.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
     print(f"wrote {path}")

@@ -248,7 +248,7 @@ def compare(table: Table, estimator: Estimator) -> Comparison:
             rows.insert(0, measure(f"skbandit MLP, pruned ({estimator.policy})", pruned, X_test, y_test, seconds))
         except ValueError as error:
             raise InputError(str(error)) from error
-        for name, model in baselines(table, len(y_train), estimator.hidden_layer_sizes, seed).items():
+        for name, model in baselines(table, len(y_train), dense.hidden_layer_sizes_, seed).items():
             seconds = -time.perf_counter()
             model.fit(X_train, y_train)
             seconds += time.perf_counter()
@@ -260,7 +260,7 @@ def compare(table: Table, estimator: Estimator) -> Comparison:
         notes.append(f"The support vector machine is left out: more than {MOST_ROWS_OF_SVM:,} training rows.")
     return Comparison(
         table.task,
-        estimator.policy,
+        str(estimator.policy),
         rows,
         len(y_test),
         (sum(dense.hidden_layer_sizes_), sum(pruned.hidden_layer_sizes_)),

@@ -1,4 +1,4 @@
-"""Criteria: whatever ranks the units of a network by how safe they are to remove."""
+"""Criteria: they rank the units of a network by how safe they are to remove."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ __all__ = [
     "static",
 ]
 
-#: The one table of criteria that are no lifted policies.
+#: Every criterion with a name, by the name that the ``policy`` argument takes; policies have names of their own.
 CRITERIA: dict[str, type[Criterion]] = {
     c.name: c
     for c in (
@@ -78,7 +78,7 @@ def _refused(policy: object, meant: str) -> ValueError:
 
 
 def make(name: str) -> Policy | Criterion:
-    """Return the policy or criterion of this name, with its defaults."""
+    """Return the policy or criterion of this name, with default parameters; raise ValueError if there is none."""
     if name in POLICIES:
         return POLICIES[name]()
     if name in CRITERIA:
@@ -88,7 +88,22 @@ def make(name: str) -> Policy | Criterion:
 
 
 def resolve(policy: str | Policy | Criterion) -> Criterion:
-    """Return a criterion: a name is looked up, a policy is lifted."""
+    """Return the criterion of a ``policy`` argument.
+
+    Parameters
+    ----------
+    policy : str, Policy or Criterion
+        A name is looked up; a policy becomes the policy of a `Bandit`.
+
+    Returns
+    -------
+    criterion : Criterion
+
+    Raises
+    ------
+    ValueError
+        If there is no such name, the object is of another type, or one of its fields is invalid.
+    """
     if isinstance(policy, str):
         policy = make(policy)
     if isinstance(policy, Policy):

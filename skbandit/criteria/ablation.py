@@ -1,4 +1,4 @@
-"""Criteria that mask units and measure: every unit on every row, or one removal after the other."""
+"""Criteria that mask units and measure the damage: of every unit on all rows, or of one removal after the other."""
 
 from __future__ import annotations
 
@@ -16,43 +16,52 @@ from skbandit.criteria.base import Criterion, Problem, Scores
 
 @pytree_dataclass
 class LeaveOneOut(Criterion):
-    """Exact damage of each unit over all calibration rows: what a bandit's pulls estimate.
+    """Rank units by their exact damage over all calibration rows, which the pulls of a bandit estimate.
 
-    It spends as many pulls per unit as there are mini-batches, whatever the budget says.
+    The criterion spends one pull per unit and mini-batch, whatever the budget is.
     """
 
     name: ClassVar[str] = "leave_one_out"
 
     def step(self, key: jax.Array, state: Any, problem: Problem, active: jax.Array) -> tuple[Any, Scores]:
-        """Sweep once over all mini-batches, each weighted by its rows' weight."""
+        """Measure all units on all mini-batches, weighted by the summed weight of their rows."""
         damage = _damages(problem, active)
         return state, Scores(-damage, problem.batches.n_batches * jnp.sum(active, dtype=jnp.int32), damage)
 
 
 def _damages(problem: Problem, arms: jax.Array) -> jax.Array:
-    """Return the damage f[n] of each of the units ``arms`` over all rows."""
+    """Return the damage f[n] of the units ``arms`` over all rows, each masked alone."""
     damage: jax.Array = problem.mean(lambda X, y, weight: problem.damages(X, y, weight, arms))
     return damage
 
 
 class _Removal(NamedTuple):
     i: jax.Array
-    """i32: units removed so far."""
+    """i32: number of units removed so far."""
     n_pulls: jax.Array
     left: jax.Array
     """bool[n]"""
     room: jax.Array
     damage: jax.Array
-    """f[n]: what each unit cost when it left, or when it was last measured."""
+    """f[n]: damage of each unit when it was removed, or when it was last measured."""
     value: jax.Array
-    """f[n]: the first to leave has the highest."""
+    """f[n]: the unit that is removed first has the highest value."""
 
 
 def _one_by_one(problem: Problem, active: jax.Array, measure: Any) -> _Removal:
-    """Remove as many units as the round does, each time the one that ``measure`` finds to cost least.
+    """Remove the units of the round one by one, each time the unit of least measured damage.
 
-    ``measure(i, problem, candidates)`` takes the network as it stands then, and returns damages f[n], infinite where a
-    unit was not measured, and pulls.
+    Parameters
+    ----------
+    problem : Problem
+    active : bool[n]
+    measure : callable (i, problem, candidates) → (damage, n_pulls)
+        Measures the damages f[n] of removal ``i`` in the network without the units removed before; infinite for units
+        that it does not measure.
+
+    Returns
+    -------
+    end : _Removal
     """
     groups, n = problem.network.groups, problem.n_units
     group = jnp.asarray(groups.group_of(), jnp.int32)
@@ -62,7 +71,7 @@ def _one_by_one(problem: Problem, active: jax.Array, measure: Any) -> _Removal:
         gates = tuple(groups.split(jnp.where(now.left, flat, 0)))
         candidates = now.left & (now.room[group] > 0)
         damage, n_pulls = measure(now.i, dataclasses.replace(problem, gates=gates), candidates)
-        # A damage that is not finite ranks last among the candidates, yet before what is none: one of them must leave.
+        # A damage that is not finite ranks last among the candidates, but before units that are none: one is removed.
         known = jnp.where(jnp.isfinite(damage), damage, jnp.finfo(damage.dtype).max)
         unit = jnp.argmin(jnp.where(candidates, known, jnp.inf))
         return _Removal(
@@ -79,7 +88,7 @@ def _one_by_one(problem: Problem, active: jax.Array, measure: Any) -> _Removal:
 
     nan, zero = jnp.full(n, jnp.nan, flat.dtype), jnp.zeros((), jnp.int32)
     end = lax.while_loop(going, remove, _Removal(zero, zero, active, problem.room, nan, jnp.zeros(n, flat.dtype)))
-    # Those that stay come after all that leave, the least harmful first; unknown ones last.
+    # The remaining units rank after all removed ones, by damage; units of unknown damage rank last.
     rest = jnp.where(jnp.isnan(end.damage), jnp.inf, end.damage)
     order = jnp.argsort(jnp.argsort(rest)).astype(flat.dtype)
     return end._replace(value=jnp.where(end.left, -order, end.value))
@@ -87,17 +96,18 @@ def _one_by_one(problem: Problem, active: jax.Array, measure: Any) -> _Removal:
 
 @pytree_dataclass
 class GreedyLeaveOneOut(Criterion):
-    """Remove the unit of least exact damage, measure all others anew, go on: what leave-one-out cannot see.
+    """Remove the unit of least exact damage, measure all others again, and repeat.
 
-    Two units that stand in for one another are each safe, and fatal together: here the second is measured when the
-    first has gone. It spends a complete sweep over all mini-batches for every unit that is removed, whatever the budget
-    says; with ``n_rounds=1`` that is the whole greedy search, and in more rounds each begins on a repaired network.
+    Unlike `LeaveOneOut` this takes interactions into account: of two redundant units each is safe to remove until the
+    other one is removed. The criterion spends one pull per remaining unit and mini-batch for every removal, whatever
+    the budget is. With ``n_rounds=1`` it is a complete greedy search; otherwise each round starts from the repaired
+    network.
     """
 
     name: ClassVar[str] = "greedy_leave_one_out"
 
     def step(self, key: jax.Array, state: Any, problem: Problem, active: jax.Array) -> tuple[Any, Scores]:
-        """Remove the round's units one by one."""
+        """Remove the units of the round one by one."""
 
         def measure(i: jax.Array, now: Problem, candidates: jax.Array) -> tuple[jax.Array, jax.Array]:
             return _damages(now, candidates), now.batches.n_batches * jnp.sum(candidates, dtype=jnp.int32)
@@ -108,11 +118,11 @@ class GreedyLeaveOneOut(Criterion):
 
 @pytree_dataclass
 class BudgetedGreedy(Criterion):
-    """Greedy removal within the budget: before each removal, a few candidates are pulled on one mini-batch.
+    """Greedy removal within the budget: before each removal a few candidates are measured on one mini-batch.
 
-    The round's pulls are shared evenly over its removals. The candidates of a removal are drawn at random, and see one
-    mini-batch, with all units masked that have left before; the next removal takes the next mini-batch. The baseline of
-    a mask that is built sequentially, under a budget of evaluations.
+    The pulls of the round are shared evenly over its removals. The candidates of a removal are drawn at random. They
+    are measured on one mini-batch, with all units masked that were removed before; the next removal uses the next
+    mini-batch. This is the baseline of masks that are built sequentially with a budget of evaluations [1]_.
 
     References
     ----------
@@ -122,12 +132,12 @@ class BudgetedGreedy(Criterion):
     name: ClassVar[str] = "budgeted_greedy"
 
     def step(self, key: jax.Array, state: Any, problem: Problem, active: jax.Array) -> tuple[Any, Scores]:
-        """Remove the round's units one by one."""
+        """Remove the units of the round one by one."""
         n = problem.n_units
         one_group = jnp.zeros(n, jnp.int32)
 
         def measure(i: jax.Array, now: Problem, candidates: jax.Array) -> tuple[jax.Array, jax.Array]:
-            # What division leaves goes to the first removals.
+            # The remainder of the division goes to the first removals.
             share, rest = jnp.divmod(now.budget, jnp.maximum(now.n_remove, 1))
             n_draw = jnp.clip(share + (i < rest), 1, n).astype(jnp.int32)
             order = jax.random.uniform(jax.random.fold_in(key, i), (n,))

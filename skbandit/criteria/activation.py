@@ -1,11 +1,11 @@
-r"""Criteria from the activations of a layer and the weights that read them: no labels, one forward pass.
+r"""Criteria that use the activations of a layer and its outgoing weights: no labels, one forward pass.
 
-With :math:`H` the activations of a layer on the calibration rows, :math:`C` their covariance and :math:`W` the weights
-of the next layer, the next layer's pre-activation loses :math:`(H - \bar h)_T W_T` when the units :math:`T` are
-replaced by their means: a mean squared error of :math:`\mathrm{tr}(W_T^\top C_{TT} W_T)`.
+Let :math:`H` be the activations of a layer on the calibration rows, :math:`C` their covariance, and :math:`W` the
+weights of the next layer. If the units :math:`T` are replaced by their means, the pre-activation of the next layer
+loses :math:`(H - \bar h)_T W_T`, a mean squared error of :math:`\mathrm{tr}(W_T^\top C_{TT} W_T)`.
 
-What a sequence of removals costs is given as a share of the layer's whole :math:`\mathrm{tr}(W^\top C W)`, so that
-layers compare.
+The cost of a sequence of removals is given as a share of :math:`\mathrm{tr}(W^\top C W)` of the whole layer, so that
+layers are comparable.
 """
 
 from __future__ import annotations
@@ -21,25 +21,25 @@ from skbandit._core.pytree import pytree_dataclass, static
 from skbandit.criteria.base import Criterion, Problem, Scores, scores_without_pulls
 from skbandit.networks.capabilities import ACTIVATIONS
 
-#: Costs of a sequence of removals differ at least by this share.
+#: Minimum relative difference between the costs of successive removals.
 _NEXT = 1e-5
 
 
 class Layer(NamedTuple):
-    """A layer on the calibration rows."""
+    """Statistics of a layer on the calibration rows."""
 
     mean: jax.Array
     """f[n_g]: mean activation."""
     covariance: jax.Array
-    """f[n_g, n_g]"""
+    """f[n_g, n_g]: covariance of the activations."""
     outgoing: jax.Array
-    """f[n_g, m]: the weights that read the units."""
+    """f[n_g, m]: outgoing weights."""
     active: jax.Array
-    """bool[n_g]"""
+    """bool[n_g]: units that have not been removed."""
 
 
 def outgoing_weights(problem: Problem) -> list[jax.Array]:
-    """Return the weights that read each group's units, f[n_g, m]; those of several slices beside one another."""
+    """Return the outgoing weights of each group, f[n_g, m]; several slices are concatenated."""
     params = problem.params
     return [
         jnp.concatenate([s.by_unit(params, group.size) for s in group.outgoing], axis=1)
@@ -48,7 +48,7 @@ def outgoing_weights(problem: Problem) -> list[jax.Array]:
 
 
 def layers(problem: Problem, active: jax.Array) -> list[Layer]:
-    """Measure every layer."""
+    """Return the statistics of every layer."""
     mean = problem.mean(lambda X, y, weight: tuple(weight @ h for h in problem.activations(X)))
 
     def products(X: jax.Array, y: jax.Array, weight: jax.Array) -> tuple[jax.Array, ...]:
@@ -62,13 +62,13 @@ def layers(problem: Problem, active: jax.Array) -> list[Layer]:
 
 @pytree_dataclass
 class APoZ(Criterion):
-    """Average percentage of zeros [1]_: the units that are off on most rows leave first. For ReLU.
+    """Average percentage of zeros [1]_: rank first the units that are 0 on most rows. For ReLU.
 
     Parameters
     ----------
     threshold : float, default=0.0
-        An activation of at most this size counts as zero. Give one for activation functions that are hardly ever
-        exactly zero (all but ``"relu"``): at 0 all units are the same there.
+        An activation of at most this absolute value counts as zero. Activation functions other than ``"relu"`` are
+        hardly ever exactly 0 and need a positive threshold: at 0 all units have the same value.
 
     References
     ----------
@@ -83,7 +83,7 @@ class APoZ(Criterion):
     threshold: float = 0.0
 
     def step(self, key: jax.Array, state: Any, problem: Problem, active: jax.Array) -> tuple[Any, Scores]:
-        """Count over all rows."""
+        """Count the zeros over all rows."""
 
         def zeros(X: jax.Array, y: jax.Array, weight: jax.Array) -> jax.Array:
             return jnp.concatenate([weight @ (jnp.abs(h) <= self.threshold) for h in problem.activations(X)])
@@ -93,13 +93,14 @@ class APoZ(Criterion):
 
 @pytree_dataclass
 class ActivationVariance(Criterion):
-    r"""Units whose activation varies little leave first: their mean can stand for them.
+    r"""Variance of the activation: rank first the units that are best replaced by their mean.
 
     Parameters
     ----------
     weighted : bool, default=True
-        Times the squared norm of the outgoing weights, :math:`C_{jj} \lVert w_j \rVert^2`: the mean squared error of
-        the next layer's pre-activation when the unit alone is replaced by its mean. Otherwise the variance itself.
+        Whether the variance is multiplied by the squared norm of the outgoing weights,
+        :math:`C_{jj} \lVert w_j \rVert^2`: the mean squared error of the next layer's pre-activation if the unit alone
+        is replaced by its mean.
     """
 
     name: ClassVar[str] = "activation_variance"
@@ -121,13 +122,13 @@ class ActivationVariance(Criterion):
 
 @pytree_dataclass
 class GreedyActivationVariation(Criterion):
-    r"""Grow the set of removed units so that the next layer changes least, with nothing refitted (ThiNet's form [1]_).
+    r"""Add one unit after the other to the removed set so that the next layer changes least (ThiNet's form [1]_).
 
     .. math:: T \leftarrow T \cup \arg\min_j \Big( C_{jj} \lVert w_j \rVert^2
         + 2 \sum_{t \in T} C_{jt} \, w_j^\top w_t \Big)
 
-    Each layer by itself; a unit's value is minus the share of the layer's variation that is gone with it and all that
-    left before it.
+    Each layer is treated separately, and nothing is refitted. The value of a unit is minus the share of the layer's
+    variation that is lost with the unit and all units removed before it.
 
     References
     ----------
@@ -150,7 +151,7 @@ class GreedyActivationVariation(Criterion):
             left, increment, spent, most, costs = carry
             unit = jnp.argmin(jnp.where(left, increment, jnp.inf))
             spent = spent + increment[unit]
-            # A unit may make up for those before it: the order counts, so that no cost is below the one before.
+            # A unit may compensate for those before it. The order counts, so that no cost may be below the one before.
             cost = jnp.maximum(spent, most * (1 + _NEXT) + jnp.finfo(spent.dtype).tiny)
             costs = jnp.where(jnp.any(left), costs.at[unit].set(cost), costs)
             return left.at[unit].set(False), increment + 2 * coupling[unit], spent, cost, costs
@@ -163,5 +164,5 @@ class GreedyActivationVariation(Criterion):
 
 
 def positive(x: jax.Array) -> jax.Array:
-    """Return a divisor that is never 0."""
+    """Return ``x`` where it is positive, else 1: a divisor that is never 0."""
     return jnp.where(x > 0, x, 1)

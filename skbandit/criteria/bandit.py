@@ -1,4 +1,4 @@
-"""A policy, lifted to a criterion: the whole bandit of a round in one XLA call."""
+"""The criterion that runs a bandit policy: all pulls of a round in one compiled program."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _INT32_MAX = 2**31 - 1
 
 
 def _checked(policy: Policy, draw: Any, k: int) -> tuple[jax.Array, jax.Array]:
-    """Return what a policy's ``select`` returned, after a look at types and shapes; called while it is traced."""
+    """Return the result of ``policy.select`` after checking types and shapes, while it is traced."""
     if isinstance(draw, tuple) and len(draw) == 2:
         arms, probs = map(jnp.asarray, draw)
         if arms.shape == probs.shape == (k,) and jnp.issubdtype(arms.dtype, jnp.integer):
@@ -33,37 +33,37 @@ def _checked(policy: Policy, draw: Any, k: int) -> tuple[jax.Array, jax.Array]:
 
 class _Carry(NamedTuple):
     t: jax.Array
-    """i32: steps so far; step t sees mini-batch t."""
+    """i32: steps so far; step t uses mini-batch t."""
     spent: jax.Array
     """i32: pulls so far."""
     policy: Any
     scale: jax.Array
     seen: jax.Array
-    """bool[D, n]: which arm was pulled on which mini-batch."""
+    """bool[D, n]: whether each arm was pulled on each mini-batch."""
     weight: jax.Array
-    """f[n]: summed weight of the rows that each arm was pulled on."""
+    """f[n]: summed weight of the rows on which each arm was pulled."""
     damage: jax.Array
-    """f[n]: summed damage of each arm, by those weights."""
+    """f[n]: summed damage of each arm, weighted by these rows."""
 
 
 @pytree_dataclass
 class Bandit(Criterion):
-    """Rank units by the mean damage that a bandit policy's pulls have measured.
+    """Rank units by their mean damage, measured in the pulls of a bandit policy.
 
-    The opening sweep pulls every active arm once, on one mini-batch; it also fixes the scale of the reward. Then, until
-    the budget is spent, the policy chooses the arms of a step, all of which see the same mini-batch (common random
-    numbers), and learns from their rewards. Mini-batches are a partition of the rows, taken in turn; an arm is not
-    pulled twice on one of them, where the second pull would return what the first did. So an arm's mean damage is exact
-    once it has seen them all.
+    Each active unit is an arm. The opening sweep pulls every arm once, on one mini-batch, and fixes the scale of the
+    reward. Then, until the budget is spent, the policy chooses the arms of a step and learns from their rewards. All
+    arms of a step are pulled on the same mini-batch (common random numbers). The mini-batches are a partition of the
+    rows and are taken in turn. No arm is pulled twice on a mini-batch: the second pull would repeat the first. The mean
+    damage of an arm is therefore exact once the arm has been pulled on all mini-batches.
 
     Parameters
     ----------
-    policy : Policy
-        Chooses the arms.
-    reward : Reward
-        Maps damages to the rewards that the policy sees.
+    policy : Policy, default=UCB1()
+        Policy that chooses the arms.
+    reward : Reward, default=SmoothReward()
+        Map from damages to the rewards that the policy gets.
     rank_by : {"damage", "reward"}, default="damage"
-        The decision uses the mean damage, or the policy's own value.
+        Rank units by minus the mean damage, or by the value of the policy.
     """
 
     constraints: ClassVar = {
@@ -77,17 +77,17 @@ class Bandit(Criterion):
     rank_by: str = static(default="damage")
 
     def step(self, key: jax.Array, state: Any, problem: Problem, active: jax.Array) -> tuple[Any, Scores]:
-        """Spend the round's budget."""
-        # What XLA compiles is counted in kernels, some 10 ms each: hence no branches, and no index arithmetic or
-        # bounds checks that are not needed. They also make a step of few rows faster.
+        """Spend the pulls of the round."""
+        # Compilation takes some 10 ms for each XLA kernel. The code therefore avoids branches, index arithmetic and
+        # bounds checks that are not needed, which also makes a step of few rows faster.
         n, n_max, n_batches = problem.n_units, problem.n_batches_max, problem.batches.n_batches
         k = n if self.policy.sweeps else min(problem.arms_per_step, n)
         everyone = jnp.where(active, jnp.arange(n, dtype=jnp.int32), n)
         n_active = jnp.sum(active, dtype=jnp.int32)
         dtype = problem.gates[0].dtype
-        # With full information a step is a complete sweep or none; other policies use up the last pull.
+        # With full information a step is a complete sweep or none; other policies spend the last pull.
         needed = n_active if self.policy.full_information else 1
-        budget = jnp.minimum(problem.budget, n_active * n_batches)  # all the pulls that there are
+        budget = jnp.minimum(problem.budget, n_active * n_batches)  # all possible pulls
         # Every n_max steps some arm meets a mini-batch that is new to it, if the policy picks one at all.
         last_step = jnp.minimum(budget, _INT32_MAX // n_max - 1) * n_max + n_max
 
@@ -106,7 +106,7 @@ class Bandit(Criterion):
             first = carry.t == 0
             batch = lax.rem(carry.t, n_batches)
             seen = lax.dynamic_index_in_dim(carry.seen, batch, keepdims=False)
-            # Drawn in the opening sweep as well, where it is not used.
+            # The policy also draws in the opening sweep, where the draw is not used.
             draw = self.policy.select(jax.random.fold_in(key, carry.t), carry.policy, active & ~seen, k)
             drawn, probs = _checked(self.policy, draw, k)
             if not self.policy.full_information:
@@ -114,11 +114,11 @@ class Bandit(Criterion):
             rest = (0, n - k)
             arms = jnp.where(first, everyone, jnp.pad(drawn, rest, constant_values=n))
             probs = jnp.where(first, 1, jnp.pad(probs.astype(dtype), rest, constant_values=1))
-            # A policy that draws with replacement may fill several slots with one arm: that is one pull.
+            # A policy that draws with replacement may fill several slots with one arm; that counts as one pull.
             pulled = jnp.zeros(n, bool).at[arms].set(True, mode="drop")
             damage, weight = problem.pull(batch, pulled)
             scale = jnp.where(first, self.reward.scale(damage, active).astype(dtype), carry.scale)
-            # What looks for the best set sees damages, each mini-batch with its weight in the mean over all of them.
+            # An identification policy gets damages, weighted by the share of the mini-batch in the mean over all rows.
             rewards = -damage / scale * (weight / mean_weight) if identifies else self.reward(damage, scale)
             return _Carry(
                 carry.t + 1,
@@ -145,19 +145,19 @@ class Bandit(Criterion):
         decided = choice = None
         if isinstance(self.policy, IdentificationPolicy):
             decided, choice = self.policy.decided(end.policy), self.policy.choice(end.policy)
-        if decided is not None:  # accepted arms before all others, rejected ones after them
+        if decided is not None:  # accepted arms rank before all others, rejected ones after them
             value = -places(decided, value).astype(dtype)
         info = {"pulls": jnp.sum(end.seen, axis=0), "scale": end.scale}
         scores = Scores(value, end.spent, mean, choice, info=info)
         return self.remember(state, scores, active), scores
 
     def required(self) -> tuple[Capability[Any], ...]:
-        """Return what the policy's constraint is on: the multiplications of a chain of dense layers."""
+        """Return `DenseLayers` if the policy has a constraint, which is on the multiplications of dense layers."""
         return (DENSE_LAYERS,) if self.suggests else ()
 
     @property
     def label(self) -> str:
-        """What messages call the bandit: its policy, where the rest is as usual."""
+        """The criterion in messages: the policy, if the other fields have their defaults."""
         if self.name or self != type(self)(policy=self.policy):
             return super().label
         return self.policy.name if self.policy == type(self.policy)() else repr(self.policy)
@@ -168,9 +168,34 @@ class Bandit(Criterion):
         return isinstance(self.policy, IdentificationPolicy) and self.policy.constrained
 
     def hint(self, key: jax.Array, state: Any, problem: Problem, active: jax.Array) -> jax.Array | None:
-        """Return what is known of the arms before the first pull, f[n], higher = likely safer."""
+        """Return prior knowledge of each arm for the policy; None in this class.
+
+        Parameters
+        ----------
+        key, state, problem, active
+            The arguments of `step`.
+
+        Returns
+        -------
+        hint : f[n] or None
+            Higher = likely safer; only the order counts.
+        """
         return None
 
     def remember(self, state: Any, scores: Scores, active: jax.Array) -> Any:
-        """Return what the next round is told."""
+        """Return the state for the next round: the same state in this class.
+
+        Parameters
+        ----------
+        state : pytree
+            The state of this round.
+        scores : Scores
+            The result of this round.
+        active : bool[n]
+            Units that have not been removed.
+
+        Returns
+        -------
+        state : pytree
+        """
         return state

@@ -1,7 +1,7 @@
-"""What every criterion is: whatever ranks a network's units by how safe they are to remove.
+"""The interface of a criterion, which ranks the units of a network by how safe they are to remove.
 
-A criterion sees a `Problem`: the network as it stands, the rows to measure on, and the pulls that it may spend. It
-returns `Scores`. It never removes anything: the engine does.
+A criterion gets a `Problem`: the network, the calibration rows, and the number of pulls that it may spend. It returns
+`Scores`: a value for each unit. It does not remove units; the engine does (`skbandit.pruning`).
 """
 
 from __future__ import annotations
@@ -24,43 +24,51 @@ from skbandit.networks.damages import damages_by_masking
 
 @pytree_dataclass
 class Problem:
-    """The state of pruning at the start of a round. Arrays are traced, the rest is static."""
+    """The state of pruning at the start of a round. Arrays are traced; the other fields are static."""
 
     params: Any
-    """Parameters at their original shapes; the slices of removed units are zero."""
+    """Parameters of the network, at their original shapes; the slices of removed units are 0."""
     gates: tuple[jax.Array, ...]
-    """f[n_g] per group: 1 = on, 0 = removed."""
+    """f[n_g] for each group: 1 = on, 0 = removed."""
     emissions: tuple[jax.Array, ...]
-    """f[n_g] per group: what a unit gives out when masked."""
+    """f[n_g] for each group: the output of a unit when it is masked."""
     batches: Batches
     """Calibration rows."""
     budget: jax.Array
-    """i32: pulls of this round, at most one for each active unit and mini-batch."""
+    """i32: number of pulls of this round; at most one for each active unit and mini-batch."""
     n_remove: jax.Array
-    """i32: units that leave in this round, or would if all goes well."""
+    """i32: number of units to remove in this round; fewer may be removed."""
     room: jax.Array
-    """i32[n_groups]: no more than so many units of a group may leave in this round."""
+    """i32[n_groups]: maximum number of units of each group to remove in this round."""
     network: Prunable = static()
-    """What else it offers is asked with `skbandit.networks.capabilities.offers`."""
+    """The network; `skbandit.networks.capabilities.offers` tells what it offers beyond `Prunable`."""
     arms_per_step: int = static()
+    """Number of units that a bandit pulls in one step, on one mini-batch, unless its policy sweeps over all units."""
 
     @property
     def n_units(self) -> int:
-        """Number of units, removed ones included."""
+        """Number of units, including removed ones."""
         return self.network.groups.n_units
 
     @property
     def n_batches_max(self) -> int:
-        """Mini-batches at most: as many as the padded rows make."""
+        """Maximum number of mini-batches: as many as the padded rows fill."""
         return self.batches.total.shape[0]
 
     def pull(self, t: jax.Array, arms: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """Mask each of the units ``arms: bool[n]`` alone, on mini-batch ``t < n_batches``, the same for all of them.
+        """Measure the damage of some units on one mini-batch, each masked alone.
+
+        Parameters
+        ----------
+        t : i32
+            Index of the mini-batch, less than ``batches.n_batches``.
+        arms : bool[n]
+            Units to mask.
 
         Returns
         -------
         damage : f[n]
-            Paired damages; 0 where not pulled.
+            Paired damages; 0 for the other units.
         weight : f[]
             Summed weight of the mini-batch's rows.
         """
@@ -69,7 +77,22 @@ class Problem:
         return self.damages(X, y, weight, arms), total
 
     def damages(self, X: jax.Array, y: jax.Array, weight: jax.Array, arms: jax.Array) -> jax.Array:
-        """Return the paired damages f[n] of the units ``arms: bool[n]`` on rows; 0 for the others."""
+        """Measure the damage of some units on rows, each masked alone.
+
+        Parameters
+        ----------
+        X : f[rows, n_features]
+        y : f[rows, ...]
+        weight : f[rows]
+            Non-negative weights of the rows.
+        arms : bool[n]
+            Units to mask.
+
+        Returns
+        -------
+        damage : f[n]
+            Paired damages; 0 for the other units.
+        """
         network = self.network
         args = (self.params, self.gates, self.emissions, X, y, weight, arms)
         return network.damages(*args) if offers(network, FAST_DAMAGES) else damages_by_masking(network, *args)
@@ -77,81 +100,147 @@ class Problem:
     def loss(
         self, params: Any, gates: tuple[jax.Array, ...], X: jax.Array, y: jax.Array, weight: jax.Array
     ) -> jax.Array:
-        """Return the loss of rows under other parameters or gates."""
+        """Return the loss on rows with other parameters or gates.
+
+        Parameters
+        ----------
+        params : pytree
+            Parameters of the network.
+        gates : tuple of f[n_g]
+            Gates of each group.
+        X : f[rows, n_features]
+        y : f[rows, ...]
+        weight : f[rows]
+            Non-negative weights of the rows.
+
+        Returns
+        -------
+        loss : f[]
+        """
         return self.network.batch_loss(params, gates, self.emissions, X, y, weight)
 
     def activations(self, X: jax.Array) -> tuple[jax.Array, ...]:
-        """Return what the units of each group give out, f[rows, n_g]; for criteria that need `ShowsActivations`."""
+        """Return the activations of each group, f[rows, n_g]; for criteria that need `ShowsActivations`."""
         assert offers(self.network, ACTIVATIONS)
         return self.network.activations(self.params, self.gates, X)
 
     def mean(self, of: Callable[[jax.Array, jax.Array, jax.Array], Any]) -> Any:
-        """Return the mean of ``of(X, y, weight)``, a pytree, over the mini-batches, each with its rows' weight.
+        """Return the mean of a function over the mini-batches, weighted by the summed weight of their rows.
 
-        The weights that ``of`` gets sum to 1: a weighted mean over a mini-batch's rows becomes that of all rows.
+        Parameters
+        ----------
+        of : callable (X, y, weight) → pytree
+            The weights that it gets sum to 1, so that its weighted means over the rows of a mini-batch become weighted
+            means over all rows.
+
+        Returns
+        -------
+        mean : pytree
         """
         return self.batches.mean(of)
 
     def mean_loss(self, params: Any, gates: tuple[jax.Array, ...]) -> jax.Array:
-        """Return the loss on all rows under other parameters or gates."""
+        """Return the loss on all rows with other parameters or gates."""
         loss: jax.Array = self.mean(lambda X, y, weight: self.loss(params, gates, X, y, weight))
         return loss
 
 
 class Scores(NamedTuple):
-    """A criterion's verdict on every unit."""
+    """What a criterion returns: a value for every unit."""
 
     value: jax.Array
-    """f[n]: higher = safer to remove. Only active units count."""
+    """f[n]: higher = safer to remove. The values of inactive units are ignored."""
     n_pulls: jax.Array
-    """i32: pulls spent."""
+    """i32: number of pulls spent."""
     damage: jax.Array
-    """f[n]: expected rise of the loss when the unit alone leaves; NaN where the criterion does not estimate it."""
+    """f[n]: estimated rise of the loss if the unit alone is removed; NaN if the criterion does not estimate it."""
     suggested: jax.Array | None = None
-    """bool[n]: the set that the criterion itself would remove, where it has such a rule: ``pruning_ratio="auto"``
-    removes that set."""
+    """bool[n]: the set of units that ``pruning_ratio="auto"`` removes, if the criterion has a rule that names a set."""
     params: Any = None
-    """Parameters to go on with, where the criterion has changed them: the same function, from which units then leave
-    at no loss."""
+    """New parameters of the network, if the criterion changes them: the network computes the same function, and units
+    can then be removed without loss."""
     info: Any = None
+    """Diagnostics of the criterion."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Criterion(ParamsMixin, abc.ABC):
-    """Interface of a criterion; subclasses are frozen dataclasses registered as pytrees."""
+    """Interface of a criterion.
+
+    Subclasses are frozen dataclasses that are registered as pytrees (`skbandit.criteria.pytree_dataclass`).
+    """
 
     name: ClassVar[str] = ""
     needs: ClassVar[tuple[Capability[Any], ...]] = ()
-    """What a network must offer beside `Prunable`, whatever the fields; `required` is what is asked."""
+    """Capabilities that a network must have besides `Prunable`, whatever the fields; see `required`."""
     draws_by_row: ClassVar[bool] = False
-    """Whether it draws random numbers for each row. Copies of a row then share an id, and so their draws: otherwise a
-    row of weight 2 would not give what two copies of the row give."""
+    """Whether the criterion draws random numbers for each row. Copies of a row then share an id and its random numbers,
+    so that a row of weight 2 has the same effect as two copies of the row."""
 
     @property
     def suggests(self) -> bool:
-        """Whether its scores come with a set of its own, which ``pruning_ratio="auto"`` then removes."""
+        """Whether the criterion names a set of units, which ``pruning_ratio="auto"`` then removes."""
         return False
 
     def required(self) -> tuple[Capability[Any], ...]:
-        """Return what a network must offer for this object, with its fields as they are."""
+        """Return the capabilities that a network must have for this criterion, with its present fields."""
         return self.needs
 
     @property
     def label(self) -> str:
-        """What messages call the criterion: its name if its fields are the defaults."""
+        """The criterion in messages: its name if its fields have their defaults, otherwise its repr."""
         return self.name if self.name and self == type(self)() else repr(self)
 
     def init(self, key: jax.Array, problem: Problem) -> Any:
-        """Return the state that is carried from round to round."""
+        """Return the state before the first round; `step` returns the state for the next one."""
         return ()
 
     @abc.abstractmethod
     def step(self, key: jax.Array, state: Any, problem: Problem, active: jax.Array) -> tuple[Any, Scores]:
-        """Score the active units bool[n]; the body of one XLA call."""
+        """Rank the active units. A call is one compiled program.
+
+        Parameters
+        ----------
+        key : jax.Array
+            Typed JAX key, another one in each round.
+        state : pytree
+            What `init` or the previous `step` returned.
+        problem : Problem
+            The network, the rows and the budget.
+        active : bool[n]
+            Units that have not been removed.
+
+        Returns
+        -------
+        state : pytree
+            State for the next round.
+        scores : Scores
+            A value for each unit.
+        """
 
 
 def checked(criterion: Criterion, result: Any, n: int) -> tuple[Any, Scores]:
-    """Return what the step of a criterion returned, after a look at types and shapes; called while it is traced."""
+    """Return the result of ``criterion.step`` after checking types and shapes, while it is traced.
+
+    Parameters
+    ----------
+    criterion : Criterion
+        The criterion, for messages.
+    result : object
+        What its `step` returned.
+    n : int
+        Number of units.
+
+    Returns
+    -------
+    state : pytree
+    scores : Scores
+
+    Raises
+    ------
+    ValueError
+        If the result is not (state, Scores), or an array of the scores has another shape or type.
+    """
     step = f"{type(criterion).__name__}.step"
     if not (isinstance(result, tuple) and len(result) == 2 and isinstance(result[1], Scores)):
         raise ValueError(f"{step} must return (state, Scores). It returned {type(result).__name__}.")
@@ -174,7 +263,7 @@ def checked(criterion: Criterion, result: Any, n: int) -> tuple[Any, Scores]:
 
 
 def trainable(params: Any) -> tuple[list[jax.Array], Callable[[list[jax.Array]], Any]]:
-    """Return the arrays of floats in ``params``, and the function that puts others in their places."""
+    """Return the float arrays of ``params``, and a function that rebuilds ``params`` with other arrays in place."""
     leaves, tree = jax.tree.flatten(jax.tree.map(jnp.asarray, params))
     floats = [jnp.issubdtype(leaf.dtype, jnp.floating) for leaf in leaves]
 
@@ -188,5 +277,5 @@ def trainable(params: Any) -> tuple[list[jax.Array], Callable[[list[jax.Array]],
 
 
 def scores_without_pulls(value: jax.Array, suggested: jax.Array | None = None) -> Scores:
-    """Scores of a criterion that measures no damage."""
+    """Return the scores of a criterion that measures no damage."""
     return Scores(value, jnp.zeros((), jnp.int32), jnp.full_like(value, jnp.nan), suggested)

@@ -1,15 +1,15 @@
-r"""Criteria from one trained noise model: units that the evidence does not need.
+r"""Criteria that train multiplicative noise on the units, and remove units that the model does not need.
 
-Every hidden unit's output is multiplied by a random :math:`\theta` with a learned, truncated log-normal distribution
+The output of every unit is multiplied by a random :math:`\theta` with a learned, truncated log-normal distribution
 (`skbandit.criteria.noise`). A copy of the network is trained together with these distributions on the calibration
-rows, on
+rows, to minimise
 
 .. math:: \frac{1}{n} \sum_i l_i + \beta \sum_l \mathrm{KL}_l;
 
-what is left of each :math:`\theta` then says which units may go. The criteria of this module train the same model and
-differ in how they read it. The trained weights are dropped: whatever the criterion, the same network is pruned.
+The learned distribution of :math:`\theta` then tells which units may be removed. The criteria of this module train the
+same model and differ in how they use it. The trained weights are discarded: all criteria prune the same network.
 
-They cost a training of their own: ``n_steps`` forward and backward passes of a mini-batch in every round of pruning.
+The cost is ``n_steps`` forward and backward passes of a mini-batch in every round of pruning.
 
 References
 ----------
@@ -37,14 +37,14 @@ from skbandit.criteria.base import Criterion, Problem, Scores, scores_without_pu
 from skbandit.criteria.descent import Adam, descend
 from skbandit.networks.capabilities import GATES_BY_ROW, SQUARED_ERRORS, offers
 
-#: μ and log σ of every unit at the start: θ is near 1.
+#: Initial μ and log σ of every unit: θ is near 1.
 START = 0.0, -5.0
-#: An E[θ] below what a float's mantissa resolves beside 1 is no output.
+#: An E[θ] below the resolution of a float32 near 1 counts as no output.
 NOTHING = 2.0**-noise.FLOAT_BITS
 
 
 class Noise(NamedTuple):
-    """The distribution of each unit's θ, f[n] each."""
+    """Parameters of the distribution of each unit's θ, f[n] each."""
 
     mu: jax.Array
     log_sigma: jax.Array
@@ -52,29 +52,30 @@ class Noise(NamedTuple):
 
 @pytree_dataclass
 class NoiseCriterion(Criterion):
-    r"""What the criteria of a noise model share: how it is trained.
+    r"""Base of the criteria of this module: the noise model and its training.
 
     Parameters
     ----------
     n_steps : int, default=3000
-        Steps of Adam, a mini-batch each. With fewer than about 650, at the default rate, no distribution can have moved
-        far enough for any of the criteria.
+        Number of steps of Adam, each on a mini-batch. With fewer than about 650 steps, at the default learning rate, no
+        distribution can move far enough for any of the criteria.
     learning_rate : float, default=1e-3
-        Of the network's copy.
+        Learning rate of the weights.
     noise_learning_rate : float, default=1e-2
-        Of the distributions.
+        Learning rate of the distributions.
     kl : {"mean", "elbo"}, default="mean"
-        :math:`\mathrm{KL}_l` is the mean over the units of layer :math:`l`, and the sum over layers is divided by
-        their number, as in the released code of [1]_; or it is the sum, divided by the rows' summed weight: the
-        evidence lower bound. The first is stronger by the number of rows per hidden unit.
+        ``"mean"``: :math:`\mathrm{KL}_l` is the mean over the units of layer :math:`l`, and the sum over layers is
+        divided by their number, as in the released code of [1]_. ``"elbo"``: the sum over all units, divided by the
+        summed weight of the rows (the evidence lower bound). ``"mean"`` is stronger by the number of rows per unit.
     kl_weight : float, default=1.0
         The factor :math:`\beta`.
     noise_variance : float or None, default=None
-        What the loss is divided by, for a log likelihood: for squared errors the variance of a target around the
-        prediction. By default, that of the network as it stands, on the calibration rows, for squared errors of a dense
-        network; 1 for all other losses.
+        Divisor that makes the loss a negative log likelihood: for squared errors, the variance of the target around the
+        prediction. None: for squared errors of a dense network, the variance on the calibration rows before training; 1
+        for all other losses.
     mode : {"post", "continuous"}, default="post"
-        Read the model at the end, or after every pass over the rows, and switch off on the way what would be removed.
+        ``"post"``: judge the units after training. ``"continuous"``: judge them after every pass over the rows, and
+        train on without the units that would be removed.
     """
 
     draws_by_row: ClassVar[bool] = True
@@ -98,19 +99,19 @@ class NoiseCriterion(Criterion):
 
     @property
     def suggests(self) -> bool:
-        """The model decides by itself."""
+        """True: the model names a set of units."""
         return True
 
     @abc.abstractmethod
     def judge(self, learned: Noise) -> tuple[jax.Array, jax.Array]:
-        """Return a value, f[n], higher = safer to remove, and whether the unit should go by itself, bool[n]."""
+        """Return a value for each unit, f[n], higher = safer to remove; and the set of units to remove, bool[n]."""
 
     def step(self, key: jax.Array, state: Any, problem: Problem, active: jax.Array) -> tuple[Any, Scores]:
-        """Train the noise model and read it."""
+        """Train the noise model and judge the units."""
         learned, left = self._train(key, problem, active)
         value, redundant = self.judge(learned)
         gone = active & ~left
-        # Units that were switched off on the way were redundant when that happened.
+        # Units that were switched off during training were redundant then.
         suggested = active & (redundant | gone)
         if self.mode == "continuous":
             value = -places(gone.astype(value.dtype), value).astype(value.dtype)
@@ -174,9 +175,9 @@ class NoiseCriterion(Criterion):
         return distributions.value, left
 
     def _likelihood_scale(self, problem: Problem) -> jax.Array:
-        """What turns a loss into a negative log likelihood: for squared errors, the variance."""
+        """Return the divisor that makes the loss a negative log likelihood: for squared errors, the variance."""
         one, network = jnp.ones((), problem.gates[0].dtype), problem.network
-        # Squared errors that the loss is the mean of; None for other losses.
+        # Number of squared errors of which the loss is the mean; None for other losses.
         n_errors = network.n_squared_errors if offers(network, SQUARED_ERRORS) else None
         if self.noise_variance is not None:
             return one * self.noise_variance / (n_errors or 1)
@@ -188,17 +189,17 @@ class NoiseCriterion(Criterion):
 
 @pytree_dataclass
 class BMRSNormal(NoiseCriterion):
-    r"""BMRS_N: the reduced prior of :math:`\log \theta` is a narrow normal at its lower bound.
+    r"""BMRS_N: Bayesian model reduction with a narrow normal prior at the lower bound of :math:`\log \theta`.
 
-    A unit is suggested if exchanging the prior does not lower the evidence, :math:`\Delta F \ge 0`; units are ranked by
-    :math:`\Delta F`.
+    A unit is suggested for removal if this prior does not lower the evidence, :math:`\Delta F \ge 0`. Units are ranked
+    by :math:`\Delta F`.
 
     Parameters
     ----------
     offset : float, default=0.9189
-        Added to :math:`\Delta F`. 0 is equation 8 of the paper; by default, ½ log 2π, which the released code adds by
-        leaving out the 2π, and with it the published results: by the equation, a unit whose posterior has become the
-        prior is kept, and next to nothing is pruned.
+        Number added to :math:`\Delta F`. 0 is equation 8 of the paper. The default, ½ log 2π, is what the released code
+        adds, because it leaves out the 2π, and what the published results are based on. With 0, a unit whose posterior
+        equals the prior is kept, and hardly any unit is suggested.
     """
 
     name: ClassVar[str] = "bmrs_n"
@@ -207,23 +208,23 @@ class BMRSNormal(NoiseCriterion):
     offset: float = noise.RELEASED_OFFSET
 
     def judge(self, learned: Noise) -> tuple[jax.Array, jax.Array]:
-        """Compare the evidence with and without."""
+        """Compare the evidence of the two priors."""
         change = noise.evidence_change_normal(*learned) + self.offset
         return change, change >= 0
 
 
 @pytree_dataclass
 class BMRSUniform(NoiseCriterion):
-    r"""BMRS_U: the reduced prior of :math:`\theta` is log-uniform below :math:`2^{-p_1}`.
+    r"""BMRS_U: Bayesian model reduction with a log-uniform prior of :math:`\theta` below :math:`2^{-p_1}`.
 
-    A unit is suggested if exchanging the prior does not lower the evidence, or if :math:`E[\theta] < 2^{-23}`, below
-    the reduced prior's range. :math:`\Delta F` splits the units well and ranks them badly: the suggested ones are
-    ranked first, and each part by :math:`E[\theta]`.
+    A unit is suggested for removal if this prior does not lower the evidence, or if :math:`E[\theta] < 2^{-23}`, below
+    the range of the prior. :math:`\Delta F` separates the units well but ranks them badly. Suggested units are
+    therefore ranked first, and both parts by :math:`E[\theta]`.
 
     Parameters
     ----------
     bits : float, default=8
-        The exponent :math:`p_1`; 4 prunes more.
+        The exponent :math:`p_1`. A smaller one, such as 4, suggests more units.
     """
 
     name: ClassVar[str] = "bmrs_u"
@@ -232,7 +233,7 @@ class BMRSUniform(NoiseCriterion):
     bits: float = 8.0
 
     def judge(self, learned: Noise) -> tuple[jax.Array, jax.Array]:
-        """Compare the evidence with and without."""
+        """Compare the evidence of the two priors."""
         mean = noise.mean(*learned)
         redundant = (noise.evidence_change_uniform(*learned, self.bits) >= 0) | (mean < NOTHING)
         return redundant - mean, redundant
@@ -245,7 +246,7 @@ class SignalToNoise(NoiseCriterion):
     Parameters
     ----------
     threshold : float, default=1.0
-        Units of at most this ratio are suggested.
+        Units of at most this ratio are suggested for removal.
     """
 
     name: ClassVar[str] = "snr"
@@ -254,7 +255,7 @@ class SignalToNoise(NoiseCriterion):
     threshold: float = 1.0
 
     def judge(self, learned: Noise) -> tuple[jax.Array, jax.Array]:
-        """Rank by the ratio, lowest first."""
+        """Rank units by the ratio, lowest first."""
         ratio = noise.signal_to_noise(*learned)
         return -ratio, ratio <= self.threshold
 
@@ -266,7 +267,7 @@ class ExpectedGate(NoiseCriterion):
     Parameters
     ----------
     threshold : float, default=0.1
-        Units of at most this expectation are suggested.
+        Units of at most this expectation are suggested for removal.
     """
 
     name: ClassVar[str] = "expected_gate"
@@ -275,6 +276,6 @@ class ExpectedGate(NoiseCriterion):
     threshold: float = 0.1
 
     def judge(self, learned: Noise) -> tuple[jax.Array, jax.Array]:
-        """Rank by the expectation, lowest first."""
+        """Rank units by the expectation, lowest first."""
         mean = noise.mean(*learned)
         return -mean, mean <= self.threshold

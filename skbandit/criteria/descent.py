@@ -1,4 +1,4 @@
-"""Gradient descent inside a criterion: variables that Adam moves, and the loop over its steps."""
+"""Training inside a criterion: variables that Adam updates, and the loop over its steps."""
 
 from __future__ import annotations
 
@@ -12,24 +12,25 @@ from jax import lax
 
 
 class Variable(NamedTuple):
-    """What is trained, and what Adam remembers of it."""
+    """A trained variable and the state of Adam."""
 
     value: Any
     """A pytree of float arrays."""
     memory: Any
+    """State of Adam."""
 
 
 class Adam(NamedTuple):
-    """Adam with a learning rate, on one variable."""
+    """Adam on one variable."""
 
     learning_rate: Any
 
     def begin(self, value: Any) -> Variable:
-        """Return the variable before its first step."""
+        """Return the variable before the first step."""
         return Variable(value, optax.adam(self.learning_rate).init(value))
 
     def step(self, variable: Variable, gradient: Any) -> Variable:
-        """Move the variable against its gradient."""
+        """Return the variable after a step along its gradient."""
         updates, memory = optax.adam(self.learning_rate).update(gradient, variable.memory, variable.value)
         return Variable(optax.apply_updates(variable.value, updates), memory)
 
@@ -40,10 +41,16 @@ def descend(n_steps: Any, body: Callable[[jax.Array, jax.Array, Any], Any], star
     Parameters
     ----------
     n_steps : scalar
-        May be traced.
-    body : callable
-        It gets the number of the step, i32, and the share of the steps that are done, from 0 to 1.
+        Number of steps; may be traced.
+    body : callable (t, share, carry) → carry
+        One step: ``t`` is its index, i32, and ``share`` rises from 0 at the first step to 1 at the last.
     start : pytree
+        The first carry.
+
+    Returns
+    -------
+    carry : pytree
+        The last carry.
     """
     n_steps = jnp.asarray(n_steps, jnp.int32)
 

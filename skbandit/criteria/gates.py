@@ -1,8 +1,8 @@
-r"""Criteria that train a copy of the network and learn, or impose, a gate on every unit.
+r"""Criteria that train a copy of the network with a learned or imposed gate on every unit.
 
-They were published for weights, channels or filters; here their unit is a hidden unit. The trained weights are dropped:
-whatever the criterion, the same network is pruned, repaired and fine-tuned. Each costs a training of its own:
-``n_steps`` forward and backward passes of a mini-batch in every round of pruning.
+They were published for weights, channels or filters; here they are applied to the units of the groups. The trained
+weights are discarded: all criteria prune the same network. The cost is ``n_steps`` forward and backward passes of a
+mini-batch in every round of pruning (DAIS and BiP take two per step).
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ from skbandit.networks.capabilities import COSTS, offers
 from skbandit.networks.groups import Group, Groups
 
 Params = Any
-#: A gate of DAIS is σ(α / T): open at the start, at T = 1, and all but 0 or 1 at the end.
+#: A gate of DAIS is σ(α / T). OPEN is the initial α, at T = 1; at the last temperature gates are close to 0 or 1.
 OPEN, LAST_TEMPERATURE = 3.0, 1 / 50
 
 
 @pytree_dataclass
 class GateCriterion(Criterion):
-    """What criteria with a training of their own share.
+    """Base of the criteria of this module.
 
     Parameters
     ----------
-    n_steps : int
-        Steps of Adam, a mini-batch each.
-    learning_rate : float
-        Of the network's copy.
+    n_steps : int, default=1000
+        Number of steps of Adam, each on a mini-batch.
+    learning_rate : float, default=1e-3
+        Learning rate of the weights.
     """
 
     constraints: ClassVar = {"n_steps": (Number(1, integral=True),), "learning_rate": (NON_NEGATIVE,)}
@@ -47,46 +47,48 @@ class GateCriterion(Criterion):
 
 
 def _loss(problem: Problem, params: Params, gates: jax.Array, t: jax.Array) -> jax.Array:
-    """Loss of mini-batch ``t``, modulo their number, with the gates f[n]."""
+    """Return the loss on mini-batch ``t``, modulo their number, with the gates f[n]."""
     *rows, _ = problem.batches.take(lax.rem(t, problem.batches.n_batches))
     split = tuple(problem.network.groups.split(gates))
     return problem.network.batch_loss(params, split, tuple(map(jnp.zeros_like, split)), *spread(*rows))
 
 
 def _kept(problem: Problem, importance: jax.Array, active: jax.Array) -> jax.Array:
-    """Return the units that stay, bool[n], if those of least importance leave, as many as the round removes."""
+    """Return the units that stay, bool[n], if the round removes the units of least importance."""
     group = jnp.asarray(problem.network.groups.group_of(), jnp.int32)
     return active & ~choose(-importance, active, problem.n_remove, group, problem.room)
 
 
 @pytree_dataclass
 class DAIS(GateCriterion):
-    r"""Differentiable annealing indicator search: sigmoid gates that harden, under a budget.
+    r"""Differentiable annealing indicator search: sigmoid gates that become hard, with a budget of multiplications.
 
-    Gates are :math:`I_j = \sigma(\alpha_j / T)`, with :math:`T` falling from 1 to 1/50. In turn, a step of Adam on the
-    weights, and on the next mini-batch a step on :math:`\alpha`, for the loss plus
+    Gates are :math:`I_j = \sigma(\alpha_j / T)`, with :math:`T` falling from 1 to 1/50. A step of Adam on the weights
+    alternates with a step on :math:`\alpha`, on the next mini-batch, to minimise the loss plus
 
     .. math:: \lambda_1 \, \mathrm{mean}_j I_j + \lambda_2 \, \mathrm{sign}(E - F) \log E, \qquad
         E = \sum_l \Big(\sum_j I_{l-1, j}\Big) \Big(\sum_j I_{l, j}\Big),
 
-    where :math:`E` is the expected number of multiplications of a row, and the budget :math:`F` what they would be if
-    each layer lost the same share of its units. (For other networks than an `MLP`, :math:`E` is the expected number of
-    units.) Units are ranked by :math:`\alpha`.
+    where :math:`E` is the expected number of multiplications for one row, and the budget :math:`F` is their number if
+    each layer loses the same share of its units. (For a network that does not offer `Costs`, :math:`E` is the expected
+    number of units.) Units are ranked by :math:`\alpha`.
 
     Parameters
     ----------
     n_steps : int, default=1000
+        Number of pairs of steps, each step on a mini-batch.
     learning_rate : float, default=1e-3
+        Learning rate of the weights.
     gate_learning_rate : float, default=1e-2
-        Of :math:`\alpha`.
+        Learning rate of :math:`\alpha`.
     sparsity : float, default=0.01
-        :math:`\lambda_1`.
+        The factor :math:`\lambda_1`.
     budget_weight : float, default=0.1
-        :math:`\lambda_2`.
+        The factor :math:`\lambda_2`.
 
     Notes
     -----
-    The schedule and all constants are our own; the paper's code is not public.
+    The schedule and all constants are our own; the code of the paper is not public.
 
     References
     ----------
@@ -106,7 +108,7 @@ class DAIS(GateCriterion):
     budget_weight: float = 0.1
 
     def step(self, key: jax.Array, state: Any, problem: Problem, active: jax.Array) -> tuple[Any, Scores]:
-        """Train weights and gates in turn."""
+        """Train weights and gates alternately."""
         on = active.astype(problem.gates[0].dtype)
         n_active = jnp.sum(on)
         budget = self._cost(problem, on, 1 - problem.n_remove / n_active)
@@ -139,7 +141,7 @@ class DAIS(GateCriterion):
         return state, scores_without_pulls(-alpha.value)
 
     def _cost(self, problem: Problem, gates: jax.Array, share: Any = 1.0) -> jax.Array:
-        """Multiplications of a row, with ``share`` of each group's units; units where the network knows no costs."""
+        """Return the expected multiplications for one row, with ``share`` of the units; or the number of units."""
         network = problem.network
         widths = [share * jnp.sum(part) for part in network.groups.split(gates)]
         return jnp.asarray(network.n_macs(widths) if offers(network, COSTS) else sum(widths))
@@ -147,27 +149,31 @@ class DAIS(GateCriterion):
 
 @pytree_dataclass
 class BiP(GateCriterion):
-    r"""Bi-level pruning: the mask on the upper level, the weights that go with it on the lower.
+    r"""Bi-level pruning: optimise the mask on the upper level, and the weights for this mask on the lower level.
 
-    Each unit has a score, and those of highest score are on. In turn, a step on the weights with the mask fixed, and on
-    another mini-batch a step on the scores, as if the mask were the scores, along the implicit gradient
+    Each unit has a mask score; the units of highest mask score are on. A step on the weights, with the mask fixed,
+    alternates with a step on the mask scores, on another mini-batch, along the implicit gradient
 
     .. math:: \frac{dl}{dm_j} = \sum_w \Big(\theta_w - \frac{1}{\gamma} m_j \, \partial_w l\Big) \, \partial_w l
 
-    over the unit's outgoing weights :math:`w`, with derivatives at the masked weights.
+    over the outgoing weights :math:`w` of the unit, with derivatives at the masked weights. The mask :math:`m` is
+    treated as if it were equal to the mask scores. Units are ranked by the mask scores.
 
     Parameters
     ----------
     n_steps : int, default=1000
+        Number of pairs of steps, each step on a mini-batch.
     learning_rate : float, default=1e-3
+        Learning rate of the weights.
     score_learning_rate : float, default=1e-2
-        Of the scores, which start at the norms of the units' weights, divided by their layer's mean.
+        Learning rate of the mask scores. They start at the norms of the units' weights, divided by the mean norm of the
+        layer.
     implicit : float, default=1e-4
-        The factor :math:`1/\gamma`; with 0, the weights are taken as given.
+        The factor :math:`1/\gamma`; with 0 the weights are treated as constants.
 
     Notes
     -----
-    The weights' penalty, from which the paper derives the second term, is left out of their own steps.
+    The paper derives the second term from a penalty on the weights. The steps on the weights leave this penalty out.
 
     References
     ----------
@@ -185,7 +191,7 @@ class BiP(GateCriterion):
     implicit: float = 1e-4
 
     def step(self, key: jax.Array, state: Any, problem: Problem, active: jax.Array) -> tuple[Any, Scores]:
-        """Train weights and scores in turn."""
+        """Train weights and mask scores alternately."""
         groups = problem.network.groups
         dtype = problem.gates[0].dtype
         ones = active.astype(dtype)
@@ -216,7 +222,7 @@ class BiP(GateCriterion):
 
 
 def _unit_products(groups: Groups, a: Params, b: Params) -> jax.Array:
-    """Return the inner product f[n] of each unit's outgoing slices."""
+    """Return the inner product f[n] of the outgoing slices of each unit in ``a`` and ``b``."""
 
     def of_group(group: Group) -> jax.Array:
         sides = ((s.by_unit(a, group.size), s.by_unit(b, group.size)) for s in group.outgoing)
@@ -227,17 +233,19 @@ def _unit_products(groups: Groups, a: Params, b: Params) -> jax.Array:
 
 @pytree_dataclass
 class IterativeSoftShrinkage(GateCriterion):
-    r"""Iterative soft shrinkage: after each step the least units lose a share of their outgoing weights.
+    r"""Iterative soft shrinkage: after each step the outgoing weights of the smallest units are shrunk.
 
-    Which units are the least is asked again after every step, by the product of the norms of their incoming and
-    outgoing weights; a unit that is shrunk can recover. The product at the end ranks.
+    The size of a unit is the product of the norms of its incoming and outgoing weights. The smallest units are chosen
+    again after every step, so that a shrunk unit can recover. Units are ranked by their final size.
 
     Parameters
     ----------
     n_steps : int, default=1000
+        Number of steps of Adam, each on a mini-batch.
     learning_rate : float, default=1e-3
+        Learning rate of the weights.
     shrinkage : float, default=0.99
-        What a step leaves.
+        Factor by which a step shrinks the outgoing weights.
 
     References
     ----------
@@ -251,7 +259,7 @@ class IterativeSoftShrinkage(GateCriterion):
     shrinkage: float = 0.99
 
     def step(self, key: jax.Array, state: Any, problem: Problem, active: jax.Array) -> tuple[Any, Scores]:
-        """Train and shrink."""
+        """Train and shrink alternately."""
         groups, gates = problem.network.groups, active.astype(problem.gates[0].dtype)
         adam = Adam(self.learning_rate)
         floats, rebuild = trainable(problem.params)
@@ -269,22 +277,24 @@ class IterativeSoftShrinkage(GateCriterion):
 
 @pytree_dataclass
 class MaskDecay(GateCriterion):
-    r"""A mask that comes on slowly: the gates of the least units fall from 1 to 0 while the network trains.
+    r"""Decaying mask: the gates of the smallest units fall from 1 to 0 during training.
 
-    The recipe for N:M sparsity with groups as wide as a layer: :math:`m + (1 - m)(1 - t/n)` on the gates, with the mask
-    :math:`m` of the units of largest weights, in and out, asked again at every step. What is masked at the end leaves
-    first, and then by that product of norms.
+    This is the recipe for N:M sparsity with groups as wide as a layer. The gates are :math:`m + (1 - m)(1 - t/n)`. The
+    mask :math:`m` keeps the units of largest size, the product of the norms of incoming and outgoing weights, and is
+    computed again at every step. Units are ranked by their final size.
 
     Parameters
     ----------
     n_steps : int, default=1000
+        Number of steps of Adam, each on a mini-batch.
     learning_rate : float, default=1e-3
+        Learning rate of the weights.
     decay : float, default=1.0
-        At least 1: the gates reach 0 after ``1 / decay`` of the steps.
+        Speed of the decay, at least 1: the gates reach 0 after ``1 / decay`` of the steps.
 
     Notes
     -----
-    Gradients go through the mask, and not around it as in the paper's straight-through estimator.
+    Gradients are those of the masked network, not of a straight-through estimator as in the paper.
 
     References
     ----------
@@ -298,7 +308,7 @@ class MaskDecay(GateCriterion):
     decay: float = 1.0
 
     def step(self, key: jax.Array, state: Any, problem: Problem, active: jax.Array) -> tuple[Any, Scores]:
-        """Train under the decaying mask."""
+        """Train with the decaying mask."""
         groups, on = problem.network.groups, active.astype(problem.gates[0].dtype)
         adam = Adam(self.learning_rate)
         floats, rebuild = trainable(problem.params)

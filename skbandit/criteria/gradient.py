@@ -1,11 +1,11 @@
-r"""Criteria from derivatives of the loss with respect to the gates: one or two backward passes for all units at once.
+r"""Criteria that use derivatives of the loss with respect to the gates.
 
-Removing unit :math:`j` moves its gate :math:`g_j` from 1 to 0, so that to second order
+Removing unit :math:`j` changes its gate :math:`g_j` from 1 to 0. To second order the loss changes by
 
 .. math:: \Delta L_j \approx -\frac{\partial L}{\partial g_j} + \frac{1}{2} \frac{\partial^2 L}{\partial g_j^2}.
 
-They work for every network whose loss takes gates. None of them spends a pull: a backward pass costs about as much as
-two forward passes, for all units together.
+The criteria need only a loss that takes gates, and spend no pulls. `Taylor` and `Fisher` take one backward pass for
+all units together, which costs about as much as two forward passes; `OBD` takes more.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from skbandit._core.constraints import BOOL, OneOf
 from skbandit._core.pytree import pytree_dataclass, static
 from skbandit.criteria.base import Criterion, Problem, Scores, scores_without_pulls
 
-#: Second derivatives of so many units at a time.
+#: Number of units whose second derivatives are computed at a time.
 _TILE = 16
 
 
@@ -42,7 +42,7 @@ def _of_rows(problem: Problem, X: jax.Array, y: jax.Array) -> jax.Array:
 
 @pytree_dataclass
 class Taylor(Criterion):
-    r"""First-order saliency: how strongly the loss depends on a unit's gate.
+    r"""First-order saliency: the size of the derivative of the loss with respect to a unit's gate.
 
     Parameters
     ----------
@@ -52,8 +52,8 @@ class Taylor(Criterion):
 
     Notes
     -----
-    The normalisation of [2]_ within a layer is left out. The sign is lost on purpose: the signed mean over all rows is
-    near 0 for every unit of a network that is trained well, and ranks noise.
+    The normalisation of [2]_ within a layer is left out. The sign is discarded on purpose: in a well-trained network
+    the signed mean over all rows is near 0 for every unit, and would rank noise.
 
     References
     ----------
@@ -69,7 +69,7 @@ class Taylor(Criterion):
     of: str = static(default="squared")
 
     def step(self, key: jax.Array, state: Any, problem: Problem, active: jax.Array) -> tuple[Any, Scores]:
-        """Average over mini-batches, or over rows."""
+        """Average the derivatives over mini-batches or rows."""
 
         def squared(X: jax.Array, y: jax.Array, weight: jax.Array) -> jax.Array:
             return jnp.square(jnp.concatenate(jax.grad(_loss(problem, X, y, weight))(problem.gates)))
@@ -82,13 +82,13 @@ class Taylor(Criterion):
 
 @pytree_dataclass
 class Fisher(Criterion):
-    r"""Half the mean squared gradient of a row's loss: the diagonal of the empirical Fisher information of the gates.
+    r"""Half the diagonal of the empirical Fisher information of the gates.
 
     .. math:: \tfrac12 \, \mathrm{mean}_i \Big(\frac{\partial l_i}{\partial g_j}\Big)^2
 
-    For a log loss, and a network that predicts the distribution of its labels, the expectation of the square is the
-    second derivative [1]_: a positive estimate that needs no second derivative. For other losses it is a saliency, on a
-    scale of its own.
+    with :math:`l_i` the loss of row :math:`i`. For a log loss, and a network that predicts the distribution of the
+    labels, the expectation of the square equals the second derivative [1]_. It is then a non-negative estimate of the
+    damage. For other losses it is a saliency on a scale of its own.
 
     References
     ----------
@@ -99,7 +99,7 @@ class Fisher(Criterion):
     name: ClassVar[str] = "fisher"
 
     def step(self, key: jax.Array, state: Any, problem: Problem, active: jax.Array) -> tuple[Any, Scores]:
-        """Average over rows."""
+        """Average the squared derivatives over rows."""
         score = problem.mean(lambda X, y, w: 0.5 * (w @ jnp.square(_of_rows(problem, X, y))))
         return state, scores_without_pulls(-score)
 
@@ -108,14 +108,14 @@ class Fisher(Criterion):
 class OBD(Criterion):
     r"""Optimal brain damage [1]_ on gates: half the second derivative of the loss.
 
-    The second derivatives are exact, along each gate: a forward pass over a backward pass for every unit, as much work
-    as three pulls of it on every mini-batch.
+    The second derivative along each gate is exact. For every unit it takes the forward derivative of a backward pass,
+    about as much work as three pulls of the unit on every mini-batch.
 
     Parameters
     ----------
     first_order : bool, default=False
-        Add minus the first derivative, which is 0 at a minimum only. With it, the estimate is exact where the loss is
-        quadratic in the gate: the last hidden layer under squared error.
+        Whether to subtract the first derivative, which is 0 only at a minimum of the loss. The estimate is then exact
+        if the loss is quadratic in the gate, as in the last hidden layer with a squared error.
 
     References
     ----------
@@ -128,7 +128,7 @@ class OBD(Criterion):
     first_order: bool = static(default=False)
 
     def step(self, key: jax.Array, state: Any, problem: Problem, active: jax.Array) -> tuple[Any, Scores]:
-        """Average over mini-batches."""
+        """Average the second derivatives over mini-batches."""
         groups = problem.network.groups
 
         def of(X: jax.Array, y: jax.Array, weight: jax.Array) -> jax.Array:

@@ -1,13 +1,13 @@
-r"""Multiplicative noise on hidden units, and what its posterior says about removing one.
+r"""Multiplicative noise on units, and the change of evidence when a unit is removed.
 
-Each unit's output is multiplied by :math:`\theta = e^x` with :math:`x` a normal variable of location :math:`\mu` and
-scale :math:`\sigma`, truncated to :math:`[a, b]` (structured Bayesian pruning [1]_); the prior of :math:`x` is uniform
-there. Removing a unit is exchanging its prior for one that holds :math:`\theta` near 0: Bayesian model reduction [2]_
-gives the change of the log evidence without training again.
+The output of each unit is multiplied by :math:`\theta = e^x`. Here :math:`x` is a normal variable of location
+:math:`\mu` and scale :math:`\sigma`, truncated to :math:`[a, b]` (structured Bayesian pruning [1]_), with a uniform
+prior. Removing a unit amounts to another prior, which keeps :math:`\theta` near 0. Bayesian model reduction [2]_ gives
+the change of the log evidence without another training.
 
-Everything here works on arrays of :math:`\mu` in :math:`[a, b]` and :math:`\log \sigma`, elementwise, in logarithms: a
-difference of normal distribution functions far in a tail underflows in float32, its logarithm does not. (Beyond the
-bounds, where :math:`\sigma` is tiny, its digits cancel: training keeps :math:`\mu` between them.)
+All functions work elementwise on arrays of :math:`\mu` in :math:`[a, b]` and :math:`\log \sigma`, and in logarithms:
+far in a tail a difference of normal distribution functions underflows in float32, but its logarithm does not. (For
+:math:`\mu` outside of the bounds and a tiny :math:`\sigma` digits cancel, so training keeps :math:`\mu` inside.)
 
 References
 ----------
@@ -26,13 +26,13 @@ from jax.scipy.special import log_ndtr, ndtr, ndtri
 
 from skbandit._core.random import bits_of_rows
 
-#: The bounds of x = log θ.
+#: Bounds of x = log θ.
 LOW, HIGH = -20.0, 0.0
-#: log σ is clipped to this range wherever it is used.
+#: Range to which log σ is clipped where it is used.
 LOG_SIGMA_RANGE = (-20.0, 5.0)
-#: A reduced prior of BMRS_U is log-uniform above 2 to the minus this.
+#: The prior of BMRS_U is log-uniform above 2 to the power of minus this number.
 FLOAT_BITS = 23
-#: What the released code of BMRS adds to its ΔF: it leaves out the 2π of the paper's equation 8.
+#: What the released code of BMRS adds to ΔF, because it leaves out the 2π of the paper's equation 8.
 RELEASED_OFFSET = 0.5 * math.log(2 * math.pi)
 
 _HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
@@ -45,7 +45,7 @@ def scale(log_sigma: jax.Array) -> jax.Array:
 
 def log_mass(low: jax.Array, high: jax.Array) -> jax.Array:
     """Return log(Φ(high) - Φ(low)) for low < high, without cancellation."""
-    # In the upper tail, by symmetry, the lower one: there log Φ is accurate.
+    # The upper tail is reflected to the lower one, where log Φ is accurate.
     flip = low > 0
     low, high = jnp.where(flip, -high, low), jnp.where(flip, -low, high)
     upper, lower = log_ndtr(high), log_ndtr(low)
@@ -69,7 +69,19 @@ def divergence(mu: jax.Array, log_sigma: jax.Array) -> jax.Array:
 
 
 def log_moment(k: int, mu: jax.Array, log_sigma: jax.Array) -> jax.Array:
-    """Return log E[θ^k]."""
+    """Return log E[θ^k].
+
+    Parameters
+    ----------
+    k : int
+        Order of the moment.
+    mu, log_sigma : f[...]
+        Parameters of the distribution.
+
+    Returns
+    -------
+    log_moment : f[...]
+    """
     sigma = scale(log_sigma)
     low, high = _bounds(mu, sigma)
     shifted = log_mass(low - k * sigma, high - k * sigma)
@@ -88,13 +100,24 @@ def signal_to_noise(mu: jax.Array, log_sigma: jax.Array) -> jax.Array:
 
 
 def sample(key: jax.Array, mu: jax.Array, log_sigma: jax.Array, row_id: jax.Array) -> jax.Array:
-    """Draw θ f[n_rows, n_units], each row's by the key and its id, u32[n_rows]: copies of a row have the same.
+    """Draw θ for each row and unit, by the inverse of the distribution function: gradients flow to μ and σ.
 
-    By the inverse of the distribution function: gradients flow to μ and σ.
+    Parameters
+    ----------
+    key : jax.Array
+        Typed JAX key.
+    mu, log_sigma : f[n_units]
+        Parameters of the distributions.
+    row_id : u32[n_rows]
+        Id of each row. The draw depends on the key and the id, so that copies of a row have the same θ.
+
+    Returns
+    -------
+    theta : f[n_rows, n_units]
     """
     sigma = scale(log_sigma)
     low, high = _bounds(mu, sigma)
-    # As in `log_mass`: the reflected variable, where that keeps away from Φ = 1.
+    # The variable is reflected where that avoids Φ = 1, as in `log_mass`.
     flip = low + high > 0
     low, high = jnp.where(flip, -high, low), jnp.where(flip, -low, high)
     floor = ndtr(low)
@@ -106,10 +129,22 @@ def sample(key: jax.Array, mu: jax.Array, log_sigma: jax.Array, row_id: jax.Arra
 def evidence_change_normal(
     mu: jax.Array, log_sigma: jax.Array, location: float = LOW, width: float = 1e-6, offset: float = 0.0
 ) -> jax.Array:
-    """Return ΔF of BMRS_N: the reduced prior of x is a normal of ``location`` and ``width``, truncated alike.
+    """Return ΔF of BMRS_N: the change of the log evidence with a normal prior of x, truncated to the same bounds.
 
-    A unit whose ΔF is at least 0 is better removed. The paper's equation 8 in a form without cancellation; ``offset``
-    is 0 for it, and `RELEASED_OFFSET` for what the authors' code computes.
+    The formula is equation 8 of the paper in a form without cancellation. Units of ΔF ≥ 0 may be removed.
+
+    Parameters
+    ----------
+    mu, log_sigma : f[...]
+        Parameters of the posterior.
+    location, width : float
+        Location and scale of the normal prior.
+    offset : float, default=0.0
+        Number added to the result: 0 for the equation, `RELEASED_OFFSET` for the result of the authors' code.
+
+    Returns
+    -------
+    change : f[...]
     """
     sigma = scale(log_sigma)
     variance = sigma**2 + width**2
@@ -133,7 +168,19 @@ def evidence_change_normal(
 
 
 def evidence_change_uniform(mu: jax.Array, log_sigma: jax.Array, bits: float = 8.0) -> jax.Array:
-    """Return ΔF of BMRS_U: the reduced prior of θ is log-uniform between 2^-23 and 2^-bits."""
+    """Return ΔF of BMRS_U: the change of the log evidence with a log-uniform prior of θ between 2^-23 and 2^-bits.
+
+    Parameters
+    ----------
+    mu, log_sigma : f[...]
+        Parameters of the posterior.
+    bits : float, default=8.0
+        Minus the base-2 logarithm of the upper bound of the prior.
+
+    Returns
+    -------
+    change : f[...]
+    """
     sigma = scale(log_sigma)
     low, high = -FLOAT_BITS * math.log(2), -math.log(2) * jnp.asarray(bits, mu.dtype)
     inside = log_mass((low - mu) / sigma, (high - mu) / sigma)

@@ -1,9 +1,9 @@
-r"""Criteria of reconstruction: how well the next layer can be rebuilt from the units that stay.
+r"""Criteria of reconstruction: how well the input of the next layer can be reconstructed from the remaining units.
 
-With :math:`H` the activations of a layer on the calibration rows and :math:`W` the weights of the next one, a set
-:math:`S` of units that stay rebuilds :math:`H W` by :math:`H_S \tilde W`, with :math:`\tilde W` fitted by least squares
-(and a free bias: all activations are centred). No labels; one pass over the rows, and the linear algebra of a
-covariance per layer.
+Let :math:`H` be the activations of a layer on the calibration rows, and :math:`W` the weights of the next layer. The
+set :math:`S` of remaining units reconstructs :math:`H W` by :math:`H_S \tilde W`, where :math:`\tilde W` is fitted by
+least squares, with a free bias: all activations are centred. The criteria need no labels. They pass over the rows to
+measure the covariance of each layer, and then only compute with that.
 """
 
 from __future__ import annotations
@@ -22,24 +22,25 @@ from skbandit.criteria.activation import Layer, layers, positive
 from skbandit.criteria.base import Criterion, Problem, Scores, scores_without_pulls
 from skbandit.networks.capabilities import ACTIVATIONS, DENSE_LAYERS, Capability
 
-#: Added to the diagonal of a covariance that is inverted, as a share of its mean: as in the repair after a removal.
+#: Ridge of an inverted covariance, as a share of its mean diagonal entry: the same as in the repair after a removal.
 RIDGE = 1e-2
-#: A pivot below this share of its first size is rounding.
+#: A pivot below this share of its initial value is rounding.
 SMALLEST_PIVOT = 1e-6
-#: A share of the whole below this many units in the last place is nothing: rounding would choose.
+#: A share of the whole below this multiple of the machine epsilon counts as 0; otherwise rounding would decide.
 ROUNDING = 100
-#: Shares of a layer at which its loss is measured for equal-accuracy budgets.
+#: Number of shares of a layer at which the loss is measured for ``budgets="accuracy"``.
 N_LEVELS = 8
 
 
 @pytree_dataclass
 class OBS(Criterion):
-    r"""Optimal brain surgeon, layer by layer, on units: remove one, refit the others, go on.
+    r"""Layer-wise optimal brain surgeon on units: remove one unit, refit the others, and repeat [1]_ [2]_.
 
-    The removal of unit :math:`j` from a layer whose others are refitted by least squares costs
-    :math:`\lVert w_j \rVert^2 / [G^{-1}]_{jj}`, with :math:`G` the covariance of the activations (and a small ridge).
-    The weights of the others and the inverse are updated exactly, so that the summed cost of a sequence is the residual
-    of the least-squares fit on those that are left. A unit's value is minus that, as a share of the layer's variation.
+    If unit :math:`j` is removed and the others are refitted by least squares, the error rises by
+    :math:`\lVert w_j \rVert^2 / [G^{-1}]_{jj}`, with :math:`G` the covariance of the activations plus a small ridge.
+    The weights of the others and the inverse are updated exactly, so that the costs of a sequence sum to the residual
+    of the least-squares fit on the remaining units. The value of a unit is minus this sum, as a share of the layer's
+    variation.
 
     References
     ----------
@@ -60,7 +61,7 @@ class OBS(Criterion):
         both = on[:, None] & on
         gram = jnp.where(both, layer.covariance, 0)
         size = jnp.trace(gram) / positive(jnp.sum(on))
-        # Units that are off stand apart, with a pivot that is never chosen.
+        # Inactive units are uncorrelated with all others, and their pivot is never chosen.
         gram = gram + jnp.diag(jnp.where(on, RIDGE * size + jnp.finfo(gram.dtype).tiny, 1))
         inverse = jnp.linalg.inv(gram)
         W = jnp.where(on[:, None], layer.outgoing, 0)
@@ -85,16 +86,27 @@ class OBS(Criterion):
 
 
 def greedy_selection(gram: jax.Array, target: jax.Array, whole: jax.Array, on: jax.Array) -> jax.Array:
-    r"""Choose the units of a layer one by one, each time the one that explains most of what is missing.
+    r"""Choose the units of a layer one by one, each time the unit that explains most of the unexplained target.
 
-    A Cholesky factorisation of ``gram`` :math:`B^\top B`, f[n, n], with the pivot of largest gain, that takes the
-    ``target`` :math:`B^\top T`, f[n, m], along; ``whole`` is :math:`\lVert T \rVert^2`.
+    The algorithm is a Cholesky factorisation of :math:`B^\top B`, with the pivot of largest gain, that updates
+    :math:`B^\top T` as well.
+
+    Parameters
+    ----------
+    gram : f[n, n]
+        :math:`B^\top B`, with :math:`B` the centred activations of the units.
+    target : f[n, m]
+        :math:`B^\top T`, with :math:`T` the target.
+    whole : f[]
+        :math:`\lVert T \rVert^2`.
+    on : bool[n]
+        Units to choose from.
 
     Returns
     -------
     costs : f[n]
-        The share of ``whole`` that is not explained without the unit and all that were chosen after it: the first that
-        is chosen has the largest cost, and where all is explained the rest have none.
+        The share of ``whole`` that is not explained without the unit and all units chosen after it. The first chosen
+        unit has the largest cost; once the target is explained, the other units have a cost of 0.
     """
     first, nothing = jnp.diagonal(gram), ROUNDING * jnp.finfo(gram.dtype).eps * whole
 
@@ -105,7 +117,7 @@ def greedy_selection(gram: jax.Array, target: jax.Array, whole: jax.Array, on: j
         gains = jnp.sum(jnp.square(target), axis=1) / jnp.where(usable, pivots, 1)
         gains = jnp.where(gains > nothing, gains, 0)
         gains = jnp.where(usable, gains, jnp.where(left, -1, -jnp.inf))
-        # In the last direction that is left all units explain the same: not rounding, but what is left of them decides.
+        # In the last remaining direction all units explain the same. The size of the pivot decides then, not rounding.
         best = jnp.max(gains)
         near = gains >= best - jnp.sqrt(jnp.finfo(gains.dtype).eps) * jnp.abs(best)
         unit = jnp.argmax(jnp.where(near, pivots, -jnp.inf))
@@ -124,24 +136,25 @@ def greedy_selection(gram: jax.Array, target: jax.Array, whole: jax.Array, on: j
 
 @pytree_dataclass
 class Submodular(Criterion):
-    r"""Keep the units from which the next layer can be rebuilt best [1]_: forward selection.
+    r"""Forward selection of the units from which the next layer can be reconstructed best [1]_.
 
     .. math:: F(S) = \lVert A W \rVert^2 - \min_{\tilde W} \lVert A W - B_S \tilde W \rVert^2
 
-    grows greedily, layer by layer. A unit's value is minus the share of :math:`\lVert A W \rVert^2` that is not
-    explained without it and all that were chosen after it.
+    is maximised greedily in each layer. The value of a unit is minus the share of :math:`\lVert A W \rVert^2` that is
+    not explained without the unit and all units chosen after it.
 
     Parameters
     ----------
     form : {"layer", "sequential", "asymmetric"}, default="layer"
-        ``"layer"``: every layer by itself, :math:`A = B` the activations of the network as it stands. The other two go
-        from the first layer to the last, with :math:`B` the activations after the layers before have lost their units
-        and been refitted: ``"sequential"`` rebuilds what these give (:math:`A = B`), ``"asymmetric"`` what the network
-        gave before, and so makes up for the errors of the layers before.
+        ``"layer"``: each layer separately; :math:`A = B` are the present activations. The other forms go from the first
+        layer to the last; :math:`B` are the activations after units of the earlier layers have been removed and their
+        next layers refitted. ``"sequential"`` reconstructs from these (:math:`A = B`). ``"asymmetric"`` reconstructs
+        the input of the next layer before any removal, and so corrects the errors of earlier layers.
     budgets : {"share", "equal", "accuracy"}, default="share"
-        How the round's removals are shared among layers. ``"share"``: by the share that is not explained.
-        ``"equal"``: the same share of every layer's units. ``"accuracy"``: each layer alone loses eighths of its units
-        and is refitted, and the loss is measured; layers lose units up to an equal loss [2]_.
+        How the removals of the round are distributed over the layers. ``"share"``: by the share that is not explained.
+        ``"equal"``: the same share of the units of each layer. ``"accuracy"``: units are removed from each layer alone,
+        an eighth at a time, the next layer is refitted and the loss is measured; layers lose units up to an equal loss
+        [2]_.
 
     References
     ----------
@@ -162,7 +175,7 @@ class Submodular(Criterion):
     budgets: str = static(default="share")
 
     def required(self) -> tuple[Capability[Any], ...]:
-        """Return what is needed: where weights and biases are refitted, a chain of dense layers."""
+        """Return `DenseLayers` if layers are refitted, otherwise `ShowsActivations`."""
         refits = self.form != "layer" or self.budgets == "accuracy"
         return (DENSE_LAYERS,) if refits else self.needs
 
@@ -190,12 +203,12 @@ class Submodular(Criterion):
         return greedy_selection(gram, gram @ W, jnp.sum(W * (gram @ W)), on)
 
     def _place(self, costs: jax.Array, on: jax.Array) -> jax.Array:
-        """Return the place of each unit in the order of removal, as a share of the layer: first = highest."""
+        """Return minus the place of each unit in the order of removal, as a share of the layer."""
         place = ranks_in_groups(-costs, on, jnp.zeros(costs.shape[0], jnp.int32), 1)
         return -(place + 1) / positive(jnp.sum(on))
 
     def _losses(self, problem: Problem, measured: list[Layer], costs: list[jax.Array]) -> list[jax.Array]:
-        """Return the loss that each layer alone comes to when a unit and all before it have left, f[n_g]."""
+        """Return, for each layer alone, the loss after removing a unit and all units before it, f[n_g]."""
         pairs = zip(measured, costs, strict=True)
         return [self._losses_of_layer(problem, i, layer, cost) for i, (layer, cost) in enumerate(pairs)]
 
@@ -214,7 +227,7 @@ class Submodular(Criterion):
             return problem.mean_loss(params, tuple(gates))
 
         losses = lax.cummax(lax.map(loss_at, jnp.arange(N_LEVELS)))
-        # Between levels in a straight line; the last eighth leaves last.
+        # Linear interpolation between levels; the last eighth is extrapolated and ranks last.
         at = N_LEVELS * (order + 1) / positive(n_on)
         low = jnp.clip(at.astype(int), 0, N_LEVELS - 1)
         high = jnp.minimum(low + 1, N_LEVELS - 1)
@@ -226,7 +239,7 @@ class Submodular(Criterion):
         return jnp.where(beyond, last, between)
 
     def _in_turn(self, problem: Problem, measured: list[Layer], leave: tuple[jax.Array, ...]) -> jax.Array:
-        """Select again, from the first layer to the last, in the network that the layers before have left."""
+        """Select again, from the first layer to the last, after the removals in the layers before."""
         params, gates = jax.tree.map(jnp.asarray, problem.params), list(problem.gates)
         values = []
         for i, layer in enumerate(measured):
@@ -238,7 +251,7 @@ class Submodular(Criterion):
             costs = greedy_selection(gram, target, jnp.sum(W * (before @ W)), on)
             one_group, n_leave = jnp.zeros(on.shape[0], jnp.int32), jnp.sum(leave[i], dtype=jnp.int32)
             gone = on & (ranks_in_groups(-costs, on, one_group, 1) < n_leave)
-            # Who leaves comes before all that stay, in any layer.
+            # Units to remove rank before all units that stay, in every layer.
             values.append(jnp.where(gone, 1 - costs, -1 - costs))
             params = refit(params, i, on & ~gone, gram, target, means[0], means[1] @ W)
             gates[i] = jnp.where(gone, 0, gates[i])
@@ -247,9 +260,23 @@ class Submodular(Criterion):
     def _moments(
         self, problem: Problem, repaired: Problem, i: int
     ) -> tuple[tuple[jax.Array, jax.Array], jax.Array, jax.Array, jax.Array]:
-        """Return both means of layer ``i``, in the repaired network and in what it is to rebuild, and covariances.
+        """Return the moments of a layer's activations, in the repaired network and in the one to reconstruct.
 
-        The covariances are that of the repaired activations, theirs with those to rebuild, and that of the latter.
+        Parameters
+        ----------
+        problem : Problem
+            The round; with ``form="asymmetric"`` its network is the one to reconstruct.
+        repaired : Problem
+            The same with the repaired network.
+        i : int
+            Index of the layer.
+
+        Returns
+        -------
+        means : tuple of f[n_i]
+            Means of the repaired activations and of those to reconstruct.
+        gram, cross, before : f[n_i, n_i]
+            Covariance of the repaired activations, their covariance with those to reconstruct, and that of the latter.
         """
 
         def both(X: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -279,30 +306,36 @@ def refit(
     mean: jax.Array,
     target_mean: jax.Array,
 ) -> Any:
-    """Fit the weights and the bias that follow hidden layer ``i`` of a chain of dense layers, by least squares.
+    """Refit the layer after a hidden layer by least squares, in a chain of dense layers.
 
     Parameters
     ----------
     params : tuple of (W, b, ...)
+        Parameters of the layers.
     i : int
+        Index of the hidden layer; layer ``i + 1`` is refitted.
     stays : bool[n_i]
         Units that stay.
-    gram, mean : f[n_i, n_i], f[n_i]
-        Covariance and mean of the layer's activations.
-    target, target_mean : f[n_i, n_next], f[n_next]
-        Covariance of the activations with what the next layer shall be given, and the mean of that.
+    gram : f[n_i, n_i]
+        Covariance of the activations of the hidden layer.
+    target : f[n_i, n_next]
+        Covariance of these activations with the target, the wanted pre-activation of the next layer without its bias.
+    mean : f[n_i]
+        Mean of the activations.
+    target_mean : f[n_next]
+        Mean of the target.
 
     Returns
     -------
     params : tuple of (W, b, ...)
-        The rows of units that left are 0.
+        Parameters with new weights and bias; the weights of removed units are 0.
     """
     ridge = RIDGE * jnp.trace(gram) / positive(jnp.sum(jnp.diagonal(gram) > 0)) + jnp.finfo(gram.dtype).tiny
     both = stays[:, None] & stays
     system = jnp.where(both, gram, 0) + jnp.diag(jnp.where(stays, ridge, 1))
     old, b, *rest = params[i + 1]
     old = jnp.where(stays[:, None], old, 0)
-    # The ridge is towards the old weights, as in the repair.
+    # The ridge pulls towards the old weights, as in the repair.
     W = jnp.linalg.solve(system, jnp.where(stays[:, None], target, 0) + ridge * old)
     W = jnp.where(stays[:, None], W, 0)
     return (*params[: i + 1], (W, b + target_mean - mean @ W, *rest), *params[i + 2 :])

@@ -1,4 +1,4 @@
-r"""Units that the network does not need at all, by proof: they are constant on the data's box, or an affine copy."""
+r"""Units that are provably redundant: constant on the box of the data, or an affine function of other units."""
 
 from __future__ import annotations
 
@@ -15,29 +15,30 @@ from skbandit.criteria.weights import unit_norms
 from skbandit.networks.capabilities import DENSE_LAYERS, offers
 from skbandit.networks.groups import replace_at
 
-#: The bounds of the box are widened by this share of its size, for rounding.
+#: Bounds are widened by this share of their size, because of rounding.
 MARGIN = 1e-5
 
 
 @pytree_dataclass
 class StableUnits(Criterion):
-    r"""Units that are dead or linear on the box of the data, by interval bounds.
+    r"""Find units that are dead or linear on the box of the data, by interval bounds.
 
-    With :math:`\mu` and :math:`r` the middle and the half width of a layer's inputs on the smallest box that holds the
-    calibration rows, its pre-activations lie within :math:`\mu W + b \pm r |W|` [1]_, and so on from layer to layer.
-    A ReLU whose upper bound is not above 0 is dead there, and leaves as it is. One whose lower bound is not below 0 is
-    linear: where a layer has more such units than their weights have directions, the others are affine functions of
-    them, and their outgoing weights are handed over exactly. Both kinds are suggested, and leave first, at no loss on
-    the box, up to rounding. The others follow by how far their activation can vary on the box, times the norm of their
+    The box is the smallest one that contains the calibration rows. Let :math:`\mu` be the centre and :math:`r` the half
+    width of a layer's inputs on the box. Its pre-activations then lie within :math:`\mu W + b \pm r |W|` [1]_; the
+    bounds are propagated from layer to layer. A ReLU unit whose upper bound is not above 0 is dead, and can be removed
+    as it is. A unit whose lower bound is not below 0 is linear. If a layer has more linear units than their weights
+    have directions, the surplus units are affine functions of the others, and their outgoing weights are transferred to
+    these exactly. Dead and surplus units are suggested for removal and rank first; on the box the loss does not change,
+    up to rounding. The other units are ranked by the range of their activation on the box, times the norm of their
     outgoing weights.
 
-    For dense networks. Activations other than ``"relu"`` and ``"identity"`` have no such units, except where they
-    saturate to the last digit, and the ranking is all that there is.
+    The criterion is for dense networks. Activations other than ``"relu"`` and ``"identity"`` have no such units, unless
+    they saturate to the last digit; the criterion then only ranks the units.
 
     Parameters
     ----------
     margin : float, default=0.0
-        The box is made wider on every side by this share of its width: new rows lie outside of it now and then.
+        Share of its width by which the box is widened on each side, because some new rows will lie outside of it.
 
     References
     ----------
@@ -53,11 +54,11 @@ class StableUnits(Criterion):
 
     @property
     def suggests(self) -> bool:
-        """What can be proved is suggested."""
+        """True: the redundant units are suggested for removal."""
         return True
 
     def step(self, key: jax.Array, state: Any, problem: Problem, active: jax.Array) -> tuple[Any, Scores]:
-        """Propagate the bounds, and merge."""
+        """Propagate the bounds and merge linear units."""
         network = problem.network
         assert offers(network, DENSE_LAYERS)
         groups, params = network.groups, jax.tree.map(jnp.asarray, problem.params)
@@ -83,7 +84,7 @@ class StableUnits(Criterion):
         return state, scores_without_pulls(value, suggested)._replace(params=params)
 
     def _box(self, problem: Problem) -> tuple[jax.Array, jax.Array]:
-        """Return the bounds f[n_features] of the rows that count."""
+        """Return the bounds f[n_features] of the rows of positive weight."""
 
         def widen(box: Any, X: jax.Array, y: jax.Array, weight: jax.Array, total: jax.Array) -> Any:
             counts = weight[:, None] > 0
@@ -97,7 +98,22 @@ class StableUnits(Criterion):
         return low - wider, high + wider
 
     def _hand_constants_over(self, params: Any, i: int, constant: jax.Array, emitted: jax.Array) -> Any:
-        """Let the next bias have what constant units emit."""
+        """Return the parameters with the output of constant units in the bias of the next layer.
+
+        Parameters
+        ----------
+        params : tuple of (W, b, ...)
+        i : int
+            Index of the layer.
+        constant : bool[n_i]
+            Constant units.
+        emitted : f[n_i]
+            Their outputs.
+
+        Returns
+        -------
+        params : tuple of (W, b, ...)
+        """
         handed = jnp.where(constant[:, None], params[i + 1][0], 0)
         params = replace_at(params, (i + 1, 0), lambda w: jnp.where(constant[:, None], 0, w))
         return replace_at(params, (i + 1, 1), lambda bias: bias + jnp.where(constant, emitted, 0) @ handed)
@@ -105,12 +121,29 @@ class StableUnits(Criterion):
     def _merge(
         self, params: Any, i: int, linear: jax.Array, middle: jax.Array, half: jax.Array
     ) -> tuple[jax.Array, Any]:
-        """Hand the outgoing weights of linear units over to as few of them as have all directions."""
+        """Transfer the outgoing weights of linear units to a basis of them.
+
+        Parameters
+        ----------
+        params : tuple of (W, b, ...)
+        i : int
+            Index of the layer.
+        linear : bool[n_i]
+            Linear units.
+        middle, half : f[n_inputs]
+            Centre and half width of the layer's inputs.
+
+        Returns
+        -------
+        merged : bool[n_i]
+            Units that are not in the basis.
+        params : tuple of (W, b, ...)
+        """
         W, b, *slope = params[i]
         if slope:
             return jnp.zeros_like(linear), params
-        # A unit is a vector: how its pre-activation goes with each input, from end to end of the box, and its value in
-        # the middle. Beside it the constant, which the next bias is.
+        # The vector of a unit: the change of its pre-activation with each input over half the box, and its value at the
+        # centre. The constant function is free: it is the bias of the next layer.
         centre = middle @ W + b
         vectors = jnp.concatenate([half[:, None] * W, centre[None]]).T
         vectors = jnp.where(linear[:, None], vectors, 0)
@@ -130,10 +163,10 @@ class StableUnits(Criterion):
         n_directions = min(vectors.shape)
         basis = lax.fori_loop(0, n_directions, choose_one, (varying, jnp.zeros_like(linear)))[1]
         merged = linear & ~basis
-        # Least squares of least norm: rows of zeros, of units that are not in the basis, get no share.
+        # Least squares of minimum norm: units that are not in the basis are zero rows, and get no share.
         given = jnp.where(basis[:, None], varying, 0)
         shares = jnp.linalg.lstsq(given.T, varying.T)[0]
-        shares = jnp.where(merged, shares, 0)  # f[n, n]: what of each merged unit every other one takes over
+        shares = jnp.where(merged, shares, 0)  # f[n, n]: the share of each merged unit that every other unit takes over
         rest = jnp.where(merged, vectors[:, -1], 0) - vectors[:, -1] @ shares
         handed = jnp.where(merged[:, None], params[i + 1][0], 0)
         params = replace_at(params, (i + 1, 0), lambda w: jnp.where(merged[:, None], 0, w) + shares @ handed)

@@ -1,4 +1,4 @@
-"""Bandits that do not begin from nothing: a cheap criterion, or the round before, tells them where to look."""
+"""Bandits with prior knowledge of the arms: from a cheap criterion, or from the previous round."""
 
 from __future__ import annotations
 
@@ -18,37 +18,37 @@ from skbandit.policies import IdentificationPolicy, Policy, Racing, TopTwoThomps
 
 
 class Previous(NamedTuple):
-    """What the round before has found out."""
+    """Estimates of the previous round."""
 
     value: jax.Array
-    """f[n]"""
+    """f[n]: minus the estimated damage of each unit."""
     known: jax.Array
-    """bool: there was one."""
+    """bool: whether there was a previous round."""
 
 
 @pytree_dataclass
 class WarmStartedBandit(Bandit):
-    r"""A bandit that is given a hint of every arm before the first pull.
+    r"""A bandit that has a hint of every arm before the first pull.
 
-    The hint is the value of another criterion, ``prior``; from the second round on, with ``carry``, it is the estimate
-    of the round before. A hint is no damage: only its order is used. An arm is expected to be like the arms of similar
-    hint, as far as the pulls show these to be alike (`skbandit.policies.identification.posterior`). So a hint that says
-    nothing costs little, and what has changed since the round before widens the belief by itself: the spread of the new
-    damages around what the old ones predict is the inflation of the variance.
+    The hint is the value of another criterion, ``prior``. From the second round on, with ``carry=True``, it is the
+    estimate of the previous round. Only the order of the hints is used. An arm is expected to be like the arms of
+    similar hint, as far as the pulls show that these are alike (`skbandit.policies.identification.posterior`). An
+    uninformative hint therefore costs little. Changes since the previous round widen the prior automatically: its
+    variance is that of the new damages among arms of similar hint.
 
     Parameters
     ----------
     policy : IdentificationPolicy
-        Chooses the arms: one that looks for the ``m`` best arms and works with posterior means.
+        Policy that chooses the arms. It must identify the ``m`` best arms and use posterior means.
     prior : Criterion or None, default=Fisher()
-        Gives the hints; should cost little. With None there are none in the first round.
+        Criterion whose values are the hints; it should be cheap. None: no hints in the first round.
     carry : bool, default=True
-        From the second round on, take the estimates of the round before as hints.
+        Whether the hints are the estimates of the previous round, from the second round on.
 
     Notes
     -----
-    Not published elsewhere. Re-scoring after every chunk of removals, with posteriors that are carried on, is the
-    remedy for units that stand in for one another: each of two copies is safe to remove until the other has gone.
+    The method is our own. Measuring again after each round, with the estimates of the previous one, is a remedy for
+    redundant units: each of two copies is safe to remove until the other has been removed.
     """
 
     name: ClassVar[str] = ""
@@ -68,15 +68,15 @@ class WarmStartedBandit(Bandit):
     carry: bool = static(default=True)
 
     def required(self) -> tuple[Capability[Any], ...]:
-        """Return what the policy and the criterion that gives the hints need."""
+        """Return the capabilities that the policy and the prior need."""
         return (*super().required(), *(self.prior.required() if self.prior is not None else ()))
 
     def init(self, key: jax.Array, problem: Problem) -> Any:
-        """Nothing is known of a round before the first."""
+        """Return the state without a previous round."""
         return Previous(jnp.zeros(problem.n_units, problem.gates[0].dtype), jnp.zeros((), bool))
 
     def hint(self, key: jax.Array, state: Any, problem: Problem, active: jax.Array) -> jax.Array:
-        """Return the prior's value, or that of the round before."""
+        """Return the values of the prior, or those of the previous round."""
 
         def ask() -> jax.Array:
             if self.prior is None:
@@ -90,7 +90,7 @@ class WarmStartedBandit(Bandit):
         return hint
 
     def remember(self, state: Previous, scores: Scores, active: jax.Array) -> Previous:
-        """Keep the estimates."""
+        """Return the estimates of this round."""
         if not self.carry:
             return state
         return Previous((-scores.damage).astype(state.value.dtype), jnp.ones((), bool))
@@ -98,14 +98,14 @@ class WarmStartedBandit(Bandit):
 
 @pytree_dataclass
 class WarmRacing(WarmStartedBandit):
-    """Racing, begun with the Fisher information of the gates."""
+    """Racing with the Fisher information of the gates as hints in the first round."""
 
     name: ClassVar[str] = "warm_racing"
 
 
 @pytree_dataclass
 class WarmTopTwoThompson(WarmStartedBandit):
-    """Top-two Thompson sampling, begun with the Fisher information of the gates."""
+    """Top-two Thompson sampling with the Fisher information of the gates as hints in the first round."""
 
     name: ClassVar[str] = "warm_top_two_thompson"
 
@@ -114,7 +114,7 @@ class WarmTopTwoThompson(WarmStartedBandit):
 
 @pytree_dataclass
 class SequentialRacing(WarmStartedBandit):
-    """Racing that goes on from the estimates of the round before; the first round begins from nothing."""
+    """Racing with the estimates of the previous round as hints; the first round has none."""
 
     name: ClassVar[str] = "sequential_racing"
 

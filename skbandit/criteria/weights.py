@@ -1,4 +1,4 @@
-"""Criteria that look at the weights alone, or at nothing: no pulls, no rows."""
+"""Criteria that use only the weights, or nothing: they need no pulls and no rows."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from skbandit.networks.groups import Groups, Slice
 
 @pytree_dataclass
 class Random(Criterion):
-    """Units leave in random order: the baseline below which no criterion may fall."""
+    """Rank units at random: the baseline that every criterion should exceed."""
 
     name: ClassVar[str] = "random"
 
     def step(self, key: jax.Array, state: Any, problem: Problem, active: jax.Array) -> tuple[Any, Scores]:
-        """Draw a value for each unit."""
+        """Draw a random value for each unit."""
         return state, scores_without_pulls(jax.random.uniform(key, (problem.n_units,), problem.gates[0].dtype))
 
 
 @pytree_dataclass
 class Magnitude(Criterion):
-    r"""Minus the norm of a unit's weights: the smallest leave first.
+    r"""Rank units by the norm of their weights, smallest first.
 
     Parameters
     ----------
     of : {"in", "out", "product"}, default="in"
-        Incoming weights (with the bias), outgoing weights, or the product of both norms, which the rescaling
-        :math:`w_{in} \to c\,w_{in},\ w_{out} \to w_{out} / c` of a ReLU unit does not change.
+        Norm of the incoming weights (with the bias), of the outgoing weights, or the product of both. The rescaling
+        :math:`w_{in} \to c\,w_{in},\ w_{out} \to w_{out} / c` of a ReLU unit does not change the product.
     order : {1, 2}, default=2
         L1 or L2 norm.
     """
@@ -49,7 +49,7 @@ class Magnitude(Criterion):
     order: int = static(default=2)
 
     def step(self, key: jax.Array, state: Any, problem: Problem, active: jax.Array) -> tuple[Any, Scores]:
-        """Sum powers of the weights over the slices of each unit."""
+        """Compute the norm of the weights of each unit."""
         return state, scores_without_pulls(-unit_norms(problem.network.groups, problem.params, self.of, self.order))
 
 
@@ -59,12 +59,18 @@ def unit_norms(groups: Groups, params: Any, of: str = "product", order: int = 2)
     Parameters
     ----------
     groups : Groups
+        Groups of the network.
     params : pytree
-    of : {"in", "out", "product"}
-        Of the incoming slices, of the outgoing ones, or the product of both. A group that has only slices of one kind
-        has the same norm both ways.
-    order : {1, 2}
+        Parameters of the network.
+    of : {"in", "out", "product"}, default="product"
+        Norm of the incoming slices, of the outgoing slices, or the product of both. In a group with slices of only one
+        kind, these stand for the other kind too.
+    order : {1, 2}, default=2
         L1 or L2 norm.
+
+    Returns
+    -------
+    norms : f[n]
     """
 
     def power(slices: Sequence[Slice], size: int) -> Any:

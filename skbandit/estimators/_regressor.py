@@ -2,52 +2,60 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.utils.metaestimators import available_if
 
-from skbandit.estimators import _docs
 from skbandit.estimators._base import BaseBanditPrunedMLP, has_one_member
-from skbandit.estimators._docs import indent
+from skbandit.estimators._constructor import Constructor
+from skbandit.estimators._docs import documented
+
+if TYPE_CHECKING:
+    import joblib
+    import optax
+
+    from skbandit.criteria import Criterion
+    from skbandit.policies import Policy
 
 
-class BanditPrunedMLPRegressor(RegressorMixin, BaseBanditPrunedMLP):
-    __doc__ = f"""Multilayer perceptron regressor whose hidden units are pruned by a multi-armed bandit.
+@documented("regressor")
+class BanditPrunedMLPRegressor(RegressorMixin, Constructor, BaseBanditPrunedMLP):
+    """Multilayer perceptron regressor whose hidden units are pruned by a multi-armed bandit.
 
-    The network is trained with JAX and optax. Then each hidden unit is an arm: a pull masks it and measures the change
-    of the loss on a mini-batch. The units that are safest to remove leave for good, what is left is refitted and
-    fine-tuned, and the arrays become smaller. Prediction runs in NumPy.
+    The network is trained with JAX and optax. Then a bandit estimates how much the loss would rise without each hidden
+    unit [1]_: a unit is an arm, and a pull masks the unit and measures the change of the loss on a mini-batch. The
+    units that are safest to remove are removed, the next layers are refitted by least squares, and the smaller network
+    is fine-tuned. Prediction runs in NumPy.
 
-    By default the network is one for tables: it scales its inputs, takes missing values and categories, and is trained
-    after a recipe that is known to work over many data sets [2]_ (RealMLP-TD-S, with the dropout and weight decay of
-    RealMLP-TD, and layers of 128 units); `from_preset` makes one that is trained as scikit-learn's MLP is, or a
-    stronger one.
+    The default network is made for tables. It scales its inputs, accepts missing values and categories, and is trained
+    by a recipe that works well on many data sets [2]_: RealMLP-TD-S, with the dropout and weight decay of RealMLP-TD,
+    and layers of 128 units. `from_preset` makes a network that is trained like scikit-learn's MLP, or a stronger one.
 
-    The target is standardised inside, and its scale folded into the last layer.
+    The target is standardised for training; its mean and scale are part of the last layer of the fitted network.
 
     Parameters
     ----------
-    {indent(_docs.training("regressor"))}
-    {indent(_docs.PRUNING)}
+    {parameters}
 
     Attributes
     ----------
-    {indent(_docs.fitted("regressor"))}
+    {attributes}
 
     See Also
     --------
-    BanditPrunedMLPClassifier : The same for classification.
-    sklearn.neural_network.MLPRegressor : The network without pruning.
+    BanditPrunedMLPClassifier : The estimator for classification.
+    sklearn.neural_network.MLPRegressor : A multilayer perceptron without pruning.
 
     Notes
     -----
-    ``loss_`` and ``loss_curve_`` are in units of the standardised target.
+    ``loss_`` and ``loss_curve_`` are in the units of the standardised target.
 
     References
     ----------
-    .. [1] S. Ameen and S. Vadera, arXiv 2606.07615, 2026: neurons as arms, damage on a mini-batch as reward.
+    .. [1] S. Ameen and S. Vadera, arXiv 2606.07615, 2026: units as arms, damage on a mini-batch as reward.
     .. [2] D. Holzmüller, L. Grinsztajn and I. Steinwart, "Better by default: strong pre-tuned MLPs and boosted trees on
        tabular data", NeurIPS 2024, arXiv 2407.04491.
 
@@ -63,110 +71,64 @@ class BanditPrunedMLPRegressor(RegressorMixin, BaseBanditPrunedMLP):
     True
     """
 
+    loss: str
+    clip_predictions: bool
+
     def __init__(
         self,
-        hidden_layer_sizes=(128, 128, 128),
-        activation="mish",
+        hidden_layer_sizes: int | Sequence[int] = (128, 128, 128),
+        activation: str = "mish",
         *,
-        loss="squared_error",
-        parametric_activation=False,
-        preprocessing="auto",
-        categorical_features="from_dtype",
-        numeric_embedding=None,
-        input_scaling=True,
-        parametrization="ntk",
-        weight_init="normal",
-        solver="adamw",
-        alpha=0.02,
-        batch_size="auto",
-        balanced_batches=True,
-        learning_rate="coslog4",
-        learning_rate_init=0.07,
-        power_t=0.5,
-        dropout=0.15,
-        regularization_schedule="flat_cosine",
-        clip_predictions=False,
-        max_iter="auto",
-        shuffle=True,
-        random_state=None,
-        tol=1e-4,
-        verbose=False,
-        warm_start=False,
-        momentum=0.9,
-        nesterovs_momentum=True,
-        early_stopping=True,
-        validation_fraction=0.2,
-        validation_metric="score",
-        beta_1=0.9,
-        beta_2=0.95,
-        epsilon=1e-8,
-        n_iter_no_change=float("inf"),
-        max_fun=15000,
-        n_members=1,
-        policy="ucb1",
-        budget=8.0,
-        pruning_ratio=0.5,
-        tolerance=0.01,
-        scope="global",
-        n_rounds=4,
-        ablation="mean",
-        compensate=True,
-        fine_tune_iter=10,
-        calibration="train",
-        memory=None,
-        dtype="float32",
-        device=None,
-    ):
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.activation = activation
-        self.loss = loss
-        self.parametric_activation = parametric_activation
-        self.preprocessing = preprocessing
-        self.categorical_features = categorical_features
-        self.numeric_embedding = numeric_embedding
-        self.input_scaling = input_scaling
-        self.parametrization = parametrization
-        self.weight_init = weight_init
-        self.solver = solver
-        self.alpha = alpha
-        self.batch_size = batch_size
-        self.balanced_batches = balanced_batches
-        self.learning_rate = learning_rate
-        self.learning_rate_init = learning_rate_init
-        self.power_t = power_t
-        self.dropout = dropout
-        self.regularization_schedule = regularization_schedule
-        self.clip_predictions = clip_predictions
-        self.max_iter = max_iter
-        self.shuffle = shuffle
-        self.random_state = random_state
-        self.tol = tol
-        self.verbose = verbose
-        self.warm_start = warm_start
-        self.momentum = momentum
-        self.nesterovs_momentum = nesterovs_momentum
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.validation_metric = validation_metric
-        self.beta_1 = beta_1
-        self.beta_2 = beta_2
-        self.epsilon = epsilon
-        self.n_iter_no_change = n_iter_no_change
-        self.max_fun = max_fun
-        self.n_members = n_members
-        self.policy = policy
-        self.budget = budget
-        self.pruning_ratio = pruning_ratio
-        self.tolerance = tolerance
-        self.scope = scope
-        self.n_rounds = n_rounds
-        self.ablation = ablation
-        self.compensate = compensate
-        self.fine_tune_iter = fine_tune_iter
-        self.calibration = calibration
-        self.memory = memory
-        self.dtype = dtype
-        self.device = device
+        loss: str = "squared_error",
+        parametric_activation: bool = False,
+        preprocessing: str | None = "auto",
+        categorical_features: str | Sequence[bool | int | str] | np.ndarray | None = "from_dtype",
+        numeric_embedding: str | None = None,
+        input_scaling: bool = True,
+        parametrization: str = "ntk",
+        weight_init: str = "normal",
+        solver: str | optax.GradientTransformation = "adamw",
+        alpha: float = 0.02,
+        batch_size: int | str = "auto",
+        balanced_batches: bool = True,
+        learning_rate: str | Callable[[Any], Any] = "coslog4",
+        learning_rate_init: float = 0.07,
+        power_t: float = 0.5,
+        dropout: float = 0.15,
+        regularization_schedule: str = "flat_cosine",
+        clip_predictions: bool = False,
+        max_iter: int | str = "auto",
+        shuffle: bool = True,
+        random_state: int | np.random.RandomState | None = None,
+        tol: float = 1e-4,
+        verbose: bool | int = False,
+        warm_start: bool = False,
+        momentum: float = 0.9,
+        nesterovs_momentum: bool = True,
+        early_stopping: bool = True,
+        validation_fraction: float = 0.2,
+        validation_metric: str = "score",
+        beta_1: float = 0.9,
+        beta_2: float = 0.95,
+        epsilon: float = 1e-8,
+        n_iter_no_change: float = float("inf"),
+        max_fun: int = 15000,
+        n_members: int = 1,
+        policy: str | Policy | Criterion = "ucb1",
+        budget: float = 8.0,
+        pruning_ratio: float | str = 0.5,
+        tolerance: float = 0.01,
+        scope: str = "global",
+        n_rounds: int = 4,
+        ablation: str = "mean",
+        compensate: bool = True,
+        fine_tune_iter: int = 10,
+        calibration: str = "train",
+        memory: str | joblib.Memory | None = None,
+        dtype: str = "float32",
+        device: str | None = None,
+    ) -> None:
+        self._keep(locals())
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

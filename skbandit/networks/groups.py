@@ -33,9 +33,8 @@ Array = Any
 
 def _plain_key(key: Any) -> Any:
     """Return a key of a path as people write it; JAX's own key objects hold one."""
-    for name in ("key", "idx", "name"):
-        if hasattr(key, name):
-            return getattr(key, name)
+    if type(key).__module__.partition(".")[0] in ("jax", "jaxlib"):
+        return next(getattr(key, name) for name in ("key", "idx", "name") if hasattr(key, name))
     return key
 
 

@@ -1,6 +1,6 @@
-"""Multi-armed bandit policies: which arms to pull next, and how safe each of them looks.
+"""Multi-armed bandit policies: they choose the arms to pull, and estimate how safe each arm is to remove.
 
-They are pure bandits that know no network: :mod:`skbandit.policies.base` states what every policy is.
+A policy is a pure bandit and knows no network. `skbandit.policies.base` defines the interface.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ __all__ = [
     "static",
 ]
 
-#: Every policy by the name that ``policy=`` takes.
+#: Every policy, by the name that the ``policy`` argument takes.
 POLICIES: dict[str, type[Policy]] = {
     cls.name: cls
     for cls in (
@@ -61,6 +61,15 @@ POLICIES: dict[str, type[Policy]] = {
 
 def get(name: str) -> Policy:
     """Return the policy of this name, with its default parameters.
+
+    Parameters
+    ----------
+    name : str
+        A key of ``POLICIES``.
+
+    Returns
+    -------
+    policy : Policy
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""CSAR: accept and reject one by one, under a constraint."""
+"""CSAR: accepts and rejects arms one by one, under a constraint."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ from skbandit.policies.racing import AcceptReject, RacingState
 
 @pytree_dataclass
 class CSAR(AcceptReject):
-    r"""Combinatorial successive accepts and rejects.
+    r"""Combinatorial successive accepts and rejects [1]_.
 
-    With :math:`N` arms and :math:`T` pulls, the :math:`t`-th arm is decided when all undecided ones have
+    With :math:`N` arms and :math:`T` pulls, the :math:`t`-th arm is decided once every undecided arm has
 
     .. math:: T_t = \left\lceil \frac{T - N}{\widetilde{\log}(N) \, (N - t + 1)} \right\rceil, \qquad
         \widetilde{\log}(N) = \sum_{i=1}^{N} \frac{1}{i},
 
-    pulls: the one whose other decision would make the best choice worst, by the difference of two means. The choice is
-    of ``m`` arms with at most so many of each group: with ``scope="layer"`` the layers' quotas.
+    pulls. It is the arm on which the opposite decision would cost most, as a difference of two means. The set to choose
+    has ``m`` arms, and at most a given number in each group: with ``scope="layer"``, the quota of the layer.
 
     Parameters
     ----------
     multiplications : float or None, default=None
-        Instead of a number of units, choose as many as save this share of the network's multiplications, those of
-        least damage per multiplication first. For dense networks, with ``pruning_ratio="auto"``: they are what leaves
-        then, whatever the tolerance; a number as ``pruning_ratio`` asks for that number.
-        The cost of deciding otherwise is then the damage less what its multiplications cost at the boundary (the linear
-        relaxation of a knapsack).
+        Share of the network's multiplications to save. Instead of a number of units, the policy then chooses the units
+        of least damage per multiplication until they save this share. It is for dense networks and
+        ``pruning_ratio="auto"``: the chosen units are removed, whatever the tolerance. If ``pruning_ratio`` is a
+        number, that number of units is removed. The cost of the opposite decision is then the damage of the arm minus
+        the price of its multiplications at the boundary (the linear relaxation of a knapsack).
 
     Notes
     -----
-    Decisions that fall on the same number of pulls are made together, and none on a single pull, which the schedule
-    asks for where pulls are few.
+    Decisions that are due at the same number of pulls are made together. No decision is made after a single pull, which
+    the schedule asks for if there are few pulls.
 
     References
     ----------
@@ -52,28 +52,28 @@ class CSAR(AcceptReject):
     multiplications: float | None = None
 
     def n_decide(self, state: RacingState, undecided: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """Count the arms whose turn is not later than the pulls that the undecided ones have."""
+        """Return the number of arms that are due at the number of pulls that the undecided arms have."""
         goal = aimed(state.goal)
         n = jnp.maximum(jnp.sum(goal.active, dtype=jnp.int32), 1)
         log_n = jnp.sum(jnp.where(jnp.arange(goal.active.shape[0]) < n, 1 / (1 + jnp.arange(goal.active.shape[0])), 0))
         n_pulls = jnp.min(jnp.where(undecided, state.moments.n_pulls, jnp.inf))
-        # T_t <= n_pulls; the last arm is left, for there is nothing to compare it with.
+        # T_t <= n_pulls. The last arm stays undecided: there is nothing to compare it with.
         due = n + 1 - jnp.ceil((goal.budget - n) / (log_n * jnp.maximum(n_pulls, 1)) - 1e-6)
         n_decided = jnp.sum(state.accepted | state.rejected, dtype=jnp.int32)
         n_decide = jnp.clip(due.astype(jnp.int32), 0, n - 1) - n_decided
         return jnp.maximum(n_decide, 0), n_decide > 0
 
     def certainty(self, state: RacingState, distance: jax.Array, error: jax.Array) -> jax.Array:
-        """Take the distance as it is."""
+        """Return the distance itself."""
         return distance
 
     @property
     def constrained(self) -> bool:
-        """Whether multiplications are asked for."""
+        """Whether ``multiplications`` is set."""
         return self.multiplications is not None
 
     def choice(self, state: RacingState) -> jax.Array | None:
-        """Return the arms that save the multiplications asked for."""
+        """Return the arms that save the share ``multiplications``; None if it is not set."""
         if self.multiplications is None:
             return None
         goal = aimed(state.goal)
@@ -105,7 +105,7 @@ class CSAR(AcceptReject):
         order = jnp.argsort(jnp.where(fits, -ratio, jnp.inf), stable=True)
         gone = jnp.cumsum(jnp.where(fits[order], member[:, order], 0), axis=1).T + accepted
         enough = count(widths - gone) <= (1 - self.multiplications) * count(widths)
-        # The arm with which it is enough is the last one; none, if what is accepted is.
+        # The last arm to take is the one with which enough is saved; none is needed if the accepted arms save enough.
         n_take = jnp.where(
             count(widths - accepted) <= (1 - self.multiplications) * count(widths), 0, 1 + jnp.argmax(enough)
         )

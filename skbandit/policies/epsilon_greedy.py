@@ -1,4 +1,4 @@
-"""Epsilon-greedy: exploit the best mean, explore at random with a small probability."""
+"""Epsilon-greedy: pulls the arm of best mean, or with a small probability a random arm."""
 
 from __future__ import annotations
 
@@ -15,35 +15,36 @@ from skbandit.policies.base import Counts, MeanRewardPolicy, mean_reward, top_k
 
 @pytree_dataclass
 class EpsilonGreedy(MeanRewardPolicy):
-    r"""Epsilon-greedy, with a constant or a decaying share of exploration.
+    r"""Epsilon-greedy, with constant or decaying exploration.
 
-    Each of the ``k`` slots of a step tosses a coin of its own: with probability :math:`1 - \varepsilon_t` it exploits,
-    with probability :math:`\varepsilon_t` it explores. The exploiting slots take the arms of highest mean reward
-    (an arm that was never pulled comes before all others); the exploring ones then take a uniform sample, without
-    replacement, of the arms that are left. For one slot,
+    Each of the ``k`` slots of a step exploits with probability :math:`1 - \varepsilon_t` and explores with probability
+    :math:`\varepsilon_t`, independently of the others. The exploiting slots take the arms of highest mean reward; an
+    arm that was never pulled ranks before all others. The exploring slots then take a uniform sample, without
+    replacement, of the remaining arms. For one slot,
 
     .. math:: p_i = (1 - \varepsilon_t) \, [i = \arg\max_j \hat\mu_j] + \varepsilon_t / K .
 
-    Annealed, the share of exploration falls with the number of pulls, :math:`t`, of the :math:`K` active arms:
+    With ``annealed=True`` the probability of exploring falls with the number :math:`t` of pulls of the :math:`K` active
+    arms:
 
     .. math:: \varepsilon_t = \min(1, \varepsilon K / t) ,
 
     which is the :math:`\varepsilon_n`-greedy rule :math:`\min(1, cK / (d^2 t))` of [1]_ with
-    :math:`\varepsilon = c / d^2`: it explores with probability :math:`\varepsilon` once every arm has been pulled, and
-    half as often each time the number of pulls doubles.
+    :math:`\varepsilon = c / d^2`. The probability is :math:`\varepsilon` when every arm has been pulled once, and is
+    halved each time the number of pulls doubles.
 
     Parameters
     ----------
     epsilon : float, default=0.1
-        Probability of exploring, in [0, 1]; annealed, the probability of exploring at one pull per active arm.
+        Probability of exploring, in [0, 1]; with ``annealed=True``, its value at one pull per active arm.
     annealed : bool, default=False
-        Let exploration decay with the number of pulls.
+        Whether exploration decays with the number of pulls.
 
     Notes
     -----
-    The probability that travels with a pull is that of finding the arm among the ``k`` of the step (for ``k = 1`` the
-    pmf above). With :math:`m \sim \mathrm{Binomial}(k, \varepsilon_t)` exploring slots, the arm at place :math:`r`
-    (from 0) of the greedy order is in the step for certain if :math:`r < k - m`, else with probability
+    The ``probs`` of a pull is the probability that the arm is among the ``k`` arms of the step; for ``k = 1`` it is the
+    equation above. With :math:`m \sim \mathrm{Binomial}(k, \varepsilon_t)` exploring slots, the arm at place :math:`r`
+    (from 0) of the greedy order is in the step with probability 1 if :math:`r < k - m`, otherwise with probability
     :math:`m / (K - k + m)`. Over all arms these probabilities sum to ``k``.
 
     References
@@ -69,20 +70,20 @@ class EpsilonGreedy(MeanRewardPolicy):
     annealed: bool = static(default=False)
 
     def exploration(self, state: Counts, active: jax.Array) -> jax.Array:
-        """Return the probability with which a slot explores at this point of the run."""
+        """Return the probability with which a slot of the next step explores."""
         if not self.annealed:
             return jnp.asarray(self.epsilon, float)
         pulls = jnp.sum(state.n_pulls, where=active)
         return jnp.minimum(1.0, self.epsilon * active.sum() / jnp.maximum(pulls, 1.0))
 
     def select(self, key: jax.Array, state: Counts, active: jax.Array, k: int) -> tuple[jax.Array, jax.Array]:
-        """Choose ``k`` distinct arms: the best for the slots that exploit, random ones for those that explore."""
+        """Choose ``k`` distinct arms: the best ones for exploiting slots, random ones for exploring slots."""
         n = active.shape[0]
         coin_key, tie_key, explore_key = jax.random.split(key, 3)
         epsilon = self.exploration(state, active)
         n_exploit = k - jnp.sum(jax.random.uniform(coin_key, (k,)) < epsilon)
         ranking = top_k(tie_key, mean_reward(state, unpulled=jnp.inf), active, n)
-        # First the places that are exploited. The others tie, and ties fall at random: a sample without replacement.
+        # The exploited places come first. The others tie, and random ties are a sample without replacement.
         exploited = (jnp.arange(n) < n_exploit).astype(float)
         place = top_k(explore_key, exploited, ranking < n, k)
         arms = ranking.at[place].get(mode="fill", fill_value=n)
@@ -90,7 +91,7 @@ class EpsilonGreedy(MeanRewardPolicy):
 
 
 def _inclusion_probability(place: jax.Array, n_active: jax.Array, epsilon: jax.Array, k: int) -> jax.Array:
-    """Probability that the arms at these places of the greedy order are among the ``k`` of the step (class Notes)."""
+    """Return the probability that the arms at these places of the greedy order are in the step (see the Notes)."""
     n_explore = jnp.arange(k + 1)
     n_exploit = k - n_explore
     explored = jnp.minimum(1.0, n_explore / jnp.maximum(n_active - n_exploit, 1))

@@ -1,4 +1,4 @@
-"""EXP3: exponential weights when only the arms that were pulled are seen."""
+"""EXP3: exponential weights when only the rewards of pulled arms are known."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from skbandit.policies.base import Counts, Policy, add_pulls, init_counts, mean_
 
 
 class EXP3State(NamedTuple):
-    """What EXP3 has seen."""
+    """The state of `EXP3`."""
 
     counts: Counts
     """Pulls and summed rewards."""
@@ -25,39 +25,39 @@ class EXP3State(NamedTuple):
 
 @pytree_dataclass
 class EXP3(Policy):
-    r"""Exponential weights over importance-weighted estimates of what every arm would have given.
+    r"""Exponential weights over importance-weighted estimates of every arm's total reward.
 
-    The slots of a step are independent draws from one distribution :math:`p`, and each of them adds its estimate to
-    the score :math:`S` of its arm: ``k`` rounds whose rewards arrive together [4]_. With :math:`K` arms, at the
-    :math:`t`-th pull, for a slot that pulled arm :math:`a` and gave :math:`r`:
+    The slots of a step are independent draws from one distribution :math:`p`. Each slot adds its estimate to the sum
+    :math:`S` of its arm: a step is ``k`` rounds whose rewards arrive together [4]_. Let there be :math:`K` arms, and at
+    the :math:`t`-th pull a slot that pulled arm :math:`a` and got the reward :math:`r`.
 
-    ``variant="ix"``, implicit exploration (EXP3-IX [2]_), works on losses, and keeps the estimates bounded by a small
-    bias:
+    ``variant="ix"``, implicit exploration (EXP3-IX [2]_), works on losses. A small bias keeps the estimates bounded:
 
     .. math:: p = \mathrm{softmax}(\eta_t S), \qquad S_a \mathrel{-}= \frac{1 - r}{p_a + \gamma_t}, \qquad
               \eta_t = 2 \gamma_t = \sqrt{\ln K / (K t)} .
 
-    ``variant="classical"`` (EXP3 [1]_), works on rewards, unbiased, and mixes in the uniform distribution:
+    ``variant="classical"`` (EXP3 [1]_) works on rewards. Its estimates are unbiased, and the uniform distribution is
+    mixed in:
 
     .. math:: p = (1 - \gamma_t) \, \mathrm{softmax}(\eta_t S) + \gamma_t / K, \qquad S_a \mathrel{+}= \frac{r}{p_a},
               \qquad K \eta_t = \gamma_t = \min\left(1, \sqrt{\frac{K \ln K}{(e - 1) t}}\right) .
 
-    The rates need no horizon, and multiply the whole score, not only its last term ([3]_, section 3.1).
+    The rates need no horizon. They multiply the whole sum :math:`S`, not only its last term ([3]_, section 3.1).
 
     Parameters
     ----------
     gamma : float or None, default=None
-        A constant :math:`\gamma`, positive; :math:`\eta` follows as above. None for the rates above.
+        A constant, positive :math:`\gamma`, from which :math:`\eta` follows as above. None: the rates above.
     variant : {"ix", "classical"}, default="ix"
-        The form of the estimates and of the exploration.
+        Form of the estimates and of the exploration.
 
     Notes
     -----
-    An estimate is divided by the probability that travels with its pull, the one that the arm was drawn with: 1 for the
-    forced pulls of an opening sweep. :math:`K` is the number of arms that ``init`` was given.
+    An estimate is divided by the ``probs`` of its pull, the probability with which the arm was drawn; that is 1 for the
+    forced pulls of an opening sweep. :math:`K` is the argument of ``init``.
 
     ``value`` is the mean reward of an arm's own pulls. The importance-weighted mean :math:`S_i / t` estimates the same
-    quantity with far more noise: it adds that of *how often* the arm was drawn to that of its rewards.
+    quantity with far more noise: to the noise of the rewards it adds that of *how often* the arm was drawn.
 
     References
     ----------
@@ -91,7 +91,7 @@ class EXP3(Policy):
     variant: Literal["ix", "classical"] = static(default="ix")
 
     def init(self, n: int) -> EXP3State:
-        """Return the state before the first pull of ``n`` arms."""
+        """Return the state of ``n`` arms before the first pull."""
         if self.variant not in ("ix", "classical"):
             raise ValueError(f"variant must be 'ix' or 'classical', got {self.variant!r}.")
         return EXP3State(init_counts(n), jnp.zeros(n))
@@ -108,7 +108,7 @@ class EXP3(Policy):
         return gamma / n, gamma
 
     def probabilities(self, state: EXP3State, active: jax.Array) -> jax.Array:
-        """Return the distribution ``f[n]`` that the slots of the next step are drawn from."""
+        """Return the distribution ``f[n]`` from which the slots of the next step are drawn."""
         learning_rate, gamma = self.rates(state)
         weights = jax.nn.softmax(jnp.where(active, learning_rate * state.score, -jnp.inf))
         if self.variant == "ix":
@@ -116,23 +116,23 @@ class EXP3(Policy):
         return (1.0 - gamma) * weights + gamma * active / active.sum()
 
     def select(self, key: jax.Array, state: EXP3State, active: jax.Array, k: int) -> tuple[jax.Array, jax.Array]:
-        """Draw ``k`` arms independently; an arm may stand in several slots."""
+        """Draw ``k`` arms independently; an arm may fill several slots."""
         n = active.shape[0]
         pmf = self.probabilities(state, active)
-        # `choice` inverts the cumulative sum, and where that is rounded it can hand out an arm of probability 0:
-        # the nearest possible arm before it is the one that was meant.
+        # `choice` inverts the cumulative sum. Rounding of that sum can give an arm of probability 0; the nearest arm of
+        # positive probability before it is the right one.
         nearest = lax.cummax(jnp.where(pmf > 0, jnp.arange(n, dtype=jnp.int32), 0))
         arms = nearest[jax.random.choice(key, n, (k,), p=pmf)]
         some = active.any()
         return jnp.where(some, arms, n), jnp.where(some, pmf[arms], 1.0)
 
     def update(self, state: EXP3State, arms: jax.Array, rewards: jax.Array, probs: jax.Array) -> EXP3State:
-        """Credit each reward to its arm, divided by the probability that the arm was drawn with."""
+        """Return the state with each reward added to its arm, divided by the probability of the draw."""
         _, gamma = self.rates(state)
         estimate = (rewards - 1.0) / (probs + gamma) if self.variant == "ix" else rewards / probs
         score = state.score.at[arms].add(estimate, mode="drop")
         return EXP3State(add_pulls(state.counts, arms, rewards), score - score.max())
 
     def value(self, state: EXP3State) -> jax.Array:
-        """Return the mean reward of each arm's own pulls; ``-inf`` where it was never pulled."""
+        """Return the mean reward of each arm's own pulls; ``-inf`` if it was never pulled."""
         return mean_reward(state.counts)

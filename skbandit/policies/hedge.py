@@ -1,4 +1,4 @@
-"""Hedge: exponential weights when every arm is seen at every step."""
+"""Hedge: exponential weights when every arm is pulled at every step."""
 
 from __future__ import annotations
 
@@ -18,24 +18,23 @@ class Hedge(MeanRewardPolicy):
 
     .. math:: w_i \propto \exp(\eta_t G_i), \qquad G_i = \sum_{s \le t} r_{i,s}
 
-    where **every** active arm is pulled at every step, on one mini-batch [1]_. That is what makes the weights sound:
-    with the rewards of chosen arms only, whatever was pulled more would weigh more, whether it is better or not. A step
-    that leaves arms out is refused; :class:`EXP3` is the rule for that.
+    **Every** active arm is pulled at every step, on one mini-batch [1]_. The weights need that: with the rewards of
+    chosen arms only, arms that were pulled more often would weigh more, whether they are better or not. A step that
+    leaves out an arm raises an error; `EXP3` is the rule for partial information.
 
-    After :math:`t` steps with :math:`K` active arms the rate is :math:`\eta_t = \sqrt{8 \ln K / (t + 1)}`, which needs
-    no horizon and keeps the regret below :math:`2 \sqrt{t \ln K / 2} + \sqrt{\ln K / 8}` ([2]_, theorem 2.3), or the
-    constant ``learning_rate``.
+    The rate after :math:`t` steps with :math:`K` active arms is :math:`\eta_t = \sqrt{8 \ln K / (t + 1)}`. It needs no
+    horizon and keeps the regret below :math:`2 \sqrt{t \ln K / 2} + \sqrt{\ln K / 8}` ([2]_, theorem 2.3).
 
     Parameters
     ----------
     learning_rate : float or None, default=None
-        The rate :math:`\eta`; None for the rate above.
+        A constant rate :math:`\eta`. None: the rate above.
 
     Notes
     -----
-    The weights steer no pull, since all arms are pulled, and they order the arms as their mean rewards do; in pruning,
-    ``learning_rate`` therefore changes nothing but `log_weights`. ``value`` is the mean, as
-    everywhere: it stays comparable when arms have left, which a sum does not.
+    All arms are pulled, so the weights choose nothing, and they order the arms as their mean rewards do. In pruning,
+    ``learning_rate`` therefore changes only `log_weights`. ``value`` is the mean reward, as in other policies: unlike a
+    sum, it stays comparable when arms have left.
 
     References
     ----------
@@ -65,17 +64,17 @@ class Hedge(MeanRewardPolicy):
     learning_rate: float | None = None
 
     def select(self, key: jax.Array, state: Counts, active: jax.Array, k: int) -> tuple[jax.Array, jax.Array]:
-        """Choose every active arm; ``k`` must be the number of arms."""
+        """Choose every active arm; raise ValueError if ``k`` is not the number of arms."""
         n = active.shape[0]
         if k != n:
             raise ValueError(f"Hedge needs the reward of every arm at every step: k must be {n}, got {k}. Use EXP3.")
         return jnp.where(active, jnp.arange(n, dtype=jnp.int32), n), jnp.ones(n)
 
     def log_weights(self, state: Counts, active: jax.Array) -> jax.Array:
-        """Return the logarithm ``f[n]`` of the normalised weights of the active arms; ``-inf`` for the others."""
+        """Return the logarithms ``f[n]`` of the normalised weights of the active arms; ``-inf`` for others."""
         if self.learning_rate is None:
             rate = jnp.sqrt(8.0 * jnp.log(active.sum()) / (state.n_pulls.max() + 1.0))
         else:
             rate = jnp.asarray(self.learning_rate, float)
-        # Sums of gains are what is carried from step to step, exponentials never: nothing can overflow.
+        # The state has sums of rewards, not exponentials, so that nothing can overflow.
         return jax.nn.log_softmax(jnp.where(active, rate * state.total, -jnp.inf))

@@ -1,8 +1,9 @@
-"""What the policies of top-m identification share: their goal, the moments of each arm, and the boundary.
+"""Top-m identification: the interface of its policies, their goal, and the moments of each arm.
 
-The paper's six policies collect reward: they come back to the arm that looks best. Pruning asks another question: which
-``m`` of ``n`` arms are the safest, after a fixed number of pulls? What counts then is the doubt near the boundary
-between the m-th arm and the next. The policies here pull there, and stop pulling arms that are clearly on one side.
+The six policies of the paper maximise reward: they return to the arm that looks best. Pruning asks another question:
+which ``m`` of ``n`` arms are the safest, after a fixed number of pulls? The answer depends on the arms near the
+boundary between the m-th arm and the next. The policies of top-m identification pull these arms, and stop pulling arms
+that are clearly on one side.
 """
 
 from __future__ import annotations
@@ -17,36 +18,35 @@ import jax.numpy as jnp
 from skbandit._core.ranking import choose
 from skbandit.policies.base import Policy, PolicyState
 
-#: The spread of an arm is believed as if this many pulls had shown the spread of all arms.
+#: Weight, in pulls, of the mean variance of all arms in the variance of an arm.
 PRIOR_PULLS = 3.0
-#: A hint is judged on so many arms of similar hint on either side, or on this share of them if that is more.
+#: Number of arms of similar hint, on either side, to which an arm is compared; or this share of all arms if it is more.
 NEIGHBOURS, NEIGHBOURS_SHARE = 2, 1 / 16
 
 
 class Goal(NamedTuple):
-    """What a round asks for."""
+    """The task of a policy in one round of pruning."""
 
     n_choose: jax.Array
-    """i32: the ``m`` arms of highest mean reward are wanted."""
+    """i32: the number ``m`` of arms of highest mean reward to identify."""
     budget: jax.Array
     """i32: pulls of the round."""
     n_batches: jax.Array
-    """i32: pulls of an arm until its mean is exact: it is one over a finite population, drawn without replacement."""
+    """i32: number of mini-batches. They are drawn without replacement, so that after so many pulls a mean is exact."""
     active: jax.Array
-    """bool[n]"""
+    """bool[n]: arms that may be chosen."""
     group: jax.Array
-    """i32[n]: the arm's group, in order, from 0."""
+    """i32[n]: the group of each arm, in order, from 0."""
     room: jax.Array
-    """i32[n_groups]: no more than so many of a group may be chosen."""
+    """i32[n_groups]: maximum number of arms to choose in each group."""
     ends: jax.Array | None = None
-    """i32[2]: where the groups are the hidden layers of a dense network, in order, its inputs and its outputs."""
+    """i32[2]: numbers of inputs and outputs, if the groups are the hidden layers of a dense network, in order."""
     hint: jax.Array | None = None
-    """f[n]: something that was known before the first pull, higher = likely better; only its order counts. NaN where
-    nothing was."""
+    """f[n]: prior knowledge of each arm, higher = likely better; only its order counts. NaN where there is none."""
 
 
 class Moments(NamedTuple):
-    """Pulls, summed rewards and summed squares of each arm, f[n] each."""
+    """Number of pulls, summed rewards and summed squared rewards of each arm, f[n] each."""
 
     n_pulls: jax.Array
     total: jax.Array
@@ -54,28 +54,42 @@ class Moments(NamedTuple):
 
     @property
     def finite(self) -> jax.Array:
-        """Whether all rewards of an arm, and their squares, are numbers."""
+        """bool[n]: whether all rewards of an arm, and their squares, are finite."""
         return jnp.isfinite(self.squares)
 
     @property
     def mean(self) -> jax.Array:
-        """Mean reward; 0 where there is none, minus infinity where one is not finite."""
+        """f[n]: mean reward; 0 without pulls, ``-inf`` if a reward is not finite."""
         return jnp.where(self.finite, self.total / jnp.maximum(self.n_pulls, 1), -jnp.inf)
 
     @property
     def deviations(self) -> jax.Array:
-        """Summed squared deviations from the mean; 0 where one is not finite."""
+        """f[n]: summed squared deviations from the mean; 0 if a reward is not finite."""
         square = self.total * self.total / jnp.maximum(self.n_pulls, 1)
         return jnp.where(self.finite, jnp.maximum(self.squares - square, 0), 0)
 
 
 def init_moments(n: int) -> Moments:
-    """No pulls yet."""
+    """Return the moments of ``n`` arms before the first pull."""
     return Moments(jnp.zeros(n), jnp.zeros(n), jnp.zeros(n))
 
 
 def add_rewards(moments: Moments, arms: jax.Array, rewards: jax.Array) -> Moments:
-    """Credit each reward to its arm; empty slots fall out of bounds and are dropped."""
+    """Return the moments after the rewards of a step.
+
+    Parameters
+    ----------
+    moments : Moments
+        Moments before the step.
+    arms : i32[k]
+        The arms pulled. The index ``n`` of an empty slot is out of bounds and dropped.
+    rewards : f[k]
+        Rewards of the pulls.
+
+    Returns
+    -------
+    moments : Moments
+    """
     return Moments(
         moments.n_pulls.at[arms].add(1.0, mode="drop"),
         moments.total.at[arms].add(rewards, mode="drop"),
@@ -84,12 +98,13 @@ def add_rewards(moments: Moments, arms: jax.Array, rewards: jax.Array) -> Moment
 
 
 def standard_error(moments: Moments, goal: Goal) -> jax.Array:
-    r"""Return the standard error f[n] of each arm's mean; infinite below two pulls.
+    r"""Return the standard error f[n] of each arm's mean; infinite with fewer than two pulls.
 
     .. math:: s_i^2 = \frac{\nu \bar s^2 + (n_i - 1) \hat s_i^2}{\nu + n_i - 1} \cdot \frac{1}{n_i}
         \left(1 - \frac{n_i}{D}\right)
 
-    with the arm's own variance shrunk towards the mean one, and the correction for a population of :math:`D` batches.
+    The variance :math:`\hat s_i^2` of the arm is shrunk towards the mean variance :math:`\bar s^2` of all arms, with
+    the weight :math:`\nu` of 3 pulls. The last factor corrects for the finite number :math:`D` of mini-batches.
     """
     n, degrees, deviations = moments.n_pulls, jnp.maximum(moments.n_pulls - 1, 0), moments.deviations
     counts = goal.active & moments.finite & (n >= 2)
@@ -100,18 +115,18 @@ def standard_error(moments: Moments, goal: Goal) -> jax.Array:
 
 
 def posterior(moments: Moments, goal: Goal) -> tuple[jax.Array, jax.Array]:
-    r"""Return what to believe of each arm's mean, and the standard error of that, f[n] each.
+    r"""Return the posterior mean of each arm and its standard error, f[n] each.
 
-    Without hints these are the mean of its rewards and `standard_error`. With them, an arm is expected to be like the
-    arms of similar hint, as far as those are like one another: the mean :math:`m_i` of it and its neighbours in the
-    order of hints is a prior of variance :math:`\tau_i^2`, which is their variance less what noise explains of it
-    (empirical Bayes),
+    Without hints these are the mean reward and `standard_error`. With hints, an arm is expected to be like the arms of
+    similar hint, as far as these are alike (empirical Bayes). The mean :math:`m_i` of the arm and its neighbours in the
+    order of hints is the mean of a prior. Its variance :math:`\tau_i^2` is the variance of these arms minus the part
+    that noise explains:
 
     .. math:: \tilde\mu_i = m_i + \frac{\tau_i^2}{\tau_i^2 + s_i^2} (\hat\mu_i - m_i), \qquad
         \tilde s_i^2 = \frac{\tau_i^2 s_i^2}{\tau_i^2 + s_i^2}.
 
-    A hint that says nothing leaves :math:`\tau_i` as large as the arms differ; an arm that has seen all batches is
-    exact.
+    If the hints are uninformative, :math:`\tau_i` is as large as the differences between arms. An arm that has seen all
+    mini-batches has its exact mean.
     """
     error = standard_error(moments, goal)
     if goal.hint is None:
@@ -126,19 +141,19 @@ def posterior(moments: Moments, goal: Goal) -> tuple[jax.Array, jax.Array]:
     low, high = jnp.maximum(place - half, 0), jnp.minimum(place + half + 1, jnp.maximum(n_known, 1))
 
     def around(x: jax.Array) -> jax.Array:
-        """Mean of ``x`` over the arm and its neighbours."""
+        """Return the mean of ``x`` over each arm and its neighbours."""
         own = jnp.where(known, x, 0)[order]
         summed = jnp.concatenate([jnp.zeros(1, own.dtype), jnp.cumsum(own)])
         mean = (summed[high] - summed[low]) / jnp.maximum(high - low, 1)
         return jnp.zeros(n, own.dtype).at[order].set(mean)
 
-    # Cumulative sums lose digits where the means are far from 0.
+    # Cumulative sums lose digits if the means are far from 0.
     centre = jnp.sum(jnp.where(known, moments.mean, 0)) / jnp.maximum(n_known, 1)
     mean = jnp.where(known, moments.mean, 0) - centre
     expected = around(mean)
     size = jnp.zeros(n, mean.dtype).at[order].set((high - low).astype(mean.dtype))
     spread = jnp.maximum(around(mean**2) - expected**2, 0) * size / jnp.maximum(size - 1, 1)
-    # What a single pull is worth is known as soon as some arms have two; before that, half of the spread is noise.
+    # The noise of a single pull is known once some arms have two pulls; before that, half of the spread is noise.
     several = known & (moments.n_pulls >= 2)
     degrees = jnp.sum(jnp.where(several, moments.n_pulls - 1, 0))
     pooled = jnp.sum(jnp.where(several, moments.deviations, 0)) / jnp.maximum(degrees, 1)
@@ -152,12 +167,29 @@ def posterior(moments: Moments, goal: Goal) -> tuple[jax.Array, jax.Array]:
 
 
 def doubts(mean: jax.Array, goal: Goal, accepted: jax.Array, among: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Return who is chosen, bool[n], and what it would cost to decide otherwise, f[n].
+    """Return the best choice of arms, and the cost of the opposite decision on each arm.
 
-    Beside the ``accepted`` arms, bool[n], the best ones ``among`` bool[n] are chosen, as many as are wanted and as
-    their groups have room for. Deciding otherwise on one arm makes the best choice worse by the distance of its mean
-    from that of the arm that it changes places with: the worst that is chosen, or the best that is not, of its own
-    group where groups are full [1]_; infinite where there is none.
+    Besides the accepted arms, the best arms are chosen, as many as the goal asks for and their groups have room for.
+    The opposite decision on one arm swaps it with another arm: with the worst chosen arm, or the best one that is not
+    chosen; of its own group, if groups are full [1]_. It makes the choice worse by the difference of the two means.
+
+    Parameters
+    ----------
+    mean : f[n]
+        Estimated mean of each arm.
+    goal : Goal
+        The task of the round.
+    accepted : bool[n]
+        Arms that are certain to be chosen.
+    among : bool[n]
+        Arms to choose from.
+
+    Returns
+    -------
+    chosen : bool[n]
+        The chosen arms, without the accepted ones.
+    cost : f[n]
+        Cost of the opposite decision; infinite if there is no arm to swap with.
 
     References
     ----------
@@ -178,7 +210,7 @@ def doubts(mean: jax.Array, goal: Goal, accepted: jax.Array, among: jax.Array) -
 
 
 def aimed(goal: Goal | None) -> Goal:
-    """Return the goal; raise if there is none."""
+    """Return the goal; raise ValueError if there is none."""
     if goal is None:
         raise ValueError("This policy looks for the m best arms: call 'aim' with a Goal on its state first.")
     return goal
@@ -186,48 +218,48 @@ def aimed(goal: Goal | None) -> Goal:
 
 @dataclasses.dataclass(frozen=True)
 class IdentificationPolicy(Policy):
-    """A policy that looks for the ``m`` best arms, and says which they are.
+    """Base of the policies that identify the ``m`` best arms.
 
-    Its rewards are not bounded: they are minus the damage, in units of the scale that the opening sweep has found. A
-    bounded map would be one more thing between the estimate and the decision, and would not keep the order of means.
+    Their rewards are not bounded: they are minus the damage, divided by the scale that the opening sweep has measured.
+    A bounded map of the damages would not keep the order of their means.
     """
 
     @abc.abstractmethod
     def aim(self, state: PolicyState, goal: Goal) -> PolicyState:
-        """Return the state with the goal of a round in it."""
+        """Return the state with the goal of a round."""
 
     @property
     def constrained(self) -> bool:
-        """Whether the policy has a constraint of its own, and makes a `choice` under it."""
+        """Whether the policy has a constraint of its own, under which it makes a `choice`."""
         return False
 
     def choice(self, state: PolicyState) -> jax.Array | None:
-        """Return the arms bool[n] to choose under a constraint of the policy's own; None if it has none."""
+        """Return the arms to choose under the policy's own constraint, bool[n]; None if it has none."""
         return None
 
     def decided(self, state: PolicyState) -> jax.Array | None:
-        """Return 1 for arms that are accepted, -1 for rejected ones, else 0, f[n]; None where nothing is decided."""
+        """Return 1 for accepted arms, -1 for rejected arms and 0 for others, f[n]; None if the policy decides none."""
         return None
 
 
 @dataclasses.dataclass(frozen=True)
 class MomentsPolicy(IdentificationPolicy):
-    """Remembers the moments of every arm and nothing else: its subclasses only select."""
+    """Base of the policies whose state is the moments of every arm; a subclass only selects."""
 
     def init(self, n: int) -> tuple[Moments, Any]:
-        """Return the state before the first pull of ``n`` arms."""
+        """Return the state of ``n`` arms before the first pull."""
         return init_moments(n), None
 
     def aim(self, state: tuple[Moments, Any], goal: Goal) -> tuple[Moments, Goal]:
-        """Remember the goal."""
+        """Return the state with the goal of a round."""
         return state[0], goal
 
     def update(self, state: Any, arms: jax.Array, rewards: jax.Array, probs: jax.Array) -> Any:
-        """Credit each reward to its arm."""
+        """Return the state with each reward added to its arm."""
         return add_rewards(state[0], arms, rewards), state[1]
 
     def value(self, state: Any) -> jax.Array:
-        """Return the posterior mean ``f[n]`` of each arm; ``-inf`` where it was never pulled."""
+        """Return the posterior mean ``f[n]`` of each arm; ``-inf`` if it was never pulled."""
         moments, goal = state
         mean = moments.mean if goal is None else posterior(moments, goal)[0]
         return jnp.where(moments.n_pulls > 0, mean, -jnp.inf)

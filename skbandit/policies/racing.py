@@ -1,4 +1,4 @@
-"""Racing: accept and reject arms in a few rounds, and pull the others on."""
+"""Racing: accepts and rejects arms in a few rounds, and goes on pulling the others."""
 
 from __future__ import annotations
 
@@ -27,53 +27,67 @@ FEWEST_ROUNDS, MOST_ROUNDS = 3, 16
 
 
 class RacingState(NamedTuple):
-    """Moments of the arms, and what is decided."""
+    """The state of the policies that accept and reject arms."""
 
     moments: Moments
     accepted: jax.Array
-    """bool[n]: will be chosen, and is pulled no more."""
+    """bool[n]: arms that will be chosen; they are not pulled again."""
     rejected: jax.Array
-    """bool[n]: will not."""
+    """bool[n]: arms that will not be chosen; they are not pulled again."""
     round: jax.Array
-    """i32: rounds that are over."""
+    """i32: completed rounds."""
     spent: jax.Array
-    """i32: pulls."""
+    """i32: pulls so far."""
     goal: Goal | None
 
 
 class AcceptReject(IdentificationPolicy):
-    """A step pulls all arms that are undecided; now and then the clearest of them are accepted or rejected.
+    """Base of the policies that pull all undecided arms, and decide the clearest ones from time to time.
 
-    All arms that are compared have seen the same mini-batches, and what a mini-batch does to all of them cancels.
+    All arms that are compared have seen the same mini-batches, so that an effect of a mini-batch on all arms cancels.
     """
 
     sweeps: ClassVar[bool] = True
 
     @abc.abstractmethod
     def n_decide(self, state: RacingState, undecided: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """Return how many arms to decide now, i32, and whether a round is over, bool."""
+        """Return the number of arms to decide now, i32, and whether a round is over, bool."""
 
     @abc.abstractmethod
     def certainty(self, state: RacingState, distance: jax.Array, error: jax.Array) -> jax.Array:
-        """Return how clear each arm is, f[n], from its distance to the boundary and its standard error."""
+        """Return how clear the decision on each arm is.
+
+        Parameters
+        ----------
+        state : RacingState
+        distance : f[n]
+            Cost of the opposite decision, as `skbandit.policies.identification.doubts` returns it.
+        error : f[n]
+            Standard error of each arm's mean.
+
+        Returns
+        -------
+        certainty : f[n]
+            The arms of highest certainty are decided first.
+        """
 
     def init(self, n: int) -> RacingState:
-        """Return the state before the first pull of ``n`` arms."""
+        """Return the state of ``n`` arms before the first pull."""
         nobody, zero = jnp.zeros(n, bool), jnp.zeros((), jnp.int32)
         return RacingState(init_moments(n), nobody, nobody, zero, zero, None)
 
     def aim(self, state: RacingState, goal: Goal) -> RacingState:
-        """Remember the goal."""
+        """Return the state with the goal of a round."""
         return state._replace(goal=goal)
 
     def select(self, key: jax.Array, state: RacingState, active: jax.Array, k: int) -> tuple[jax.Array, jax.Array]:
-        """Choose all undecided arms, the most doubtful first; where none is left to pull, decided ones."""
+        """Choose all undecided arms, the least clear first; if none can be pulled, decided ones."""
         undecided = active & ~(state.accepted | state.rejected)
         candidates = jnp.where(jnp.any(undecided), undecided, active)
         return top_k(key, -self._judge(state, candidates)[1], candidates, k), jnp.ones(k)
 
     def update(self, state: RacingState, arms: jax.Array, rewards: jax.Array, probs: jax.Array) -> RacingState:
-        """Credit each reward to its arm, and decide at the end of a round."""
+        """Return the state with each reward added to its arm, and with decisions at the end of a round."""
         goal = aimed(state.goal)
         n = state.accepted.shape[0]
         state = state._replace(
@@ -82,7 +96,7 @@ class AcceptReject(IdentificationPolicy):
         )
         undecided = goal.active & ~(state.accepted | state.rejected)
         n_decide, over = self.n_decide(state, undecided)
-        # Nothing is decided on a single pull, and nothing early where the budget goes round: all means will be exact.
+        # Nothing is decided after a single pull, nor early if the budget is enough for all pulls: means will be exact.
         over &= jnp.min(jnp.where(undecided, state.moments.n_pulls, jnp.inf)) >= 2
         over &= goal.budget < goal.n_batches * jnp.sum(goal.active, dtype=jnp.int32)
         chosen, certainty = self._judge(state, undecided)
@@ -94,16 +108,16 @@ class AcceptReject(IdentificationPolicy):
         )
 
     def value(self, state: RacingState) -> jax.Array:
-        """Return the posterior mean ``f[n]`` of each arm; ``-inf`` where it was never pulled."""
+        """Return the posterior mean ``f[n]`` of each arm; ``-inf`` if it was never pulled."""
         mean = state.moments.mean if state.goal is None else posterior(state.moments, state.goal)[0]
         return jnp.where(state.moments.n_pulls > 0, mean, -jnp.inf)
 
     def decided(self, state: RacingState) -> jax.Array:
-        """Return 1 for arms that are accepted, -1 for rejected ones, else 0."""
+        """Return 1 for accepted arms, -1 for rejected arms and 0 for the others, f[n]."""
         return state.accepted.astype(float) - state.rejected.astype(float)
 
     def _judge(self, state: RacingState, among: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """Return who of the arms would be chosen, bool[n], and how clear that is, f[n]."""
+        """Return which of the arms would be chosen, bool[n], and how clear that is, f[n]."""
         goal = aimed(state.goal)
         mean, error = posterior(state.moments, goal)
         chosen, distance = doubts(mean, goal, state.accepted, among)
@@ -114,21 +128,23 @@ class AcceptReject(IdentificationPolicy):
 class Racing(AcceptReject):
     r"""Successive accepts and rejects in a few rounds, on shared mini-batches.
 
-    Every step pulls all arms that are not yet decided, on one mini-batch: so the arms that are compared have seen the
-    same rows, and what a mini-batch does to all of them cancels. The pulls of a round of pruning are shared evenly over
-    :math:`R` rounds of racing; at the end of each but the last, the arms whose mean is farthest from the other side of
-    the boundary,
+    Every step pulls all undecided arms on one mini-batch. The arms that are compared have therefore seen the same rows,
+    and an effect of a mini-batch on all arms cancels. The pulls of a round of pruning are shared evenly over :math:`R`
+    rounds of racing. At the end of each but the last, the arms whose mean is farthest from the other side of the
+    boundary, by
 
     .. math:: t_i = \frac{|\hat\mu_i - \hat\mu_{\text{other side}}|}{s_i},
 
-    are decided, one in :math:`R` of those that are left: accepted if they are among the best, rejected if not.
-    :math:`R` is the mean number of pulls per arm, between 3 and 16. :math:`s_i` is the standard error of a mean over a
-    finite number of mini-batches: an arm that has seen them all is exact, and so is a race that can afford that.
+    are decided: one in :math:`R` of the undecided arms. They are accepted if they are among the best, otherwise
+    rejected. :math:`R` is the mean number of pulls per arm, but at least 3 and at most 16. :math:`s_i` is the standard
+    error of a mean over a finite number of mini-batches: the mean of an arm that has seen them all is exact, and with a
+    budget for all pulls so is the result.
 
     Notes
     -----
-    After SAR [1]_, which decides one arm at a time, and on a single pull where pulls are few; batches as in BatchSAR
-    [2]_; shared references without replacement as in correlated sequential halving [3]_. The schedule is our own.
+    The rule follows SAR [1]_, which decides one arm at a time, after a single pull if there are few pulls. Batches are
+    those of BatchSAR [2]_; shared mini-batches without replacement are those of correlated sequential halving [3]_. The
+    schedule is our own.
 
     References
     ----------
@@ -155,7 +171,7 @@ class Racing(AcceptReject):
     name: ClassVar[str] = "racing"
 
     def n_decide(self, state: RacingState, undecided: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """Decide a share of the undecided arms when a round's pulls do not go into another sweep."""
+        """Return how many arms to decide; a round is over if its pulls are not enough for another sweep."""
         goal = aimed(state.goal)
         n_active = jnp.maximum(jnp.sum(goal.active, dtype=jnp.int32), 1)
         n_rounds = jnp.clip(goal.budget // n_active, FEWEST_ROUNDS, MOST_ROUNDS)
@@ -165,6 +181,6 @@ class Racing(AcceptReject):
         return jnp.maximum(n_undecided // n_rounds, 1), over
 
     def certainty(self, state: RacingState, distance: jax.Array, error: jax.Array) -> jax.Array:
-        """Count the distance in standard errors."""
-        # Exact arms are sure, also in a tie; infinite errors, of arms with one pull, leave no certainty at all.
+        """Return the distance in standard errors."""
+        # Exact means are certain, also in a tie. Infinite errors, of arms with one pull, give a certainty of 0.
         return jnp.where(error > 0, distance / jnp.where(error > 0, error, 1), jnp.inf)

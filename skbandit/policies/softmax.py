@@ -1,4 +1,4 @@
-"""Softmax (Boltzmann) exploration: better arms are exponentially more likely."""
+"""Softmax (Boltzmann) exploration: draws arms with probabilities that grow exponentially with their mean reward."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from skbandit.policies.base import Counts, MeanRewardPolicy, mean_reward, top_k
 
 @pytree_dataclass
 class Softmax(MeanRewardPolicy):
-    r"""Boltzmann exploration, with a constant or a falling temperature.
+    r"""Boltzmann exploration, with constant or falling temperature.
 
     .. math:: p_i = \frac{\exp(\hat\mu_i / \tau_t)}{\sum_j \exp(\hat\mu_j / \tau_t)}
 
-    over the active arms. An arm that was never pulled counts as the best there can be, :math:`\hat\mu_i = 1`. The slots
-    of a step are drawn one after the other from this distribution, without replacement: the arms of the ``k`` largest
-    :math:`\hat\mu_i / \tau_t + G_i` with independent standard Gumbel :math:`G_i` [2]_.
+    over the active arms. An arm that was never pulled has the highest possible mean, :math:`\hat\mu_i = 1`. The slots
+    of a step are drawn one after the other from this distribution, without replacement: they are the arms of the ``k``
+    largest :math:`\hat\mu_i / \tau_t + G_i`, with independent standard Gumbel variables :math:`G_i` [2]_.
 
-    Annealed, the temperature falls with the logarithm of the total number :math:`t` of pulls [1]_; the :math:`e` makes
-    it start at ``temperature``:
+    With ``annealed=True`` the temperature falls with the logarithm of the total number :math:`t` of pulls [1]_. Because
+    of the :math:`e` it starts at ``temperature``:
 
     .. math:: \tau_t = \tau / \ln(e + t) .
 
@@ -34,12 +34,12 @@ class Softmax(MeanRewardPolicy):
         Positive, on the scale of the rewards: two arms whose means differ by ``temperature`` are drawn in the ratio
         1 : e.
     annealed : bool, default=False
-        Let the temperature fall with the number of pulls.
+        Whether the temperature falls with the number of pulls.
 
     Notes
     -----
-    The probability that travels with a pull is that of drawing the arm for its slot among the arms that the slots
-    before it left over. No single schedule of the temperature is right for all gaps between the means [3]_.
+    The ``probs`` of a pull is the probability of drawing the arm for its slot among the arms that the earlier slots
+    have not taken. No single schedule of the temperature is right for all gaps between the means [3]_.
 
     References
     ----------
@@ -78,7 +78,7 @@ class Softmax(MeanRewardPolicy):
         logits = self.logits(state)
         order = top_k(tie_key, logits + jax.random.gumbel(gumbel_key, (n,)), active, max(k, n))
         ordered = logits.at[order].get(mode="fill", fill_value=-jnp.inf)
-        # What a slot could still choose from is all that stands at or behind its place in the order.
+        # A slot draws among the arms at or behind its place in the order.
         log_left = lax.cumlogsumexp(ordered, reverse=True)
         arms = order[:k]
         return arms, jnp.where(arms < n, jnp.exp(ordered - log_left)[:k], 1.0)

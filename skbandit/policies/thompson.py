@@ -1,4 +1,4 @@
-"""Thompson sampling: pull an arm as often as it is believed to be the best."""
+"""Thompson sampling: pulls the arms that are best in a sample of the posterior."""
 
 from __future__ import annotations
 
@@ -19,19 +19,21 @@ class Thompson(MeanRewardPolicy):
 
     .. math:: \theta_i \sim \mathrm{Beta}(\alpha + S_i, \; \beta + F_i), \qquad S_i = \sum r, \quad F_i = \sum (1 - r)
 
-    over the pulls of the arm. A reward between 0 and 1 counts as that share of a success: the toss of a coin that would
-    make it 0 or 1 [1]_ only adds variance. The slots of a step take the ``k`` active arms of highest :math:`\theta_i`
-    in one sample of the posterior (multiple-play Thompson sampling [2]_; ``k = 1`` is Thompson's rule).
+    over the pulls of the arm. A reward between 0 and 1 counts as that share of a success; rounding it at random to 0 or
+    1 [1]_ would only add variance. The slots of a step take the ``k`` active arms of highest :math:`\theta_i` in one
+    sample of the posterior (multiple-play Thompson sampling [2]_; ``k = 1`` is Thompson's rule).
 
     Parameters
     ----------
-    alpha, beta : float, default=1.0
-        The prior, positive; 1 and 1 is the uniform distribution.
+    alpha : float, default=1.0
+        First shape parameter of the Beta prior, positive. With 1 and 1 the prior is uniform.
+    beta : float, default=1.0
+        Second shape parameter of the prior, positive.
 
     Notes
     -----
-    The probability that an arm is chosen has no closed form. The rule does not need it: what travels with the pull is
-    1, the probability given the sample.
+    The probability that an arm is chosen has no closed form, and the rule does not need it. The ``probs`` of a pull is
+    1: the probability given the sample.
 
     References
     ----------
@@ -59,7 +61,7 @@ class Thompson(MeanRewardPolicy):
 
     def posterior(self, state: Counts) -> tuple[jax.Array, jax.Array]:
         """Return the two shape parameters ``f[n]`` of each arm's Beta distribution."""
-        # Rounding can make the sum of rewards near 1 exceed their number by a hair.
+        # By rounding, a sum of rewards near 1 can slightly exceed their number.
         failures = jnp.maximum(state.n_pulls - state.total, 0.0)
         return self.alpha + state.total, self.beta + failures
 
@@ -69,7 +71,7 @@ class Thompson(MeanRewardPolicy):
         return top_k(tie_key, beta(sample_key, *self.posterior(state)), active, k), jnp.ones(k)
 
     def value(self, state: Counts) -> jax.Array:
-        """Return the posterior mean of each arm; ``-inf`` where it was never pulled."""
+        """Return the posterior mean of each arm; ``-inf`` if it was never pulled."""
         successes, failures = self.posterior(state)
         return jnp.where(state.n_pulls > 0, successes / (successes + failures), -jnp.inf)
 
@@ -80,18 +82,18 @@ class GaussianThompson(MeanRewardPolicy):
 
     .. math:: \theta_i \sim \mathcal{N}\!\left(\frac{m_0 + \sum r}{n_i + 1}, \; \frac{\sigma^2}{n_i + 1}\right)
 
-    where the second argument is the **variance** (the standard deviation is :math:`\sigma / \sqrt{n_i + 1}`): the
-    posterior of a mean whose prior, :math:`\mathcal{N}(m_0, \sigma^2)`, weighs as much as one reward [1]_. The slots of
-    a step take the ``k`` active arms of highest :math:`\theta_i` in one sample of the posterior, as those of
-    :class:`Thompson` do.
+    where the second argument is the **variance** (the standard deviation is :math:`\sigma / \sqrt{n_i + 1}`). It is the
+    posterior of a mean whose prior, :math:`\mathcal{N}(m_0, \sigma^2)`, weighs as much as one reward [1]_. As in
+    `Thompson`, the slots of a step take the ``k`` active arms of highest :math:`\theta_i` in one sample of the
+    posterior.
 
     Parameters
     ----------
     prior_mean : float, default=0.5
-        The mean :math:`m_0` before the first pull; 0.5 is the middle of the range of the rewards ([1]_ takes 0).
+        The mean :math:`m_0` before the first pull; 0.5 is the middle of the range of rewards ([1]_ uses 0).
     scale : float, default=1.0
         The standard deviation :math:`\sigma` of one reward. 1 is the cautious choice of [1]_ for rewards in [0, 1],
-        whose standard deviation is 0.5 at most.
+        whose standard deviation is at most 0.5.
 
     References
     ----------
@@ -126,6 +128,6 @@ class GaussianThompson(MeanRewardPolicy):
         return top_k(tie_key, mean + std * jax.random.normal(sample_key, mean.shape), active, k), jnp.ones(k)
 
     def value(self, state: Counts) -> jax.Array:
-        """Return the posterior mean of each arm; ``-inf`` where it was never pulled."""
+        """Return the posterior mean of each arm; ``-inf`` if it was never pulled."""
         mean, _ = self.posterior(state)
         return jnp.where(state.n_pulls > 0, mean, -jnp.inf)

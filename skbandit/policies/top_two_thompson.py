@@ -1,4 +1,4 @@
-"""Top-two Thompson sampling for sets: pull where two beliefs about the best arms differ."""
+"""Top-two Thompson sampling for sets: pulls the arms on which two samples of the posterior differ."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from skbandit._core.pytree import pytree_dataclass
 from skbandit.policies.base import top_k
 from skbandit.policies.identification import MomentsPolicy, aimed, doubts, posterior
 
-#: Pairs of samples of a step.
+#: Number of pairs of samples in a step.
 N_PAIRS = 8
 
 
 @pytree_dataclass
 class TopTwoThompson(MomentsPolicy):
-    r"""Pull the arms on which samples of the posterior disagree whether they are among the ``m`` best.
+    r"""Top-two Thompson sampling for the set of the ``m`` best arms.
 
-    A sample draws :math:`\theta_i \sim N(\hat\mu_i, s_i^2)` for every arm; its ``m`` highest are a belief about the
-    answer. A step draws 8 pairs of beliefs and pulls the arms that are in one belief of a pair and not in the other, in
-    most pairs first; then arms on which all agree, at random.
+    A sample draws :math:`\theta_i \sim N(\hat\mu_i, s_i^2)` for every arm; the arms of the ``m`` highest values are a
+    sampled answer. A step draws 8 pairs of sampled answers. It pulls the arms that are in exactly one answer of a pair,
+    those of most pairs first, and then arms on which all pairs agree, in random order.
 
     Notes
     -----
-    Top-two sampling [1]_ looks for one best arm, and pulls the best arm of a second sample if it differs from that of
-    the first. The extension to sets by their symmetric difference is our own.
+    Top-two sampling [1]_ identifies one best arm: it also pulls the best arm of a second sample that differs from the
+    first. The extension to sets, by their symmetric difference, is our own.
 
     References
     ----------
@@ -36,12 +36,12 @@ class TopTwoThompson(MomentsPolicy):
     name: ClassVar[str] = "top_two_thompson"
 
     def select(self, key: jax.Array, state: Any, active: jax.Array, k: int) -> tuple[jax.Array, jax.Array]:
-        """Choose the arms on which most pairs of beliefs differ."""
+        """Choose the arms on which most pairs of samples differ."""
         moments, goal = state[0], aimed(state[1])
         draw_key, tie_key = jax.random.split(key)
         mean, error = posterior(moments, goal)
         nobody = jnp.zeros(active.shape[0], bool)
-        # An arm with one pull is as uncertain as can be: it is on every pair's list.
+        # An arm with one pull has an infinite standard error: it counts for every pair.
         unknown = jnp.isinf(error)
         normal = jax.random.normal(draw_key, (N_PAIRS, 2, active.shape[0]))
         samples = mean + jnp.where(unknown, 0, error) * normal

@@ -1,4 +1,4 @@
-"""UCB1: optimism in the face of uncertainty."""
+"""UCB1: pulls the arms of highest upper confidence bound."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from skbandit.policies.base import Counts, MeanRewardPolicy, mean_reward, top_k
 
 @pytree_dataclass
 class UCB1(MeanRewardPolicy):
-    r"""Pull the arms whose mean reward could be the highest.
+    r"""Upper confidence bounds on the mean rewards.
 
     .. math:: \mathrm{index}_i = \hat\mu_i + c \sqrt{2 \ln t / n_i}
 
-    with :math:`n_i` the pulls of the arm and :math:`t` those of all arms [1]_; the index of an arm that was never
-    pulled is :math:`+\infty`. The slots of a step take the ``k`` active arms of highest index, ties at random. The
-    arms of a step share one mini-batch, and are chosen before any of its rewards is known.
+    with :math:`n_i` the number of pulls of the arm and :math:`t` that of all arms [1]_. The index of an arm that was
+    never pulled is :math:`+\infty`. The slots of a step take the ``k`` active arms of highest index, with ties broken
+    at random. The arms of a step are pulled on one mini-batch, and chosen before any of its rewards is known.
 
     Parameters
     ----------
     exploration : float, default=1.0
-        The factor :math:`c`. The textbook's 1 holds for rewards that fill [0, 1]; where they fill a range of length
-        :math:`c` only, a smaller one spares the policy from pulling all arms in turn.
+        The factor :math:`c`. The textbook value 1 is for rewards that fill [0, 1]. If rewards fill a range of length
+        :math:`c` only, a smaller factor keeps the policy from pulling all arms in turn.
 
     References
     ----------
@@ -54,7 +54,7 @@ class UCB1(MeanRewardPolicy):
     def index(self, state: Counts) -> jax.Array:
         """Return the upper confidence bounds ``f[n]``."""
         log_pulls = jnp.log(jnp.maximum(state.n_pulls.sum(), 1.0))
-        # An arm without pulls has mean +inf: whatever finite bonus stands in for its 1/0 does not matter.
+        # An arm without pulls has a mean of +inf, so that the finite bonus in place of its 1 / 0 does not matter.
         bonus = jnp.sqrt(2.0 * log_pulls / jnp.maximum(state.n_pulls, 1.0))
         return mean_reward(state, unpulled=jnp.inf) + self.exploration * bonus
 

@@ -1,4 +1,4 @@
-"""Uniform sampling: every arm as often as every other, on the same mini-batches."""
+"""Uniform sampling: pulls every arm equally often, on the same mini-batches."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from skbandit.policies.base import Counts, MeanRewardPolicy, top_k
 
 @pytree_dataclass
 class Uniform(MeanRewardPolicy):
-    """Round robin: the arms that were pulled least come first, ties at random.
+    """Round robin: the arms with the fewest pulls come first, with ties broken at random.
 
-    A step pulls every active arm on one mini-batch, so that all means are over the same batches and their differences
-    are free of the batches' noise. A step of fewer slots than active arms takes a random subset of those pulled least:
-    no arm is ever more than one pull ahead of another. It is the baseline that every adaptive policy has to beat.
+    A step pulls every active arm on one mini-batch. All means are therefore over the same mini-batches, and their
+    noise cancels in differences of means. A step with fewer slots than active arms takes a random subset of the arms
+    with the fewest pulls, so that no arm is ever more than one pull ahead of another. This is the baseline for all
+    adaptive policies.
 
     Examples
     --------

@@ -5,7 +5,6 @@ import dataclasses
 import enum
 import json
 import pickle
-import re
 
 import jax
 import numpy as np
@@ -152,18 +151,6 @@ def test_fit_writes_no_constructor_parameter(kind, make_data, make_estimator):
     assert before.keys() == after.keys()
     assert all(after[name] is before[name] for name in before)
     assert params["hidden_layer_sizes"] == [8]
-
-
-def test_what_a_fit_leaves_is_private_or_documented(make_data, regressor, classifier):
-    data = make_data("binary")
-    for model in (regressor(early_stopping=True), classifier()):
-        fitted = {name for name in vars(model.fit(data.X, data.y)) if not name.startswith("_")}
-        fitted -= set(model.get_params())
-        fitted -= {"n_features_in_"}
-        assert all(name.endswith("_") for name in fitted)
-        documented = re.findall(r"^    (\w+(?:, \w+)*) : ", type(model).__doc__, flags=re.MULTILINE)
-        undocumented = fitted - {name for names in documented for name in names.split(", ")}
-        assert not undocumented
 
 
 def test_a_clone_is_unfitted_and_gives_the_same_fit(make_data, classifier):

@@ -1,4 +1,5 @@
 import dataclasses
+import enum
 from collections import namedtuple
 
 import jax
@@ -178,6 +179,13 @@ def test_paths_may_be_those_of_jax():
     path = jax.tree_util.tree_flatten_with_path(tree)[0][1][0]
     np.testing.assert_array_equal(Slice(path, 0).of(tree), np.ones(3))
     assert Slice(path, 0) == Slice(("a", 0, "bias"), 0)
+
+
+def test_keys_that_have_a_name_of_their_own_stay_as_they_are():
+    class Part(enum.Enum):
+        FIRST = "first"
+
+    np.testing.assert_array_equal(Slice(Part.FIRST, 0).of({Part.FIRST: np.ones(3)}), np.ones(3))
 
 
 def test_a_block_leaves_with_its_unit():

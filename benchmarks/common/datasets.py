@@ -17,7 +17,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-FOLDER = Path(os.environ.get("SKBANDIT_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
+FOLDER = Path(os.environ.get("SKBANDIT_DATA", Path(__file__).resolve().parents[3] / "shared" / "data"))
 
 #: Defaults were chosen on these and are never reported on them: a third of the public tabular sets. Decisions before
 #: the comparison with other models saw only the first four of each.

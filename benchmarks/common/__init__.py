@@ -1,0 +1,1 @@
+"""What all benchmarks share: data sets, timing, the machine, records and tables."""

@@ -1,0 +1,61 @@
+"""Records: one JSON object a line.
+
+Runs append to files under `NEW`, which git ignores. The records that the pages under ``docs`` quote are kept in
+`KEPT`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+#: Relative to the folder that Python runs in, as messages show them.
+NEW, KEPT = Path("benchmarks/results"), Path("benchmarks/records")
+
+Record = dict[str, Any]
+
+
+def read(path: Path) -> list[Record]:
+    """Return the records of a file; none if there is no file. A line that broke off is left out."""
+    found = []
+    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
+        try:
+            found.append(json.loads(line))
+        except json.JSONDecodeError:
+            continue
+    return found
+
+
+def latest(records: Iterable[Record], key: Callable[[Record], Any]) -> list[Record]:
+    """Of records with the same key, return the last one, in the place of the first."""
+    return list({key(record): record for record in records}.values())
+
+
+def append(path: Path, *records: Record) -> None:
+    """Add records to a file; make the file, and its folder, where there is none."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a", encoding="utf-8") as file:
+        file.writelines(_line(record) for record in records)
+
+
+def write(path: Path, records: Iterable[Record]) -> None:
+    """Make a file of these records alone."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(_line(record) for record in records), encoding="utf-8")
+
+
+def _line(record: Record) -> str:
+    return json.dumps(record, default=_plain) + "\n"
+
+
+def _plain(value: Any) -> Any:
+    """Make Python's own of NumPy's values, for JSON."""
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    raise TypeError(f"{type(value).__name__} cannot be written.")

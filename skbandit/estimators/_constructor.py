@@ -1,0 +1,84 @@
+"""What the constructors do: keep each argument, unchanged, as the attribute of its name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import joblib
+    import optax
+
+    from skbandit.criteria import Criterion
+    from skbandit.policies import Policy
+
+
+class Constructor:
+    """Types and assignment of the constructor parameters that both estimators have.
+
+    Each estimator declares ``__init__`` with its signature in full, for scikit-learn and editors to read, and one line:
+    ``self._keep(locals())``. `skbandit.estimators._parameters` says what a parameter means.
+    """
+
+    hidden_layer_sizes: int | Sequence[int]
+    activation: str
+    parametric_activation: bool
+    preprocessing: str | None
+    categorical_features: str | Sequence[bool | int | str] | np.ndarray | None
+    numeric_embedding: str | None
+    input_scaling: bool
+    parametrization: str
+    weight_init: str
+    solver: str | optax.GradientTransformation
+    alpha: float
+    batch_size: int | str
+    balanced_batches: bool
+    learning_rate: str | Callable[[Any], Any]
+    learning_rate_init: float
+    power_t: float
+    dropout: float
+    regularization_schedule: str
+    max_iter: int | str
+    shuffle: bool
+    random_state: int | np.random.RandomState | None
+    tol: float
+    verbose: bool | int
+    warm_start: bool
+    momentum: float
+    nesterovs_momentum: bool
+    early_stopping: bool
+    validation_fraction: float
+    validation_metric: str
+    beta_1: float
+    beta_2: float
+    epsilon: float
+    n_iter_no_change: float
+    max_fun: int
+    n_members: int
+    policy: str | Policy | Criterion
+    budget: float
+    pruning_ratio: float | str
+    tolerance: float
+    scope: str
+    n_rounds: int
+    ablation: str
+    compensate: bool
+    fine_tune_iter: int
+    calibration: str
+    memory: str | joblib.Memory | None
+    dtype: str
+    device: str | None
+
+    def _keep(self, given: dict[str, Any]) -> None:
+        """Set the attributes of a new estimator.
+
+        Parameters
+        ----------
+        given : dict
+            ``locals()`` at the beginning of ``__init__``: the arguments, and ``self``.
+        """
+        for name, value in given.items():
+            if name not in ("self", "__class__"):  # the latter is there if __init__ calls super()
+                setattr(self, name, value)
