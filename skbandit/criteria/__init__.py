@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import difflib
 
+from skbandit._core.constraints import Number, OneOf, Where
 from skbandit._core.pytree import pytree_dataclass, static
 from skbandit.criteria.ablation import BudgetedGreedy, GreedyLeaveOneOut, LeaveOneOut
 from skbandit.criteria.activation import ActivationVariance, APoZ, GreedyActivationVariation
 from skbandit.criteria.bandit import Bandit
-from skbandit.criteria.base import Criterion, Problem, Scores
+from skbandit.criteria.base import Criterion, Problem, Scores, scores_without_pulls
 from skbandit.criteria.bmrs import BMRSNormal, BMRSUniform, ExpectedGate, SignalToNoise
 from skbandit.criteria.gates import DAIS, BiP, IterativeSoftShrinkage, MaskDecay
 from skbandit.criteria.gradient import OBD, Fisher, Taylor
@@ -39,6 +40,8 @@ __all__ = [
     "LeaveOneOut",
     "Magnitude",
     "MaskDecay",
+    "Number",
+    "OneOf",
     "Problem",
     "Random",
     "Scores",
@@ -50,8 +53,10 @@ __all__ = [
     "WarmRacing",
     "WarmStartedBandit",
     "WarmTopTwoThompson",
+    "Where",
     "pytree_dataclass",
     "resolve",
+    "scores_without_pulls",
     "static",
 ]
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 
+from skbandit._core.constraints import Number, OneOf, Where
 from skbandit._core.pytree import pytree_dataclass, static
 from skbandit.policies.base import Counts, MeanRewardPolicy, Policy
 from skbandit.policies.csar import CSAR
@@ -37,6 +38,8 @@ __all__ = [
     "IdentificationPolicy",
     "MeanRewardPolicy",
     "Moments",
+    "Number",
+    "OneOf",
     "Policy",
     "Racing",
     "RacingState",
@@ -44,6 +47,7 @@ __all__ = [
     "Thompson",
     "TopTwoThompson",
     "Uniform",
+    "Where",
     "get",
     "pytree_dataclass",
     "static",
