@@ -188,7 +188,8 @@ class BanditPrunedMLPClassifier(ClassifierMixin, BaseBanditPrunedMLP):
         y : ndarray of shape (n_samples,) or (n_samples, n_labels)
             Classes; for a multi-label target, an indicator matrix.
         """
-        return self._target.predict(self._raw_predict(X))
+        raw = self._raw_predict(X)
+        return self._target.predict(raw)
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Predict class probabilities.
@@ -203,7 +204,8 @@ class BanditPrunedMLPClassifier(ClassifierMixin, BaseBanditPrunedMLP):
         p : ndarray of shape (n_samples, n_classes)
             In the order of ``classes_``; for a multi-label target, the probability of each label.
         """
-        return cast(ClassificationTarget, self._target).probabilities(self._raw_predict(X))
+        raw = self._raw_predict(X)
+        return cast(ClassificationTarget, self._target).probabilities(raw)
 
     def predict_log_proba(self, X: Any) -> np.ndarray:
         """Predict the logarithms of class probabilities.
@@ -219,7 +221,8 @@ class BanditPrunedMLPClassifier(ClassifierMixin, BaseBanditPrunedMLP):
             In the order of ``classes_``; computed from the logits, so that it is finite where the probability is not
             representable.
         """
-        return cast(ClassificationTarget, self._target).log_probabilities(self._raw_predict(X))
+        raw = self._raw_predict(X)
+        return cast(ClassificationTarget, self._target).log_probabilities(raw)
 
     @where_one_member
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> Self:

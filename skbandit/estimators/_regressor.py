@@ -188,7 +188,8 @@ class BanditPrunedMLPRegressor(RegressorMixin, BaseBanditPrunedMLP):
         y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
             Predicted values.
         """
-        return self._target.predict(self._raw_predict(X))
+        raw = self._raw_predict(X)
+        return self._target.predict(raw)
 
     @where_one_member
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
