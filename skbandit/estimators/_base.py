@@ -7,16 +7,14 @@ from __future__ import annotations
 
 import copy
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from numbers import Integral
-from typing import Any, ClassVar, Self, TypeVar, cast
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, is_classifier
-from sklearn.callback import CallbackSupportMixin, with_callbacks
+from sklearn.callback import CallbackSupportMixin
 from sklearn.utils import Bunch, check_random_state
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from skbandit._core.constraints import check_values
@@ -25,6 +23,7 @@ from skbandit.estimators import _ensemble
 from skbandit.estimators._architecture import NETWORK_PARAMETERS, architecture_of, check_unchanged, describe
 from skbandit.estimators._callbacks import Callbacks, FitReporter, PathReporter
 from skbandit.estimators._convert import CARRIED, member_of_sklearn, params_of_sklearn
+from skbandit.estimators._decorators import with_callbacks
 from skbandit.estimators._fitted import Member, attributes_of_ensemble
 from skbandit.estimators._member import fit_member, prune_member, revealed, train_epoch
 from skbandit.estimators._notes import Notes
@@ -34,9 +33,6 @@ from skbandit.estimators._state import unchanged_on_error
 from skbandit.estimators._targets import Kind, Target
 from skbandit.export.sklearn import to_sklearn
 from skbandit.presets import preset_params
-
-Method = TypeVar("Method", bound=Callable[..., Any])
-
 
 #: Parameters that `prune` may be given.
 PRUNING_PARAMETERS = (
@@ -55,11 +51,6 @@ PRUNING_PARAMETERS = (
 
 #: Fitted attributes that scikit-learn sets when it checks X.
 _OF_THE_CHECK = ("n_features_in_", "feature_names_in_")
-
-
-def _with_callbacks(method: Method) -> Method:
-    """Apply scikit-learn's decorator, which has no types."""
-    return cast(Method, with_callbacks(method))
 
 
 class BaseBanditPrunedMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
@@ -159,7 +150,7 @@ class BaseBanditPrunedMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[
             self.policy = policy.set_params(**fields)
         return self
 
-    @_with_callbacks
+    @with_callbacks
     @unchanged_on_error
     def fit(
         self,
@@ -344,16 +335,17 @@ class BaseBanditPrunedMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[
         >>> BanditPrunedMLPRegressor.from_sklearn(mlp).prune(X, y).hidden_layer_sizes_
         (16,)
         """
-        own = cls()
-        own_params, classifies = own.get_params(deep=False), is_classifier(own)
-        given = params_of_sklearn(model, params, own_params, NETWORK_PARAMETERS, cls.__name__, classifies=classifies)
+        default = cls()
+        known, classifies = default.get_params(deep=False), is_classifier(default)
+        given = params_of_sklearn(model, params, known, NETWORK_PARAMETERS, cls.__name__, classifies=classifies)
         estimator = cls(**given)
         target = cls._kind.of_sklearn(model)
-        member = member_of_sklearn(model, target, estimator.get_params(deep=False)["activation"])
+        own = estimator._parameters()
+        member = member_of_sklearn(model, target, own["activation"])
         of_table = {name: getattr(model, name) for name in _OF_THE_CHECK if hasattr(model, name)}
         estimator.__dict__.update(of_table | target.attributes)
         estimator._columns, estimator._target, estimator._architecture = Columns(), target, member.architecture
-        estimator._description = describe(given)
+        estimator._description = describe(own)
         estimator._show(member)
         return estimator
 
@@ -373,7 +365,7 @@ class BaseBanditPrunedMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[
         check_is_fitted(self)
         shown = {name: getattr(self, name) for name in (*CARRIED, "feature_names_in_") if hasattr(self, name)}
         models = [member.model for member in self._networks()]
-        return to_sklearn(models, self.get_params(deep=False), shown, **self._target.for_export)
+        return to_sklearn(models, self._parameters(), shown, **self._target.for_export)
 
     # ------------------------------------------------------------------ prediction
 
@@ -576,18 +568,6 @@ class BaseBanditPrunedMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[
         path = [copy.copy(self)._show_ensemble(m, wrappers) for m in _ensemble.paths(results, before)]
         self._show_ensemble([result.member for result in results], wrappers)
         return path
-
-
-def has_one_member(estimator: Any) -> bool:
-    """Say whether there is a `partial_fit`; raises AttributeError, which says why, where there is none."""
-    if isinstance(estimator.n_members, Integral) and int(estimator.n_members) > 1:  # what is no int, the call refuses
-        raise AttributeError(f"partial_fit trains one network: 'n_members' must be 1. Got {estimator.n_members!r}.")
-    return True
-
-
-def where_one_member(method: Method) -> Method:
-    """Make a method one that only an estimator of one network has."""
-    return cast(Method, available_if(has_one_member)(method))
 
 
 def _resolve(policy: Any) -> Any:

@@ -22,8 +22,9 @@ class Callbacks(NamedTuple):
     estimator: Any
     """The estimator that is fitted; callbacks are shown copies of it."""
     X: Any
-    """As the user gave it."""
+    """Rows as the user gave them."""
     y: Any
+    """Target as the user gave it."""
 
     def begin(self, parent: Any, name: str, n_tasks: int | None) -> Any:
         """Open a task below ``parent``."""

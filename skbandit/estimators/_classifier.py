@@ -8,7 +8,8 @@ import numpy as np
 from sklearn.base import ClassifierMixin
 
 from skbandit.estimators import _docs
-from skbandit.estimators._base import BaseBanditPrunedMLP, where_one_member
+from skbandit.estimators._base import BaseBanditPrunedMLP
+from skbandit.estimators._decorators import where_one_member
 from skbandit.estimators._docs import indent
 from skbandit.estimators._targets import CLASSIFICATION, ClassificationTarget
 

@@ -28,7 +28,7 @@ class Training:
     validation_scores: list[float] | None = None
     best_loss: float | None = None
     loss: float = np.inf
-    """Of the last epoch."""
+    """Training loss of the last epoch."""
     n_iter: int = 0
     """Epochs of the last call."""
     n_rows: int = 0
@@ -145,7 +145,7 @@ class Member:
 
     @property
     def architecture(self) -> Architecture:
-        """That of its model."""
+        """Architecture of its model."""
         return self.model.architecture
 
     def with_layers(

@@ -37,7 +37,7 @@ class Fitted(NamedTuple):
     held: np.ndarray | None
     """Which rows were held out, bool[n], if some were."""
     interrupted: bool
-    """By the user, in training or in pruning."""
+    """Whether the user interrupted training or pruning."""
 
 
 class Pruned(NamedTuple):
@@ -47,6 +47,7 @@ class Pruned(NamedTuple):
     path: list[Member]
     """The network after each round."""
     interrupted: bool
+    """Whether the user interrupted it."""
 
 
 # ---------------------------------------------------------------------- draw

@@ -134,7 +134,7 @@ class FitTask:
     criterion: Any
     train: Encoded
     held_out: Encoded | None
-    """The user's."""
+    """Held-out rows that the user gave."""
 
 
 def held_out_are_given(X_val: Any, y_val: Any, sample_weight_val: Any) -> bool:

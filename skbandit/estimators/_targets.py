@@ -419,7 +419,7 @@ class ClassificationTarget(Target):
         return self.present(self.mean(raw))
 
     def log_probabilities(self, raw: Sequence[np.ndarray]) -> np.ndarray:
-        """Return their logarithms, from the logits: finite where a probability is not representable."""
+        """Return logarithms of mean probabilities, from the logits: finite where a probability is not representable."""
         each = [self._log_probabilities(z) for z in raw]
         if len(each) == 1:
             return each[0]
@@ -427,7 +427,7 @@ class ClassificationTarget(Target):
 
     @abstractmethod
     def _log_probabilities(self, z: np.ndarray) -> np.ndarray:
-        """Return those of one network."""
+        """Return the logarithms of one network's probabilities."""
 
     def predict(self, raw: Sequence[np.ndarray]) -> np.ndarray:
         """Return the classes or sets of labels, by the logits of one network or the mean probability of several."""
