@@ -30,7 +30,8 @@ MAY_IMPORT = {
         "plotting",
         "_core",
     ],
-    "estimators": ["_tabular", "pruning", "criteria", "policies", "presets", "_core"],
+    "estimators": ["export", "_tabular", "pruning", "criteria", "policies", "presets", "_core"],
+    "export": ["_tabular"],
     "_tabular": ["pruning", "criteria", "networks", "_core"],
     "pruning": ["criteria", "networks", "_core"],
     "criteria": ["policies", "rewards", "networks", "_core"],
@@ -44,6 +45,7 @@ MAY_IMPORT = {
 }
 #: Of these rooms, only the modules named.
 ONLY = {
+    ("export", "_tabular"): {"_tabular.model"},
     ("_tabular", "criteria"): {"criteria.base"},
     ("", "_core"): {"_core.cache"},
 }
@@ -53,7 +55,7 @@ WITHOUT_JAX = [
     *("", "__main__", "cli", "cli.*", "presets", "networks", "networks.[cg]*", "pruning", "pruning.parameters"),
     *("_core.constraints", "_core.scope", "_core.cache", "_tabular.model", "_tabular.features.*"),
     *("_tabular.network.a*", "_tabular.network.i*", "_tabular.network.losses"),
-    *("estimators", "estimators._[!s]*", "estimators._state"),
+    *("estimators", "estimators._[!s]*", "estimators._state", "export", "export.sklearn"),
 ]
 
 LONGEST_FILE = 600

@@ -1,4 +1,4 @@
-"""What both estimators share: parameters, the flow of a fit, pruning again, and conversion.
+"""What both estimators share: scikit-learn's interface around the networks that `_member` and `_ensemble` make.
 
 JAX is imported when a network is trained or pruned, not before: a fitted model loads and predicts without it.
 """
@@ -6,26 +6,32 @@ JAX is imported when a network is trained or pruned, not before: a fitted model 
 from __future__ import annotations
 
 import copy
-from numbers import Integral
-from typing import Any, Self
+import functools
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from typing import Any, ClassVar, Self
 
 import numpy as np
-from sklearn.base import is_classifier
-from sklearn.callback import CallbackSupportMixin, with_callbacks
+from sklearn.base import BaseEstimator, is_classifier
+from sklearn.callback import CallbackSupportMixin
 from sklearn.utils import Bunch, check_random_state
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from skbandit._core.constraints import check_values
-from skbandit._tabular.network.inference import CHUNK_ROWS
-from skbandit._tabular.types import Rows
+from skbandit._tabular.model import Architecture, raw_outputs
 from skbandit.estimators import _ensemble
-from skbandit.estimators._callbacks import FitReporter
-from skbandit.estimators._convert import from_sklearn, to_sklearn
-from skbandit.estimators._fitted import layer_sizes
-from skbandit.estimators._member import FitSteps
+from skbandit.estimators._architecture import NETWORK_PARAMETERS, architecture_of, check_unchanged, describe
+from skbandit.estimators._callbacks import Callbacks, FitReporter, PathReporter
+from skbandit.estimators._convert import CARRIED, member_of_sklearn, params_of_sklearn
+from skbandit.estimators._decorators import with_callbacks
+from skbandit.estimators._fitted import Member, attributes_of_ensemble
+from skbandit.estimators._member import fit_member, prune_member, revealed, train_epoch
+from skbandit.estimators._notes import Notes
 from skbandit.estimators._parameters import CONSTRAINTS
-from skbandit.estimators._rows import FitTask, check_features, check_rows, row_ids
+from skbandit.estimators._rows import NO_TARGET, CheckedRows, Columns, Encoded, FitTask, held_out_are_given, row_ids
 from skbandit.estimators._state import unchanged_on_error
+from skbandit.estimators._targets import Kind, Target
+from skbandit.export.sklearn import to_sklearn
 from skbandit.presets import preset_params
 
 #: Parameters that `prune` may be given.
@@ -43,17 +49,46 @@ PRUNING_PARAMETERS = (
     "random_state",
 )
 
+#: Fitted attributes that scikit-learn sets when it checks X.
+_OF_THE_CHECK = ("n_features_in_", "feature_names_in_")
 
-class BaseBanditPrunedMLP(CallbackSupportMixin, FitSteps):
+
+class BaseBanditPrunedMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
     """Base of the estimators: what follows is written once for classification and regression."""
 
     _doc_link_module = "skbandit"
 
+    #: What y is.
+    _kind: ClassVar[Kind]
+
+    # Some of the parameters; the constructors of the subclasses set them.
     policy: Any
+    preprocessing: str | None
+    solver: Any
+    learning_rate: Any
+    random_state: Any
+    warm_start: bool
+    verbose: bool | int
+    n_members: int
+    dtype: str
+    device: str | None
+
+    # What a fit leaves, beside what is documented.
+    n_members_: int
+    estimators_: list[Self]
+    _columns: Columns
+    """How X is read."""
+    _target: Target
+    _architecture: Architecture
+    """The same for all members."""
+    _description: dict[str, Any]
+    """The parameters that the network was made with."""
+    _member: Member
+    """The network and its history, where there is one."""
 
     # ------------------------------------------------------------------ scikit-learn's interface
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         tags.input_tags.allow_nan = self.preprocessing is not None
@@ -152,33 +187,31 @@ class BaseBanditPrunedMLP(CallbackSupportMixin, FitSteps):
         ValueError
             If a parameter or the data is invalid, or training diverges.
         """
-        check_values(type(self).__name__, self.get_params(deep=False), CONSTRAINTS)
-        criterion = _resolve(self.policy)
-        warm = self.warm_start and self.__sklearn_is_fitted__()
-        if warm:
-            self._check_unchanged()
-        given = {"X": X, "y": y}  # callbacks see the user's own frame, whose names they need
-        X, y, weight = check_rows(self, X, y, sample_weight, reset=not warm)
-        self._learn_target(y, weight, reset=not warm)
-        if not warm:
-            self._learn_features(X, weight)
-        rng = check_random_state(self.random_state)
-        val = (X_val, y_val, sample_weight_val)
-        task = FitTask(X, self._encode(X), row_ids(self, X, y, criterion), y, weight, val, criterion, given)
-        with self._computing():
-            context = self._init_callback_context(max_subtasks=2 if self.n_members == 1 else self.n_members)
-            context.call_on_fit_task_begin(estimator=self, **given)
-            if self.n_members == 1:
-                self._fit_network(task, rng, FitReporter(self, context, **given, attributes=self._network_attributes))
-            else:
-                _ensemble.fit(self, task, rng, context)
-            context.call_on_fit_task_end(
-                estimator=self,
-                **given,
-                reconstruction_attributes=lambda: {
-                    name: vars(self)[name] for name in ("coefs_", "estimators_") if name in vars(self)
-                },
-            )
+        with Notes() as notes:
+            params, criterion = self._checked_parameters(), _resolve(self.policy)
+            warm = self.warm_start and self.__sklearn_is_fitted__()
+            given = {"X": X, "y": y}  # callbacks see the user's own frame, whose names they need
+            rows = self._learn(X, y, sample_weight, notes, reset=not warm)
+            rng = check_random_state(self.random_state)
+            held_out = self._check_held_out(X_val, y_val, sample_weight_val, criterion, notes)
+            task = FitTask(params, self._target, criterion, self._encode(rows, criterion), held_out)
+            with self._computing():
+                context = self._init_callback_context(max_subtasks=2 if self.n_members == 1 else self.n_members)
+                context.call_on_fit_task_begin(estimator=self, **given)
+                listening = Callbacks(context, self, X, y) if getattr(self, "_skl_callbacks", None) else None
+                reporter = FitReporter(listening, bool(self.verbose))
+                if self.n_members_ == 1:
+                    before = self._member if warm else None
+                    self._show(fit_member(before, self._architecture, task, rng, reporter, notes).member)
+                else:
+                    self._fit_ensemble(task, rng, reporter, notes)
+                context.call_on_fit_task_end(
+                    estimator=self,
+                    **given,
+                    reconstruction_attributes=lambda: {
+                        name: self.__dict__[name] for name in ("coefs_", "estimators_") if name in self.__dict__
+                    },
+                )
         return self
 
     def prune(
@@ -256,21 +289,23 @@ class BaseBanditPrunedMLP(CallbackSupportMixin, FitSteps):
         >>> dense.prune_path(X, y, pruning_ratio=0.9, n_rounds=3).hidden_layer_sizes
         [(32,), (16,), (8,), (4,)]
         """
-        _, snapshots = self._prune_again(X, y, sample_weight, X_val, y_val, sample_weight_val, params)
-        members = [e.estimators_ if e.n_members_ > 1 else [e] for e in snapshots]
-        n_units = np.array([sum(sum(m.hidden_layer_sizes_) for m in of_size) for of_size in members])
-        n_trained = sum(sum(m._trained_sizes) for m in members[0])
-        losses = [np.mean([m._guard_loss for m in of_size]) for of_size in members]
-        if len(snapshots) > 1:  # the network as it was, on the rows that judge the others
-            losses[0] = np.mean(
-                [m.pruning_history_[0]["loss_before"] if m.pruning_history_ else m._guard_loss for m in members[1]]
-            )
-        sizes = [[m.hidden_layer_sizes_ for m in of_size] for of_size in members]
+        pruned, snapshots = self._prune_again(X, y, sample_weight, X_val, y_val, sample_weight_val, params)
+        networks = [e._networks() for e in snapshots]
+        sizes = [[m.model.hidden_layer_sizes for m in members] for members in networks]
+        n_units = np.array([sum(map(sum, of_members)) for of_members in sizes])
+        n_trained = sum(sum(m.architecture.hidden_layer_sizes) for m in networks[0])
+        losses = [np.mean([m.pruning.guard_loss for m in members]) for members in networks]
+        # The network as it was is judged by the rows that judge the others.
+        if len(snapshots) == 1:
+            losses[0] = np.mean([m.pruning.guard_loss for m in pruned._networks()])
+        else:
+            first = [m.pruning for m in networks[1]]
+            losses[0] = np.mean([p.history[0]["loss_before"] if p.history else p.guard_loss for p in first])
         return Bunch(
             estimators=snapshots,
             pruning_ratios=1 - n_units / n_trained,
             n_units=n_units,
-            hidden_layer_sizes=sizes if self.n_members_ > 1 else [of_size[0] for of_size in sizes],
+            hidden_layer_sizes=sizes if self.n_members_ > 1 else [of_members[0] for of_members in sizes],
             losses=np.array(losses),
         )
 
@@ -300,7 +335,19 @@ class BaseBanditPrunedMLP(CallbackSupportMixin, FitSteps):
         >>> BanditPrunedMLPRegressor.from_sklearn(mlp).prune(X, y).hidden_layer_sizes_
         (16,)
         """
-        return from_sklearn(cls, model, **params)
+        default = cls()
+        known, classifies = default.get_params(deep=False), is_classifier(default)
+        given = params_of_sklearn(model, params, known, NETWORK_PARAMETERS, cls.__name__, classifies=classifies)
+        estimator = cls(**given)
+        target = cls._kind.of_sklearn(model)
+        own = estimator._parameters()
+        member = member_of_sklearn(model, target, own["activation"])
+        of_table = {name: getattr(model, name) for name in _OF_THE_CHECK if hasattr(model, name)}
+        estimator.__dict__.update(of_table | target.attributes)
+        estimator._columns, estimator._target, estimator._architecture = Columns(), target, member.architecture
+        estimator._description = describe(own)
+        estimator._show(member)
+        return estimator
 
     def to_sklearn(self) -> Any:
         """Hand the network over to scikit-learn's own MLP.
@@ -315,64 +362,176 @@ class BaseBanditPrunedMLP(CallbackSupportMixin, FitSteps):
         ValueError
             If scikit-learn's MLP does not have the activation.
         """
-        return to_sklearn(self)
+        check_is_fitted(self)
+        shown = {name: getattr(self, name) for name in (*CARRIED, "feature_names_in_") if hasattr(self, name)}
+        models = [member.model for member in self._networks()]
+        return to_sklearn(models, self._parameters(), shown, **self._target.for_export)
 
     # ------------------------------------------------------------------ prediction
 
     def _raw_predict(self, X: Any) -> list[np.ndarray]:
         """Return the output layer's pre-activation f[n, n_outputs] of each member."""
         check_is_fitted(self)
-        X = check_features(self, X, reset=False)
-        if self.n_members_ == 1:
-            return [self._network_output(X, self._read)]
-        outputs: list[list[np.ndarray]] = [[] for _ in self.estimators_]
-        for start in range(0, X.shape[0], CHUNK_ROWS):  # encoded once for all
-            rows = self._encode(X[start : start + CHUNK_ROWS])
-            for member, parts in zip(self.estimators_, outputs, strict=True):
-                parts.append(member._network_output(rows, member._embed))
-        return [np.concatenate(parts) for parts in outputs]
+        X = self._check_features(X, reset=False)
+        return raw_outputs([member.model for member in self._networks()], X)
 
-    def _predict_output(self, X: Any) -> np.ndarray:
-        """Return the mean of the members' predictions f[n, n_outputs]."""
-        outputs = [self._as_prediction(z) for z in self._raw_predict(X)]
-        return outputs[0] if len(outputs) == 1 else np.mean(outputs, axis=0, dtype=outputs[0].dtype)
+    def _networks(self) -> list[Member]:
+        """Return the networks whose predictions are averaged."""
+        return [self._member] if self.n_members_ == 1 else [e._member for e in self.estimators_]
+
+    # ------------------------------------------------------------------ what comes in
+
+    def _parameters(self) -> dict[str, Any]:
+        """Return the parameters by name; those of the base class too, where a subclass takes fewer."""
+        return {
+            name: value for name, value in self.__dict__.items() if not (name.startswith("_") or name.endswith("_"))
+        }
+
+    def _checked_parameters(self) -> dict[str, Any]:
+        """Return the parameters; raises ValueError for one that is not what it may be."""
+        check_values(type(self).__name__, self.get_params(deep=False), CONSTRAINTS)
+        return self._parameters()
+
+    def _check_features(self, X: Any, *, reset: bool, y: Any = NO_TARGET) -> Any:
+        """Validate X, and y where it is given; categories become their codes."""
+        validate = functools.partial(validate_data, self, reset=reset)
+        return self._columns.checked(X, y, validate, type(self).__name__)
+
+    def _check_rows(self, X: Any, y: Any, sample_weight: Any, notes: Notes, *, reset: bool) -> CheckedRows:
+        """Validate X, y and the weights."""
+        y = self._kind.read(y)
+        if reset:
+            self._columns = Columns.fit(X, self._parameters())
+        X, y = self._check_features(X, reset=reset, y=y)
+        weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+        if reset:
+            self._columns, X = self._columns.of_rows(X, weight)
+        rows, remarks = CheckedRows.of_checked(X, y, weight, self.dtype)
+        notes.add(*remarks)
+        return rows
+
+    def _check_held_out(
+        self, X_val: Any, y_val: Any, sample_weight_val: Any, criterion: Any, notes: Notes
+    ) -> Encoded | None:
+        """Validate the held-out rows that the user gives, if any."""
+        if not held_out_are_given(X_val, y_val, sample_weight_val):
+            return None
+        rows = self._check_rows(X_val, y_val, sample_weight_val, notes, reset=False)
+        self._target.check(rows.y)
+        return self._encode(rows, criterion)
+
+    def _encode(self, rows: CheckedRows, criterion: Any = None) -> Encoded:
+        """Return rows as the network's inputs read them."""
+        ids = row_ids(rows.X, rows.y, self._target, self._parameters(), criterion)
+        return Encoded(rows, self._architecture.encode(rows.X), ids)
+
+    def _learn(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        notes: Notes,
+        *,
+        reset: bool,
+        incremental: bool = False,
+        **classes: Any,
+    ) -> CheckedRows:
+        """Validate rows and learn what they are, anew or on top of an earlier fit."""
+        params, owner = self._parameters(), type(self).__name__
+        if not reset:
+            check_unchanged(self._description, params)
+        rows = self._check_rows(X, y, sample_weight, notes, reset=reset)
+        learn = self._kind.learn if reset else self._target.learn_on
+        target = self._target = learn(rows.y, rows.weight, params, owner, incremental=incremental, **classes)
+        if reset:
+            self._forget()
+            self.n_members_, self._description = int(self.n_members), describe(params)
+            self._architecture = architecture_of(
+                params, rows.X, rows.weight, self._columns.categories, target.n_outputs, target.loss
+            )
+            self.__dict__.update(target.attributes)
+        return rows
+
+    def _forget(self) -> None:
+        """Drop what an earlier fit left, but for what was learned of X and y just now."""
+        for name in list(self.__dict__):
+            if name == "_member" or (name.endswith("_") and name not in _OF_THE_CHECK):
+                delattr(self, name)
+
+    # ------------------------------------------------------------------ what comes out
+
+    def _computing(self) -> AbstractContextManager[None]:
+        from skbandit._core.scope import jax_scope
+
+        return jax_scope(self.dtype, self.device)
+
+    def _show(self, member: Member) -> Self:
+        """Become the estimator of this network."""
+        self.__dict__.update(revealed(member))
+        return self
+
+    def _show_ensemble(self, members: Sequence[Member], wrappers: Sequence[Self]) -> Self:
+        """Become the estimator of these networks; each member is a copy of an estimator, with our parameters."""
+        own = self.get_params(deep=False)
+        shared = {name: value for name, value in own.items() if name not in ("n_members", "random_state")}
+        self.estimators_ = []
+        for member, wrapper in zip(members, wrappers, strict=True):
+            estimator = copy.copy(wrapper).set_params(**shared)
+            estimator._target = self._target
+            self.estimators_.append(estimator._show(member))
+        self.__dict__.update(attributes_of_ensemble(members))
+        return self
+
+    def _new_wrapper(self, random_state: int) -> Self:
+        """Return the estimator that a new member becomes."""
+        wrapper = copy.copy(self)
+        for name in [name for name in vars(wrapper) if "callback" in name]:  # those, and the context of the fit
+            delattr(wrapper, name)
+        wrapper.n_members, wrapper.random_state = 1, random_state
+        wrapper._description = describe(wrapper._parameters())
+        return wrapper
+
+    def _show_out_of_fold(self, prediction: np.ndarray | None) -> None:
+        """Keep the predictions f[n, n_outputs] for the rows that members held out (NaN for others), or none."""
+        name = self._target.out_of_fold
+        self.__dict__.pop(name, None)
+        if prediction is not None:
+            setattr(self, name, self._target.present(prediction))
+
+    # ------------------------------------------------------------------ fit and prune
+
+    def _fit_ensemble(self, task: FitTask, rng: np.random.RandomState, reporter: FitReporter, notes: Notes) -> None:
+        """Train and prune the members; a warm start goes on from those that are there."""
+        seeds = rng.randint(np.iinfo(np.int32).max, size=self.n_members_ + 1)
+        if hasattr(self, "estimators_"):
+            before, wrappers = self._networks(), self.estimators_
+        else:
+            before, wrappers = None, [self._new_wrapper(int(seed)) for seed in seeds[1:]]
+        random_states = [wrapper.random_state for wrapper in wrappers]
+        fitted = _ensemble.fit(
+            before, self._architecture, task, random_states, int(seeds[0]), reporter, notes, self._computing
+        )
+        self._show_ensemble([one.member for one in fitted], wrappers)
+        self._show_out_of_fold(_ensemble.out_of_fold(fitted, task))
 
     @unchanged_on_error
-    def _partial_fit(self, X: Any, y: Any, sample_weight: Any, classes: Any = None) -> Self:
+    def _partial_fit(self, X: Any, y: Any, sample_weight: Any, **classes: Any) -> Self:
         """One epoch; the optimizer's state goes on from call to call."""
-        check_values(type(self).__name__, self.get_params(deep=False), CONSTRAINTS)
-        if self.solver == "lbfgs":
-            raise ValueError("partial_fit needs a mini-batch solver. Got solver='lbfgs'.")
-        if isinstance(self.learning_rate, str) and self.learning_rate == "adaptive":
-            raise ValueError("partial_fit does not support learning_rate='adaptive': it never sees training converge.")
-        first = not hasattr(self, "coefs_")
-        if not first:
-            self._check_unchanged()
-        X, y, weight = check_rows(self, X, y, sample_weight, reset=first)
-        self._learn_target(y, weight, reset=first, incremental=True, classes=classes)
-        if first:
-            self._learn_features(X, weight)
-        rng = check_random_state(self.random_state)
-        with self._computing():
-            from skbandit._tabular.training import fit as _fit
-            from skbandit.estimators._settings import incremental_settings, train_settings
-
-            encoded = self._encode(X)
-            start = self._new_network(encoded, weight, rng) if first else self._network()
-            weight = weight * self._class_weighting(y, weight)(y)
-            rows = Rows(encoded, self._encode_target(y), weight, row_ids(self, X, y))
-            settings = incremental_settings(train_settings(self, layer_sizes(start.layers), X.shape[0]))
-            # An int as random_state is the same in each call: the rows seen so far make the shuffles differ.
-            seed = (int(rng.randint(np.iinfo(np.int32).max)) + self.t_) % 2**31
-            reporter = FitReporter(self, None, X, y, self._network_attributes)
-            trained = _fit.train(
-                start, self._optimizer_state(), rows, None, settings, seed, self._n_steps, reporter=reporter
-            )
-            self._check_trained(trained)
-        self._record_training(trained, X.shape[0], incremental=True)
-        if first:
-            self._note_pruning([], "not pruned", 0)
-        return self
+        with Notes() as notes:
+            params = self._checked_parameters()
+            if self.solver == "lbfgs":
+                raise ValueError("partial_fit needs a mini-batch solver. Got solver='lbfgs'.")
+            if isinstance(self.learning_rate, str) and self.learning_rate == "adaptive":
+                raise ValueError(
+                    "partial_fit does not support learning_rate='adaptive': it never sees training converge."
+                )
+            first = not hasattr(self, "coefs_")
+            rows = self._learn(X, y, sample_weight, notes, reset=first, incremental=True, **classes)
+            rng = check_random_state(self.random_state)
+            task = FitTask(params, self._target, None, self._encode(rows), None)
+            with self._computing():
+                before, reporter = None if first else self._member, FitReporter(verbose=bool(self.verbose))
+                return self._show(train_epoch(before, self._architecture, task, rng, reporter, notes))
 
     def _prune_again(
         self, X: Any, y: Any, sample_weight: Any, X_val: Any, y_val: Any, sample_weight_val: Any, params: dict[str, Any]
@@ -383,31 +542,32 @@ class BaseBanditPrunedMLP(CallbackSupportMixin, FitSteps):
         if unknown:
             raise ValueError(f"prune() accepts the parameters {list(PRUNING_PARAMETERS)}. Got {unknown}.")
         new = copy.copy(self).set_params(**params)
-        check_values(type(new).__name__, new.get_params(deep=False), CONSTRAINTS)
-        criterion = _resolve(new.policy)
-        X, y, weight = check_rows(new, X, y, sample_weight, reset=False)
-        new._learn_target(y, weight, reset=False)
-        rng = check_random_state(new.random_state)
-        val = (X_val, y_val, sample_weight_val)
-        task = FitTask(X, self._encode(X), row_ids(self, X, y, criterion), y, weight, val, criterion, {})
-        with new._computing():
-            before = copy.copy(self)
-            if self.n_members_ == 1:
-                path = new._prune_network(task, rng)
-                before._guard_loss = new._guard_loss  # for a run of no rounds
-            else:
-                path = _ensemble.prune(new, task, rng)
-                before.estimators_ = [copy.copy(member) for member in self.estimators_]
-                for member, pruned in zip(before.estimators_, new.estimators_, strict=True):
-                    member._guard_loss = pruned._guard_loss
-            return new, [before, *path]
+        with Notes() as notes:
+            values, criterion = new._checked_parameters(), _resolve(new.policy)
+            rows = new._check_rows(X, y, sample_weight, notes, reset=False)
+            new._target = self._target.learn_on(rows.y, rows.weight, values, type(self).__name__)
+            rng = check_random_state(new.random_state)
+            held_out = new._check_held_out(X_val, y_val, sample_weight_val, criterion, notes)
+            task = FitTask(values, new._target, criterion, new._encode(rows, criterion), held_out)
+            with new._computing():
+                path = new._prune_networks(task, rng, notes)
+        return new, [copy.copy(self), *path]
 
-
-def has_one_member(estimator: Any) -> bool:
-    """Say whether there is a `partial_fit`; raises AttributeError, which says why, where there is none."""
-    if isinstance(estimator.n_members, Integral) and int(estimator.n_members) > 1:  # what is no int, the call refuses
-        raise AttributeError(f"partial_fit trains one network: 'n_members' must be 1. Got {estimator.n_members!r}.")
-    return True
+    def _prune_networks(self, task: FitTask, rng: np.random.RandomState, notes: Notes) -> list[Self]:
+        """Prune the network or the members; returns a copy after each round."""
+        verbose, before = bool(self.verbose), self._networks()
+        if self.n_members_ == 1:
+            pruned = prune_member(self._member, task, rng, PathReporter(verbose), notes)
+            path = [copy.copy(self)._show(member) for member in pruned.path]
+            self._show(pruned.member)
+            return path
+        seeds = rng.randint(np.iinfo(np.int32).max, size=self.n_members_).tolist()
+        results = _ensemble.prune(before, task, seeds, verbose, notes, self._computing)
+        self._show_out_of_fold(None)  # those were of the network before
+        wrappers = self.estimators_
+        path = [copy.copy(self)._show_ensemble(m, wrappers) for m in _ensemble.paths(results, before)]
+        self._show_ensemble([result.member for result in results], wrappers)
+        return path
 
 
 def _resolve(policy: Any) -> Any:

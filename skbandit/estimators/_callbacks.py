@@ -1,13 +1,43 @@
 """The one place that prints, and that tells scikit-learn's callbacks what happens.
 
-The task tree is fit → train → epoch, fit → prune → round → fine-tune → epoch.
+The task tree is fit → train → epoch, fit → prune → round → fine-tune → epoch; in an ensemble both are below a member.
 """
 
 from __future__ import annotations
 
-import copy
+import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
+
+#: From the layers of a network, and the parameters of its inputs where they may have changed, to the fitted attributes
+#: that the network determines.
+Attributes = Callable[..., dict[str, Any]]
+
+
+class Callbacks(NamedTuple):
+    """What scikit-learn's callbacks are told with."""
+
+    context: Any
+    """A `sklearn.callback.CallbackContext`."""
+    estimator: Any
+    """The estimator that is fitted; callbacks are shown copies of it."""
+    X: Any
+    """Rows as the user gave them."""
+    y: Any
+    """Target as the user gave it."""
+
+    def begin(self, parent: Any, name: str, n_tasks: int | None) -> Any:
+        """Open a task below ``parent``."""
+        task = parent.subcontext(task_name=name, max_subtasks=n_tasks)
+        return task.call_on_fit_task_begin(estimator=self.estimator, X=self.X, y=self.y)
+
+    def end(self, task: Any, attributes: Callable[[], dict[str, Any]] | None = None) -> bool:
+        """Close a task; returns whether a callback asks to stop."""
+        return bool(
+            task.call_on_fit_task_end(
+                estimator=self.estimator, X=self.X, y=self.y, reconstruction_attributes=attributes
+            )
+        )
 
 
 class FitReporter:
@@ -15,21 +45,21 @@ class FitReporter:
 
     Parameters
     ----------
-    estimator
-        The estimator being fitted.
-    context : sklearn.callback.CallbackContext or None
-        Root context of the fit; None where there are no callbacks.
-    X, y
-        What callbacks may see.
-    attributes : callable (layers, inputs=None) → dict
-        Fitted attributes for a network in mid-fit.
+    callbacks : Callbacks, optional
+        None where nobody listens.
+    verbose : bool
+    stop : threading.Event, optional
+        Set where the user has interrupted the fit elsewhere: everything under way ends soon.
     """
 
-    def __init__(self, estimator: Any, context: Any, X: Any, y: Any, attributes: Callable[..., dict]) -> None:
-        self.estimator, self.X, self.y, self.attributes = estimator, X, y, attributes
-        self.every_epoch = bool(getattr(estimator, "_skl_callbacks", None))
-        self.verbose = bool(estimator.verbose)
-        self.context = context if self.every_epoch else None
+    def __init__(
+        self, callbacks: Callbacks | None = None, verbose: bool = False, stop: threading.Event | None = None
+    ) -> None:
+        self.callbacks, self.verbose, self.stop = callbacks, verbose, stop
+        self.every_epoch = callbacks is not None
+        self.attributes: Attributes = lambda *args: {}
+        """Set by those who fit, as they go on."""
+        self._root = None if callbacks is None else callbacks.context
         self._phase: Any = None
         self._round: Any = None
         self._tuning: Any = None
@@ -37,13 +67,23 @@ class FitReporter:
     @property
     def interrupted(self) -> bool:
         """Whether the user has interrupted the fit elsewhere."""
-        return False
+        return self.stop is not None and self.stop.is_set()
+
+    def of_member(self, stop: threading.Event) -> FitReporter:
+        """Return the reporter of a member, and open its task."""
+        reporter = FitReporter(self.callbacks, self.verbose, stop)
+        reporter._root = self._open(self._root, "member", 2)
+        return reporter
+
+    def end_member(self) -> None:
+        """Close the task of this member."""
+        self._close(self._root)
 
     def begin(self, phase: str, n_tasks: int | None) -> None:
         """Open the task of a phase."""
         if phase == "prune" and self.verbose:
             print("Pruning")
-        self._phase = self._open(self.context, phase, n_tasks)
+        self._phase = self._open(self._root, phase, n_tasks)
 
     def epoch(self, n_iter: int, loss: float, score: float | None, network: Callable[[], Any]) -> bool:
         """Report an epoch of training."""
@@ -55,18 +95,16 @@ class FitReporter:
             inputs, layers = network()
             return self.attributes(layers, inputs)
 
-        return self._close(self._open(self._phase, "epoch", 0), attributes)
+        return self._close(self._open(self._phase, "epoch", 0), attributes) or self.interrupted
 
     def begin_fine_tuning(self, round_: int, n_epochs: int) -> None:
         """Open the task of a round's fine-tuning."""
-        if self.context is None:
-            return
         self._open_round()
         self._tuning = self._open(self._round, "fine-tune", n_epochs)
 
     def fine_tune_epoch(self, loss: float, layers: Callable[[], Any]) -> bool:
         """Report an epoch of fine-tuning."""
-        return self._close(self._open(self._tuning, "epoch", 0), lambda: self.attributes(layers()))
+        return self._close(self._open(self._tuning, "epoch", 0), lambda: self.attributes(layers())) or self.interrupted
 
     def end_fine_tuning(self) -> None:
         """Close the task of a round's fine-tuning."""
@@ -82,11 +120,9 @@ class FitReporter:
                 f"left {list(record.sizes)}; loss {record.loss_before:.6f} → {record.loss_repaired:.6f} repaired, "
                 f"→ {record.loss_after:.6f} {tuned} ({record.seconds:.2f} s)"
             )
-        if self.context is None:
-            return False
         self._open_round()
         task, self._round = self._round, None
-        return self._close(task, lambda: self.attributes(result().params))
+        return self._close(task, lambda: self.attributes(result().params)) or self.interrupted
 
     def end(self, phase: str) -> None:
         """Close the task of a phase, and those within that Ctrl-C has left open."""
@@ -101,36 +137,26 @@ class FitReporter:
             self._round = self._open(self._phase, "round", None)
 
     def _open(self, parent: Any, name: str, n_tasks: int | None) -> Any:
-        if parent is None:
-            return None
-        task = parent.subcontext(task_name=name, max_subtasks=n_tasks)
-        return task.call_on_fit_task_begin(estimator=self.estimator, X=self.X, y=self.y)
+        return None if parent is None or self.callbacks is None else self.callbacks.begin(parent, name, n_tasks)
 
     def _close(self, task: Any, attributes: Callable[[], dict[str, Any]] | None = None) -> bool:
-        if task is None:
-            return False
-        return task.call_on_fit_task_end(
-            estimator=self.estimator, X=self.X, y=self.y, reconstruction_attributes=attributes
-        )
+        return False if task is None or self.callbacks is None else self.callbacks.end(task, attributes)
 
 
 class PathReporter(FitReporter):
-    """Keeps a fitted copy of every size of a pruning run."""
+    """Keeps what every round of a pruning leaves.
 
-    def __init__(self, estimator: Any, stop: Callable[[], bool] = lambda: False) -> None:
-        super().__init__(estimator, None, None, None, estimator._network_attributes)
-        self.every_epoch = False
-        self.snapshots: list[Any] = []
-        self.stop = stop
+    Parameters
+    ----------
+    verbose : bool
+    stop : threading.Event, optional
+    """
 
-    @property
-    def interrupted(self) -> bool:
-        return self.stop()
+    def __init__(self, verbose: bool = False, stop: threading.Event | None = None) -> None:
+        super().__init__(None, verbose, stop)
+        self.results: list[Any] = []
 
-    def round(self, record: Any, result: Any) -> bool:
-        """Copy the estimator with the network as it is after the round."""
-        super().round(record, result)
-        snapshot = copy.copy(self.estimator)
-        snapshot._record_pruning(result())
-        self.snapshots.append(snapshot)
-        return self.stop()
+    def round(self, record: Any, result: Callable[[], Any]) -> bool:
+        """Keep the result of the round."""
+        self.results.append(result())
+        return super().round(record, result)

@@ -11,192 +11,175 @@ two of them four members take about the time of two, where one program that maps
 
 from __future__ import annotations
 
-import copy
 import os
 import threading
-import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from contextlib import AbstractContextManager
+from typing import Any, TypeVar
 
 import numpy as np
 from joblib import cpu_count
 
-from skbandit.estimators._callbacks import FitReporter
+from skbandit._tabular.model import Architecture
+from skbandit.estimators._callbacks import FitReporter, PathReporter
+from skbandit.estimators._fitted import Member
+from skbandit.estimators._member import Fitted, Pruned, fit_member, prune_member
+from skbandit.estimators._notes import Note, Notes
+from skbandit.estimators._rows import FitTask
 
-if TYPE_CHECKING:
-    from skbandit.estimators._rows import FitTask
-
-
-class _MemberReporter(FitReporter):
-    """Passes on what happens to a member, and ends its training where the user has interrupted the fit."""
-
-    def __init__(self, estimator: Any, context: Any, task: FitTask, member: Any, stop: threading.Event) -> None:
-        def attributes(*args: Any) -> dict[str, Any]:
-            inputs = {"_input_params": member._input_params} if hasattr(member, "_input_params") else {}
-            return {**inputs, **member._network_attributes(*args), "n_members_": 1}
-
-        super().__init__(estimator, context, **task.given, attributes=attributes)
-        self.stop = stop
-
-    @property
-    def interrupted(self) -> bool:
-        return self.stop.is_set()
-
-    def epoch(self, *args: Any) -> bool:
-        return super().epoch(*args) or self.stop.is_set()
-
-    def fine_tune_epoch(self, *args: Any) -> bool:
-        return super().fine_tune_epoch(*args) or self.stop.is_set()
-
-    def round(self, *args: Any) -> bool:
-        return super().round(*args) or self.stop.is_set()
+Result = TypeVar("Result", Fitted, Pruned)
+#: Opens the scope in which a thread of its own computes.
+Scope = Callable[[], AbstractContextManager[Any]]
 
 
-def fit(estimator: Any, task: FitTask, rng: np.random.RandomState, context: Any) -> None:
-    """Train and prune the members; a warm start goes on from those that are there."""
-    n_members = estimator.n_members_
-    seeds = rng.randint(np.iinfo(np.int32).max, size=n_members + 1)
-    if hasattr(estimator, "estimators_"):
-        members = _old_members(estimator, task)
-    else:
-        members = [_new_member(estimator, int(seed)) for seed in seeds[1:]]
-        for k, member in enumerate(members):  # windows in one order of the rows
-            member._split_seed, member._split_start = int(seeds[0]), k / n_members
+def fit(
+    before: Sequence[Member] | None,
+    architecture: Architecture,
+    task: FitTask,
+    seeds: Sequence[Any],
+    split_seed: int,
+    reporter: FitReporter,
+    notes: Notes,
+    scope: Scope,
+) -> list[Fitted]:
+    """Train and prune the members.
+
+    Parameters
+    ----------
+    before : sequence of Member, optional
+        Those to go on with.
+    architecture, task, reporter, notes
+        As in `fit_member`.
+    seeds : sequence of random states
+        One for each member.
+    split_seed : int
+        Of the order of the rows, of which each new member holds out a window.
+    scope : callable → context manager
+        Opened in each thread.
+    """
+    n_members = len(seeds)
     stop = threading.Event()
 
-    def run(k: int) -> np.ndarray | None:
-        member_context = context
-        if getattr(estimator, "_skl_callbacks", None):
-            member_context = context.subcontext(task_name="member", max_subtasks=2)
-            member_context.call_on_fit_task_begin(estimator=estimator, **task.given)
-        reporter = _MemberReporter(estimator, member_context, task, members[k], stop)
-        held = members[k]._fit_network(task, np.random.RandomState(members[k].random_state), reporter)
-        if any("interrupted" in how for how in (members[k].training_status_, members[k].pruning_status_)):
-            stop.set()  # one member at a time: those that follow end soon, too
-        if member_context is not context:
-            member_context.call_on_fit_task_end(estimator=estimator, **task.given)
-        return held
+    def run(k: int, notes: Notes) -> Fitted:
+        of_member = reporter.of_member(stop)
+        start, rng = None if before is None else before[k], np.random.RandomState(seeds[k])
+        split = (split_seed, k / n_members)  # windows in one order of the rows
+        fitted = fit_member(start, architecture, task, rng, of_member, notes, split=split)
+        of_member.end_member()
+        return fitted
 
-    held = _for_each(estimator, n_members, run, stop)
-    estimator.estimators_ = members
-    _summarise(estimator)
-    _keep_out_of_fold(estimator, task.encoded, held)
+    watched = reporter.verbose or reporter.every_epoch
+    return _for_each(n_members, run, stop, notes, scope, n_threads=_n_threads(n_members, task, watched))
 
 
-def prune(estimator: Any, task: FitTask, rng: np.random.RandomState) -> list[Any]:
-    """Prune copies of the members; returns a copy of the ensemble after each round."""
-    n_members = estimator.n_members_
-    seeds = rng.randint(np.iinfo(np.int32).max, size=n_members)
-    members = _old_members(estimator, task)
+def prune(
+    members: Sequence[Member], task: FitTask, seeds: Sequence[int], verbose: bool, notes: Notes, scope: Scope
+) -> list[Pruned]:
+    """Prune the members; the parameters are those of `fit`."""
     stop = threading.Event()
 
-    def run(k: int) -> list[Any]:
-        path = members[k]._prune_network(task, np.random.RandomState(seeds[k]), stop.is_set)
-        if "interrupted" in members[k].pruning_status_:
-            stop.set()
-        return path
+    def run(k: int, notes: Notes) -> Pruned:
+        rng = np.random.RandomState(seeds[k])
+        return prune_member(members[k], task, rng, PathReporter(verbose, stop), notes)
 
-    paths = _for_each(estimator, n_members, run, stop)
-    estimator._set_out_of_fold(None)  # those were of the network before
-    snapshots = []
-    for r in range(max(map(len, paths))):
-        snapshot = copy.copy(estimator)
-        # A member that stopped earlier stays as it is.
-        snapshot.estimators_ = [
-            path[min(r, len(path) - 1)] if path else member for path, member in zip(paths, members, strict=True)
+    n_members = len(members)
+    return _for_each(n_members, run, stop, notes, scope, n_threads=_n_threads(n_members, task, verbose))
+
+
+def paths(results: Sequence[Pruned], members: Sequence[Member]) -> list[list[Member]]:
+    """Return the members after each round; one that stopped earlier stays as it is.
+
+    Parameters
+    ----------
+    results : sequence of Pruned
+    members : sequence of Member
+        As they were before.
+    """
+    n_rounds = max(len(result.path) for result in results)
+    return [
+        [
+            result.path[min(r, len(result.path) - 1)] if result.path else member
+            for result, member in zip(results, members, strict=True)
         ]
-        _summarise(snapshot)
-        snapshots.append(snapshot)
-    estimator.estimators_ = members
-    _summarise(estimator)
-    return snapshots
+        for r in range(n_rounds)
+    ]
 
 
-def _shared(estimator: Any) -> dict[str, Any]:
-    """Return the ensemble's parameters that its members have, too."""
-    params = estimator.get_params(deep=False)
-    return {name: value for name, value in params.items() if name not in ("n_members", "random_state")}
+def out_of_fold(results: Sequence[Fitted], task: FitTask) -> np.ndarray | None:
+    """Average, for each row, the predictions of the members that have held it out.
 
-
-def _old_members(estimator: Any, task: FitTask) -> list[Any]:
-    """Return copies of the members, which have learned the target anew as the ensemble has."""
-    members = [copy.copy(member).set_params(**_shared(estimator)) for member in estimator.estimators_]
-    for member in members:
-        # A network is kept in the target's own units, and can be expressed in any scale.
-        member._learn_target(task.y, task.weight, reset=False)
-    return members
-
-
-def _n_threads(n_members: int) -> int:
-    """As many as there are cores, and no more than OMP_NUM_THREADS: joblib's workers share the cores by it."""
-    limit = os.environ.get("OMP_NUM_THREADS", "")
-    return max(1, min(n_members, cpu_count(), int(limit) if limit.isdecimal() and int(limit) > 0 else n_members))
-
-
-def _new_member(estimator: Any, seed: int) -> Any:
-    member = copy.copy(estimator)
-    for name in [name for name in vars(member) if "callback" in name]:  # those, and the context of the fit
-        del vars(member)[name]
-    member.n_members, member.n_members_, member.random_state = 1, 1, seed
-    member._describe_network()
-    return member
-
-
-def _for_each(estimator: Any, n: int, run: Callable[[int], Any], stop: threading.Event) -> list[Any]:
-    """Call ``run`` for every member, in threads where nobody watches and one device computes."""
-    watched = bool(estimator.verbose) or bool(getattr(estimator, "_skl_callbacks", None))
-    many_devices = str(estimator.device).endswith(":*")
-    n_threads = 1 if watched or many_devices else _n_threads(n)
-    if n_threads == 1:
-        return [run(k) for k in range(n)]
-
-    def in_thread(k: int) -> Any:
-        with estimator._computing():  # JAX's scopes are those of one thread
-            return run(k)
-
-    with ThreadPoolExecutor(n_threads, thread_name_prefix="skbandit-member") as pool:
-        try:
-            futures = [pool.submit(in_thread, k) for k in range(n)]
-            while True:
-                try:
-                    return [future.result() for future in futures]
-                except KeyboardInterrupt:
-                    if stop.is_set():  # the second time
-                        raise
-                    # What was learned is kept: members end at the next chunk of epochs, or the next round.
-                    stop.set()
-                    warnings.warn("Interrupted by user: the members end early.", UserWarning, stacklevel=6)
-        except BaseException:
-            stop.set()
-            pool.shutdown(wait=True, cancel_futures=True)
-            raise
-
-
-def _summarise(estimator: Any) -> None:
-    """Set the attributes that an ensemble has of its members."""
-    members = estimator.estimators_
-    for name in ("n_parameters_", "n_macs_"):
-        setattr(estimator, name, tuple(int(v) for v in np.sum([getattr(m, name) for m in members], axis=0)))
-    for name in ("n_pulls_", "t_"):
-        setattr(estimator, name, sum(getattr(m, name) for m in members))
-    estimator.n_iter_ = max(m.n_iter_ for m in members)
-    estimator.loss_ = float(np.mean([m.loss_ for m in members]))
-    estimator.n_layers_ = members[0].n_layers_
-    for name in ("training_status_", "pruning_status_"):
-        setattr(estimator, name, "; ".join(dict.fromkeys(getattr(m, name) for m in members)))
-
-
-def _keep_out_of_fold(estimator: Any, encoded: np.ndarray, held: list[np.ndarray | None]) -> None:
-    """Average, for each row, the predictions of the members that have held it out."""
-    # With other calibration rows, damages and repairs were computed on the held-out ones.
-    if any(h is None for h in held) or estimator.calibration != "train":
-        estimator._set_out_of_fold(None)
-        return
-    summed = np.zeros((encoded.shape[0], estimator.n_outputs_))
+    Returns
+    -------
+    prediction : f[n, n_outputs] or None
+        NaN for rows that nobody held out. None where the members did not hold out rows of their own, or have seen
+        them: with other calibration rows, damages and repairs were computed on them.
+    """
+    if task.params["calibration"] != "train":
+        return None
+    encoded, target = task.train.features, task.target
+    summed = np.zeros((encoded.shape[0], target.n_outputs))
     count = np.zeros((encoded.shape[0], 1))
-    for member, rows in zip(estimator.estimators_, held, strict=True):
-        summed[rows] += member._as_prediction(member._network_output(encoded[rows], member._embed))
-        count[rows] += 1
+    for member, held, _ in results:
+        if held is None:
+            return None
+        summed[held] += target.link(member.model.raw_output_of_encoded(encoded[held]))
+        count[held] += 1
     with np.errstate(invalid="ignore"):
-        estimator._set_out_of_fold(summed / count)
+        return summed / count
+
+
+def _n_threads(n_members: int, task: FitTask, watched: bool) -> int:
+    """Return how many members run side by side: one where somebody watches, or several devices compute.
+
+    As many as there are cores, and no more than OMP_NUM_THREADS: joblib's workers share the cores by it.
+    """
+    if watched or str(task.params["device"]).endswith(":*"):
+        return 1
+    limit = os.environ.get("OMP_NUM_THREADS", "")
+    at_most = int(limit) if limit.isdecimal() and int(limit) > 0 else n_members
+    return max(1, min(n_members, int(cpu_count()), at_most))
+
+
+def _for_each(
+    n_members: int,
+    run: Callable[[int, Notes], Result],
+    stop: threading.Event,
+    notes: Notes,
+    scope: Scope,
+    n_threads: int,
+) -> list[Result]:
+    """Call ``run`` for every member, in threads where there is more than one; their notes come in their order."""
+    of_members = [Notes() for _ in range(n_members)]
+
+    def one(k: int) -> Result:
+        result = run(k, of_members[k])
+        if result.interrupted:
+            stop.set()  # one member at a time: those that follow end soon, too
+        return result
+
+    def in_thread(k: int) -> Result:
+        with scope():  # JAX's scopes are those of one thread
+            return one(k)
+
+    try:
+        if n_threads == 1:
+            return [one(k) for k in range(n_members)]
+        with ThreadPoolExecutor(n_threads, thread_name_prefix="skbandit-member") as pool:
+            try:
+                futures = [pool.submit(in_thread, k) for k in range(n_members)]
+                while True:
+                    try:
+                        return [future.result() for future in futures]
+                    except KeyboardInterrupt:
+                        if stop.is_set():  # the second time
+                            raise
+                        # What was learned is kept: members end at the next chunk of epochs, or the next round.
+                        stop.set()
+                        notes.add(Note("Interrupted by user: the members end early."))
+            except BaseException:
+                stop.set()
+                pool.shutdown(wait=True, cancel_futures=True)
+                raise
+    finally:
+        notes.merge(of_members)

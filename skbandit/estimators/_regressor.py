@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from sklearn.base import RegressorMixin
-from sklearn.utils.metaestimators import available_if
 
-from skbandit.estimators._base import BaseBanditPrunedMLP, has_one_member
+from skbandit.estimators._base import BaseBanditPrunedMLP
 from skbandit.estimators._constructor import Constructor
+from skbandit.estimators._decorators import where_one_member
 from skbandit.estimators._docs import documented
+from skbandit.estimators._targets import REGRESSION
 
 if TYPE_CHECKING:
     import joblib
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @documented("regressor")
-class BanditPrunedMLPRegressor(RegressorMixin, Constructor, BaseBanditPrunedMLP):
+class BanditPrunedMLPRegressor(RegressorMixin, Constructor, BaseBanditPrunedMLP):  # type: ignore[misc]  # scikit-learn has no types
     """Multilayer perceptron regressor whose hidden units are pruned by a multi-armed bandit.
 
     The network is trained with JAX and optax. Then a bandit estimates how much the loss would rise without each hidden
@@ -130,7 +131,9 @@ class BanditPrunedMLPRegressor(RegressorMixin, Constructor, BaseBanditPrunedMLP)
     ) -> None:
         self._keep(locals())
 
-    def __sklearn_tags__(self):
+    _kind = REGRESSION
+
+    def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
         return tags
@@ -148,10 +151,10 @@ class BanditPrunedMLPRegressor(RegressorMixin, Constructor, BaseBanditPrunedMLP)
         y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
             Predicted values.
         """
-        prediction = self._predict_output(X)
-        return prediction.ravel() if prediction.shape[1] == 1 else prediction
+        raw = self._raw_predict(X)
+        return self._target.predict(raw)
 
-    @available_if(has_one_member)
+    @where_one_member
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Train for one epoch on these rows; nothing is held out, and nothing pruned (see `prune`).
 
@@ -174,80 +177,3 @@ class BanditPrunedMLPRegressor(RegressorMixin, Constructor, BaseBanditPrunedMLP)
             The estimator.
         """
         return self._partial_fit(X, y, sample_weight)
-
-    # ------------------------------------------------------------------ what the base asks for
-
-    def _loss_name(self) -> str:
-        return self.loss
-
-    def _described_network(self) -> dict[str, Any]:
-        return super()._described_network() | {"loss": self.loss}
-
-    def _learn_target(
-        self, y: np.ndarray, weight: np.ndarray, *, reset: bool, incremental: bool = False, classes: Any = None
-    ) -> None:
-        if reset:
-            self._loss = self.loss
-            self.n_outputs_ = 1 if y.ndim == 1 else y.shape[1]
-        self._check_target(y)
-        columns = y.reshape(-1, self.n_outputs_).astype(np.float64)
-        there = columns[weight > 0]
-        seen = np.array([there.min(axis=0), there.max(axis=0)])
-        if reset:
-            self._y_range = seen if self.clip_predictions else None
-        elif self._y_range is not None:
-            self._y_range = np.array([np.minimum(self._y_range[0], seen[0]), np.maximum(self._y_range[1], seen[1])])
-        if self._loss == "poisson":
-            self._y_mean, self._y_scale = np.zeros(self.n_outputs_), np.ones(self.n_outputs_)
-            return
-        if incremental and not reset:
-            return  # the scale of the first call stays
-        self._y_mean = np.average(columns, axis=0, weights=weight)
-        with np.errstate(over="ignore"):
-            spread = np.sqrt(np.average(np.square(columns - self._y_mean), axis=0, weights=weight))
-        # The last layer carries the scale: its weights, up to some thousands of it, must be numbers of the dtype.
-        size = np.abs(self._y_mean)
-        # A constant target leaves rounding as its spread.
-        constant = spread <= 10 * np.finfo(np.float64).eps * size
-        limits = np.finfo(self.dtype)
-        held = (spread < 1e-4 * limits.max) & (constant | (spread > 1e4 * limits.tiny))
-        if not held.all():
-            raise ValueError(
-                f"The values of y spread by {spread[~held][0]:.3g}, which dtype={self.dtype!r} cannot hold. Rescale y."
-            )
-        if not reset:
-            stand_in = self._y_scale
-        elif incremental:
-            stand_in = np.ones(self.n_outputs_)  # more rows will come, on a scale that is not known
-        else:
-            # float32's resolution, so that what the network gives out does not show beside the mean.
-            stand_in = np.finfo(np.float32).eps * np.maximum(size, 1.0)
-        self._y_scale = np.where(constant, stand_in, spread)
-
-    def _check_target(self, y: np.ndarray) -> None:
-        n_outputs = 1 if y.ndim == 1 else y.shape[1]
-        if n_outputs != self.n_outputs_:
-            raise ValueError(f"y has {n_outputs} outputs, but the network was fitted to {self.n_outputs_}.")
-        if self._loss == "poisson" and (y < 0).any():
-            raise ValueError("Some values of y are negative, which loss='poisson' does not allow.")
-
-    def _encode_target(self, y: np.ndarray) -> np.ndarray:
-        return (y.reshape(-1, self.n_outputs_) - self._y_mean) / self._y_scale
-
-    def _adopt(self, coefs: list[np.ndarray], intercepts: list[np.ndarray], model: Any) -> None:
-        n_outputs = coefs[-1].shape[1]
-        self._y_mean, self._y_scale = np.zeros(n_outputs), np.ones(n_outputs)
-        self._y_range = None
-        super()._adopt(coefs, intercepts, model)
-
-    def _output_scale(self) -> tuple[np.ndarray, np.ndarray]:
-        return self._y_mean, self._y_scale
-
-    def _as_prediction(self, z: np.ndarray) -> np.ndarray:
-        prediction = super()._as_prediction(z)
-        return prediction if self._y_range is None else np.clip(prediction, *self._y_range.astype(prediction.dtype))
-
-    def _set_out_of_fold(self, prediction: np.ndarray | None) -> None:
-        self.__dict__.pop("oof_prediction_", None)
-        if prediction is not None:
-            self.oof_prediction_ = prediction.ravel() if self.n_outputs_ == 1 else prediction

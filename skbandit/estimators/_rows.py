@@ -1,96 +1,159 @@
-"""The rows of a fit: checked once, weighted, and split."""
+"""The rows of a fit: how X is read, and how rows are weighted and split."""
 
 from __future__ import annotations
 
 import dataclasses
-import warnings
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import sparse
-from sklearn.base import is_regressor
 from sklearn.exceptions import DataConversionWarning
 from sklearn.utils import check_array, check_X_y
-from sklearn.utils.validation import _check_sample_weight, validate_data
 
 from skbandit._tabular.features.reader import FeatureReader
 from skbandit._tabular.types import Rows
+from skbandit.estimators._notes import Note
 
-#: Stands for a target that is not asked for; None is one that was left out.
-_NO_TARGET = object()
+if TYPE_CHECKING:
+    from skbandit.estimators._targets import Target
+
+#: In place of a target: only X is checked. (None is a target that was left out, which is an error.)
+NO_TARGET = object()
 
 
-@dataclasses.dataclass(frozen=True)
-class FitTask:
-    """What a network is fitted to."""
+@dataclasses.dataclass(frozen=True, eq=False)
+class Columns:
+    """What the columns of X hold.
+
+    Parameters
+    ----------
+    reader : FeatureReader or None
+        From a table with categories to numbers and codes; None where X has no categories.
+    allow_nan : bool
+        Whether numbers may be missing.
+    """
+
+    reader: FeatureReader | None = None
+    allow_nan: bool = False
+
+    @classmethod
+    def fit(cls, X: Any, params: Mapping[str, Any]) -> Columns:
+        """Find the columns of categories and the values in them, with the parameters of an estimator."""
+        reader = FeatureReader.fit(X, params["categorical_features"])
+        return cls(None if reader.is_trivial else reader, params["preprocessing"] is not None)
+
+    @property
+    def categories(self) -> tuple[int, ...]:
+        """Number of categories of each column, 0 for numbers; empty where no column has any."""
+        return () if self.reader is None else self.reader.categories
+
+    def checked(self, X: Any, y: Any, validate: Callable[..., Any], owner: str) -> Any:
+        """Return X, and y where it is asked for, validated; categories become their codes.
+
+        Parameters
+        ----------
+        X, y : array-like
+        validate : callable
+            scikit-learn's ``validate_data`` for the estimator.
+        owner : str
+            Name of the estimator, for messages.
+        """
+        finite: Any = "allow-nan" if self.allow_nan else True
+        kinds = {"dtype": (np.float64, np.float32), "accept_sparse": "csr", "ensure_all_finite": finite}
+        if self.reader is None:
+            return validate(X, **kinds) if y is NO_TARGET else validate(X, y, multi_output=True, **kinds)
+        validate(X, skip_check_array=True)
+        X = self.reader.convert(X)
+        if not self.allow_nan:  # a missing category is no missing number
+            check_array(X[:, np.asarray(self.reader.categories) == 0], ensure_min_features=0, input_name="X")
+            kinds["ensure_all_finite"] = "allow-nan"
+        if y is NO_TARGET:
+            return check_array(X, estimator=owner, input_name="X", **kinds)
+        return check_X_y(X, y, estimator=owner, multi_output=True, **kinds)
+
+    def of_rows(self, X: np.ndarray, weight: np.ndarray) -> tuple[Columns, np.ndarray]:
+        """Forget the categories that only rows of weight 0 have: those rows are not there. X is f[n, n_features]."""
+        if self.reader is None or weight.all():
+            return self, X
+        reader, X = self.reader.restricted(X, weight > 0)
+        return dataclasses.replace(self, reader=reader), X
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class CheckedRows:
+    """Rows that scikit-learn has checked; dense arrays."""
 
     X: np.ndarray
-    """Checked."""
-    encoded: np.ndarray
-    """What the network's inputs read of X."""
-    row_id: np.ndarray | None
-    """What dropout knows the rows by, u32[n]; None where nothing drops out."""
+    """f[n, n_features]"""
     y: np.ndarray
+    """In the user's values: shape (n,) or (n, n_outputs)."""
     weight: np.ndarray
-    val: tuple[Any, Any, Any]
-    """X_val, y_val, sample_weight_val, as the user gave them."""
-    criterion: Any
-    given: dict[str, Any]
-    """X and y as the user gave them."""
+    """f[n], as the user gave them."""
 
-
-def check_rows(
-    estimator: Any, X: Any, y: Any, sample_weight: Any, *, reset: bool
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Validate X, y and the weights against ``estimator``; dense arrays come back."""
-    if is_regressor(estimator):
-        y = as_numbers(y)
-    if reset:
-        reader = FeatureReader.fit(X, estimator.categorical_features)
-        estimator._reader = None if reader.is_trivial else reader
-    X, y = check_features(estimator, X, reset=reset, y=y)
-    weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
-    if reset and estimator._reader is not None and not weight.all():
-        # A row of weight 0 is a row that is not there; nor are its categories.
-        estimator._reader, X = estimator._reader.restricted(X, weight > 0)
-    if sparse.issparse(X):
-        X = X.astype(estimator.dtype, copy=False).toarray()
-    if sparse.issparse(y):  # a multi-label indicator
-        y = y.toarray()
-    if y.ndim == 2 and y.shape[1] == 1:
-        warnings.warn(
+    @classmethod
+    def of_checked(cls, X: Any, y: Any, weight: np.ndarray, dtype: str) -> tuple[CheckedRows, tuple[Note, ...]]:
+        """Make arrays dense, and y of one column one-dimensional; returns the rows and what to tell the user."""
+        if sparse.issparse(X):
+            X = X.astype(dtype, copy=False).toarray()
+        if sparse.issparse(y):  # a multi-label indicator
+            y = y.toarray()
+        if y.ndim != 2 or y.shape[1] != 1:
+            return cls(X, y, weight), ()
+        note = Note(
             "A column-vector y was passed when a 1d array was expected. Please change the shape of y to "
             "(n_samples,), for example using ravel().",
             DataConversionWarning,
-            stacklevel=5,
         )
-        y = y.ravel()
-    return X, y, weight
+        return cls(X, y.ravel(), weight), (note,)
 
 
-def check_features(estimator: Any, X: Any, *, reset: bool, y: Any = _NO_TARGET) -> Any:
-    """Validate X, and y where it is given, against ``estimator``; categories become their codes."""
-    reader = estimator._reader
-    # As it was fitted, whatever the parameter says now.
-    allow_nan = estimator.preprocessing is not None if reset else estimator._allow_nan
-    finite = "allow-nan" if allow_nan else True
-    kinds = {"dtype": (np.float64, np.float32), "accept_sparse": "csr", "ensure_all_finite": finite}
-    if reader is None:
-        if y is _NO_TARGET:
-            return validate_data(estimator, X, reset=reset, **kinds)
-        return validate_data(estimator, X, y, reset=reset, multi_output=True, **kinds)
-    validate_data(estimator, X, reset=reset, skip_check_array=True)
-    X = reader.convert(X)
-    if not allow_nan:  # a missing category is no missing number
-        check_array(X[:, np.asarray(reader.categories) == 0], ensure_min_features=0, input_name="X")
-        kinds["ensure_all_finite"] = "allow-nan"
-    if y is _NO_TARGET:
-        return check_array(X, estimator=estimator, input_name="X", **kinds)
-    return check_X_y(X, y, estimator=estimator, multi_output=True, **kinds)
+@dataclasses.dataclass(frozen=True, eq=False)
+class Encoded:
+    """Checked rows, and what networks read of them."""
+
+    rows: CheckedRows
+    features: np.ndarray
+    """f[n, n_columns]: what the network's inputs read of X."""
+    row_id: np.ndarray | None
+    """What random draws know the rows by, u32[n]; None where nothing is drawn by row."""
+
+    def take(self, chosen: np.ndarray) -> Encoded:
+        """Return some of the rows, by a mask or by position."""
+        rows = CheckedRows(self.rows.X[chosen], self.rows.y[chosen], self.rows.weight[chosen])
+        return Encoded(rows, self.features[chosen], None if self.row_id is None else self.row_id[chosen])
 
 
-def split_rows(estimator: Any, task: FitTask) -> tuple[Rows, Rows | None, np.ndarray | None]:
-    """Cut off the held-out rows, where something needs them; rows and targets come back encoded.
+@dataclasses.dataclass(frozen=True, eq=False)
+class FitTask:
+    """What networks are fitted to, and how."""
+
+    params: Mapping[str, Any]
+    """Parameters of the estimator by name."""
+    target: Target
+    criterion: Any
+    train: Encoded
+    held_out: Encoded | None
+    """Held-out rows that the user gave."""
+
+
+def held_out_are_given(X_val: Any, y_val: Any, sample_weight_val: Any) -> bool:
+    """Say whether the user gives held-out rows; raises ValueError for half of them."""
+    if (X_val is None) != (y_val is None) or (X_val is None and sample_weight_val is not None):
+        raise ValueError("'X_val' and 'y_val' go together, and 'sample_weight_val' needs both.")
+    return X_val is not None
+
+
+def split_rows(task: FitTask, seed: int, start: float) -> tuple[Rows, Rows | None, np.ndarray | None]:
+    """Cut off the held-out rows, where something needs them; targets come back encoded, weights with the classes'.
+
+    Parameters
+    ----------
+    task : FitTask
+    seed : int
+        Of the order of the rows.
+    start : float in [0, 1)
+        Where in that order those that are held out begin.
 
     Returns
     -------
@@ -100,57 +163,52 @@ def split_rows(estimator: Any, task: FitTask) -> tuple[Rows, Rows | None, np.nda
     """
     from skbandit._tabular.features.splitting import held_out_rows
 
-    X, features, y, weight, row_id = task.X, task.encoded, task.y, task.weight, task.row_id
-    X_val, y_val, sample_weight_val = task.val
-    if (X_val is None) != (y_val is None) or (X_val is None and sample_weight_val is not None):
-        raise ValueError("'X_val' and 'y_val' go together, and 'sample_weight_val' needs both.")
-    target = estimator._encode_target(y)
-    class_weighting = estimator._class_weighting(y, weight)
-    there = weight > 0
+    params, target, train = task.params, task.target, task.train
+    weight_of_classes = target.class_weighting(train.rows.y, train.rows.weight, params)
+
+    def encoded(of: Encoded, name: str) -> Rows:
+        weight = of.rows.weight * weight_of_classes(of.rows.y)
+        _check_total(weight, params["dtype"], name)
+        return Rows(of.features, target.encode(of.rows.y), weight, of.row_id)
+
+    there = train.rows.weight > 0
     if not there.all():
         # A row of weight 0 is a row that is not there.
-        X, features, y, target, weight = (a[there] for a in (X, features, y, target, weight))
-        row_id = None if row_id is None else row_id[there]
-    weight_fit = weight * class_weighting(y)
-    _check_total(weight_fit, estimator.dtype, "training")
-    rows = Rows(features, target, weight_fit, row_id)
-    if X_val is not None:
-        X_val, y_val, weight_val = check_rows(estimator, X_val, y_val, sample_weight_val, reset=False)
-        estimator._check_target(y_val)
-        weight_val = weight_val * class_weighting(y_val)
-        ids = row_ids(estimator, X_val, y_val, task.criterion)
-        held_out = Rows(estimator._encode(X_val), estimator._encode_target(y_val), weight_val, ids)
-        _check_total(held_out.weight, estimator.dtype, "held-out")
-        return rows, held_out, None
-    needed = (estimator.early_stopping and estimator.solver != "lbfgs") or estimator.pruning_ratio == "auto"
+        train = train.take(there)
+    rows = encoded(train, "training")
+    if task.held_out is not None:
+        return rows, encoded(task.held_out, "held-out"), None
+    needed = (params["early_stopping"] and params["solver"] != "lbfgs") or params["pruning_ratio"] == "auto"
     if not needed:
         return rows, None, None
+    X, y, weight = train.rows.X, train.rows.y, train.rows.weight
     mask = held_out_rows(
         X,
         weight,
-        estimator.validation_fraction,
-        estimator._split_seed,
-        estimator._strata(y),
-        estimator.dtype,
-        estimator._split_start,
-        at_least_one=bool(estimator.early_stopping),
+        params["validation_fraction"],
+        seed,
+        target.strata(y),
+        params["dtype"],
+        start,
+        at_least_one=bool(params["early_stopping"]),
     )
     if not mask.any() or not (weight[~mask] > 0).any():
-        if estimator.early_stopping:
+        if params["early_stopping"]:
             raise ValueError(
-                f"The validation set is too small: 'validation_fraction'={estimator.validation_fraction} holds out "
+                f"The validation set is too small: 'validation_fraction'={params['validation_fraction']} holds out "
                 f"{int(mask.sum())} of n_samples={X.shape[0]} rows (copies of a row go together). Increase it, give "
                 "X_val and y_val, or set 'early_stopping' to False."
             )
         # So few rows that none can be spared: "auto" is then judged on the training rows.
         return rows, None, None
-    train, held_out = rows.take(~mask), rows.take(mask)
     held = np.zeros(there.size, bool)
     held[np.flatnonzero(there)[mask]] = True
-    return train, held_out, held
+    return rows.take(~mask), rows.take(mask), held
 
 
-def row_ids(estimator: Any, X: np.ndarray, y: np.ndarray, criterion: Any = None) -> np.ndarray | None:
+def row_ids(
+    X: np.ndarray, y: np.ndarray, target: Target, params: Mapping[str, Any], criterion: Any = None
+) -> np.ndarray | None:
     """Return what random draws know the rows by, u32[n]: a hash of their features and target.
 
     None if nothing is drawn by row, neither by dropout nor by the criterion.
@@ -160,16 +218,15 @@ def row_ids(estimator: Any, X: np.ndarray, y: np.ndarray, criterion: Any = None)
     """
     from skbandit._tabular.features.splitting import row_ranks
 
-    drops_out = estimator.dropout > 0 and estimator.solver != "lbfgs"
+    drops_out = params["dropout"] > 0 and params["solver"] != "lbfgs"
     if not drops_out and not getattr(criterion, "draws_by_row", False):
         return None
-    # Not what the loss wants of a regression target, whose mean depends on the other rows, to the last bit.
-    target = (y if is_regressor(estimator) else estimator._encode_target(y)).reshape(len(y), -1)
-    return (row_ranks(X, 0, estimator.dtype) ^ row_ranks(target, 1)).astype(np.uint32)
+    ranks: np.ndarray = row_ranks(X, 0, params["dtype"]) ^ row_ranks(target.identify(y), 1)
+    return ranks.astype(np.uint32)
 
 
 def _check_total(weight: np.ndarray, dtype: str, rows: str) -> None:
-    """Raise where the weights of sample_weight and class_weight together cannot weigh anything."""
+    """Raise ValueError where the weights, those of samples times those of classes, sum to zero or overflow."""
     with np.errstate(over="ignore", under="ignore"):
         total = weight.astype(dtype).sum()
     if not 0 < total < np.inf:
@@ -177,16 +234,3 @@ def _check_total(weight: np.ndarray, dtype: str, rows: str) -> None:
             f"The weights of the {rows} rows (sample_weight times class_weight) sum up to {total} in {dtype}: "
             "some must be positive, and all of a size that it can hold."
         )
-
-
-def as_numbers(y: Any) -> Any:
-    """Convert a regression target of objects or strings; an error says what stood in the way."""
-    array = np.asarray(y)
-    if array.dtype.kind in "mM":
-        raise ValueError(f"y must hold numbers for regression. It has dtype {array.dtype}: convert it first.")
-    if array.dtype.kind not in "OSU" or y is None or sparse.issparse(y):
-        return y
-    try:
-        return array.astype(np.float64)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"y must hold numbers for regression, but {error}. It has dtype {array.dtype}.") from None

@@ -1,93 +1,124 @@
-"""From constructor parameters to the settings of the orchestration. Imports JAX; imported when a fit begins."""
+"""From constructor parameters to the settings of training and pruning. Imports JAX; imported when a fit begins."""
 
 from __future__ import annotations
 
 import dataclasses
-import warnings
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from skbandit._tabular.model import Architecture
 from skbandit._tabular.network.mlp import MLP
 from skbandit._tabular.network.trainable import Trainable
 from skbandit._tabular.training.rates import FINE_TUNE_SHARE
 from skbandit._tabular.training.settings import PruneSettings, TrainSettings
 from skbandit._tabular.training.solvers import DECOUPLED, Hyper
+from skbandit.estimators._notes import Note
 
 #: Rows that a mini-batch has at most under ``batch_size="auto"``, as in scikit-learn's MLP.
 AUTO_BATCH = 200
-#: ``max_iter="auto"``: so many steps, in no fewer and no more epochs than that.
+#: Under ``max_iter="auto"`` training takes about this many steps, in this many epochs at least and at most.
 AUTO_STEPS, AUTO_FEWEST, AUTO_MOST = 12_000, 48, 256
-#: ... and with ``"lbfgs"`` so many iterations, scikit-learn's default.
+#: Iterations of ``"lbfgs"`` under ``max_iter="auto"``, scikit-learn's default.
 AUTO_LBFGS = 200
 
+Parameters = Mapping[str, Any]
 
-def train_settings(estimator: Any, layer_sizes: tuple[int, ...], n_rows: int) -> TrainSettings:
-    """Return how ``estimator`` trains a network of these layer sizes on ``n_rows`` rows."""
-    solver = estimator.solver
-    if isinstance(solver, str) and solver == "sgd" and estimator.nesterovs_momentum and estimator.momentum > 0:
+
+def batch_size_of(params: Parameters) -> int:
+    """Return the rows of a mini-batch."""
+    return AUTO_BATCH if params["batch_size"] == "auto" else int(params["batch_size"])
+
+
+def notes_on_batches(params: Parameters, n_rows: int) -> tuple[Note, ...]:
+    """Return what the user is to be told about mini-batches of ``n_rows`` rows."""
+    batch_size = batch_size_of(params)
+    if params["batch_size"] == "auto" or batch_size <= n_rows:
+        return ()
+    return (Note(f"'batch_size'={batch_size} is larger than the {n_rows} training rows; one batch holds them all."),)
+
+
+def n_epochs(params: Parameters, n_rows: int) -> int:
+    """Return the number of epochs (of iterations, for ``"lbfgs"``) that training takes at most."""
+    max_iter = params["max_iter"]
+    if max_iter != "auto":
+        return int(max_iter)
+    if params["solver"] == "lbfgs":
+        return AUTO_LBFGS
+    steps = -(-n_rows // min(batch_size_of(params), n_rows))
+    return int(np.clip(np.ceil(AUTO_STEPS / steps), AUTO_FEWEST, AUTO_MOST))
+
+
+def train_settings(
+    params: Parameters, architecture: Architecture, hidden_layer_sizes: Sequence[int], n_rows: int
+) -> TrainSettings:
+    """Return how a network is trained.
+
+    Parameters
+    ----------
+    params : mapping
+        Parameters of the estimator.
+    architecture : Architecture
+    hidden_layer_sizes : sequence of int
+        Units that are there; fewer than in ``architecture`` where some were pruned.
+    n_rows : int
+        Rows to train on.
+    """
+    solver, learning_rate = params["solver"], params["learning_rate"]
+    if isinstance(solver, str) and solver == "sgd" and params["nesterovs_momentum"] and params["momentum"] > 0:
         solver = "sgd_nesterov"
-    if not isinstance(solver, str) and (estimator.learning_rate, estimator.parametrization) != ("constant", "standard"):
+    if not isinstance(solver, str) and (learning_rate, params["parametrization"]) != ("constant", "standard"):
         raise ValueError(
             "An optax.GradientTransformation as 'solver' brings its own learning rate, so 'learning_rate' must be "
             "'constant' and 'parametrization' 'standard' (they have no effect). Got "
-            f"learning_rate={estimator.learning_rate!r}, parametrization={estimator.parametrization!r}."
+            f"learning_rate={learning_rate!r}, parametrization={params['parametrization']!r}."
         )
-    if np.isinf(estimator.n_iter_no_change) and estimator.learning_rate == "adaptive":
+    if np.isinf(params["n_iter_no_change"]) and learning_rate == "adaptive":
         raise ValueError(
             "learning_rate='adaptive' falls where training has not improved for 'n_iter_no_change' epochs, which must "
-            f"be a number of them. Got {estimator.n_iter_no_change!r}."
+            f"be a number of them. Got {params['n_iter_no_change']!r}."
         )
-    batch_size = AUTO_BATCH if estimator.batch_size == "auto" else int(estimator.batch_size)
-    if estimator.batch_size != "auto" and batch_size > n_rows:
-        warnings.warn(
-            f"'batch_size'={batch_size} is larger than the {n_rows} training rows; one batch holds them all.",
-            UserWarning,
-            stacklevel=5,
-        )
-    max_iter = estimator.max_iter
-    if max_iter == "auto" and solver == "lbfgs":
-        max_iter = AUTO_LBFGS
-    elif max_iter == "auto":
-        steps = -(-n_rows // min(batch_size, n_rows))
-        max_iter = int(np.clip(np.ceil(AUTO_STEPS / steps), AUTO_FEWEST, AUTO_MOST))
+    max_iter = n_epochs(params, n_rows)
     # Dropout and decoupled decay are for a network that has units to spare.
-    pruned = sum(map(len, estimator.kept_units_)) < sum(estimator._trained_sizes)
-    dropout = 0.0 if pruned or solver == "lbfgs" else float(estimator.dropout)
-    alpha = 0.0 if pruned and solver in DECOUPLED else float(estimator.alpha)
+    pruned = sum(hidden_layer_sizes) < sum(architecture.hidden_layer_sizes)
+    dropout = 0.0 if pruned or solver == "lbfgs" else float(params["dropout"])
+    alpha = 0.0 if pruned and solver in DECOUPLED else float(params["alpha"])
+    mlp = MLP(
+        architecture.layer_sizes(hidden_layer_sizes),
+        architecture.activation,
+        architecture.loss,
+        architecture.parametric,
+    )
     return TrainSettings(
-        network=Trainable(
-            MLP(layer_sizes, estimator._activation, estimator._loss, estimator._parametric),
-            estimator._inputs,
-            dropout=dropout > 0,
-        ),
+        network=Trainable(mlp, architecture.inputs, dropout=dropout > 0),
         solver=solver,
         hyper=Hyper(
             alpha=alpha,
-            beta_1=float(estimator.beta_1),
-            beta_2=float(estimator.beta_2),
-            epsilon=float(estimator.epsilon),
-            momentum=float(estimator.momentum),
-            tol=float(estimator.tol),
-            n_iter_no_change=float(estimator.n_iter_no_change),
-            adaptive=float(isinstance(estimator.learning_rate, str) and estimator.learning_rate == "adaptive"),
+            beta_1=float(params["beta_1"]),
+            beta_2=float(params["beta_2"]),
+            epsilon=float(params["epsilon"]),
+            momentum=float(params["momentum"]),
+            tol=float(params["tol"]),
+            n_iter_no_change=float(params["n_iter_no_change"]),
+            adaptive=float(isinstance(learning_rate, str) and learning_rate == "adaptive"),
             dropout=dropout,
-            label_smoothing=float(getattr(estimator, "label_smoothing", 0.0)),
-            monitor_loss=float(estimator.validation_metric == "loss"),
+            label_smoothing=float(params.get("label_smoothing", 0.0)),
+            monitor_loss=float(params["validation_metric"] == "loss"),
         ),
-        parametrization=estimator.parametrization,
-        regularization_schedule=estimator.regularization_schedule,
-        learning_rate=estimator.learning_rate,
-        learning_rate_init=float(estimator.learning_rate_init),
-        power_t=float(estimator.power_t),
-        batch_size=batch_size,
-        balanced_batches=bool(estimator.balanced_batches),
-        max_iter=int(max_iter),
-        horizon=int(max_iter),
-        shuffle=bool(estimator.shuffle),
-        early_stopping=bool(estimator.early_stopping) and solver != "lbfgs",
-        max_fun=int(estimator.max_fun),
-        dtype=estimator.dtype,
+        parametrization=params["parametrization"],
+        regularization_schedule=params["regularization_schedule"],
+        learning_rate=learning_rate,
+        learning_rate_init=float(params["learning_rate_init"]),
+        power_t=float(params["power_t"]),
+        batch_size=batch_size_of(params),
+        balanced_batches=bool(params["balanced_batches"]),
+        max_iter=max_iter,
+        horizon=max_iter,
+        shuffle=bool(params["shuffle"]),
+        early_stopping=bool(params["early_stopping"]) and solver != "lbfgs",
+        max_fun=int(params["max_fun"]),
+        dtype=params["dtype"],
     )
 
 
@@ -101,22 +132,35 @@ def incremental_settings(settings: TrainSettings) -> TrainSettings:
     return dataclasses.replace(settings, max_iter=1, early_stopping=False, regularization_schedule="constant")
 
 
-def prune_settings(estimator: Any, criterion: Any) -> PruneSettings:
-    """Return how ``estimator`` prunes, counting the ratio from the network that was trained."""
-    ratio = estimator.pruning_ratio
-    if ratio != "auto":
-        # Part of it may be gone already (warm start, prune again).
-        left = sum(len(kept) for kept in estimator.kept_units_)
-        ratio = 1 - int(np.ceil(sum(estimator._trained_sizes) * (1 - float(ratio)) - 1e-9)) / left
+def prune_settings(
+    params: Parameters, criterion: Any, n_trained: int, n_left: int, *, none: bool = False
+) -> PruneSettings:
+    """Return how a network is pruned.
+
+    Parameters
+    ----------
+    params : mapping
+        Parameters of the estimator. Its ratio counts from the network that was trained.
+    criterion : Criterion
+    n_trained, n_left : int
+        Hidden units that were trained, and that are left: some may be gone already.
+    none : bool
+        Remove none, whatever the parameters say.
+    """
+    ratio = params["pruning_ratio"]
+    if none:
+        ratio = 0.0
+    elif ratio != "auto":
+        ratio = 1 - int(np.ceil(n_trained * (1 - float(ratio)) - 1e-9)) / n_left
     return PruneSettings(
         criterion=criterion,
         pruning_ratio=ratio,
-        budget=float(estimator.budget),
-        tolerance=float(estimator.tolerance),
-        scope=estimator.scope,
-        n_rounds=int(estimator.n_rounds),
-        ablation=estimator.ablation,
-        compensate=bool(estimator.compensate),
-        fine_tune_iter=int(estimator.fine_tune_iter),
-        calibration=estimator.calibration,
+        budget=float(params["budget"]),
+        tolerance=float(params["tolerance"]),
+        scope=params["scope"],
+        n_rounds=int(params["n_rounds"]),
+        ablation=params["ablation"],
+        compensate=bool(params["compensate"]),
+        fine_tune_iter=int(params["fine_tune_iter"]),
+        calibration=params["calibration"],
     )

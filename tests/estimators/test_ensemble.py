@@ -40,7 +40,7 @@ def outputs(model, X):
 def windows(model, data):
     """Return bool[n_members, n]: the rows that each member holds out."""
     strata = np.searchsorted(model.classes_, data.y) if hasattr(model, "classes_") and data.y.ndim == 1 else None
-    n, seeds = len(model.estimators_), {member._split_seed for member in model.estimators_}
+    n, seeds = len(model.estimators_), {member._member.split_seed for member in model.estimators_}
     (seed,) = seeds
     fraction = model.validation_fraction
     rows, weight = data.X, np.ones(len(data.X))
@@ -294,11 +294,12 @@ def test_members_of_auto_may_end_at_different_sizes(make_data, regressor):
     data = make_data("regression")
     dense = regressor(pruning_ratio=0, hidden_layer_sizes=(16,), **{**THIRDS, "max_iter": 60}).fit(data.X, data.y)
     path = dense.prune_path(data.X, data.y, pruning_ratio="auto", tolerance=0.05)
+    pruned = dense.prune(data.X, data.y, pruning_ratio=0).estimators_
     rounds = [len(member.pruning_history_) for member in path.estimators[-1].estimators_]
     assert len(set(rounds)) > 1
     assert min(rounds) == 0  # a member may stay as it is
     assert len(path.estimators) == max(rounds) + 1
-    assert path.losses[0] == pytest.approx(np.mean([m._guard_loss for m in dense.estimators_]), rel=1e-5)
+    assert path.losses[0] == pytest.approx(np.mean([m._member.pruning.guard_loss for m in pruned]), rel=1e-5)
     assert (np.diff(path.n_units) < 0).all()
     for model in path.estimators:
         assert np.isfinite(model.predict(data.X_val)).all()
@@ -315,7 +316,7 @@ def test_a_warm_start_trains_every_member_on(make_data, regressor):
         assert member.loss_curve_[:10] == before.loss_curve_ == curve
         assert len(member.loss_curve_) == 20
         assert member.loss_curve_[10] < curve[0]
-        assert member._split_seed == before._split_seed
+        assert member._member.split_seed == before._member.split_seed
     with pytest.raises(ValueError, match="The 'n_members' parameter was 3 when the network was made"):
         model.set_params(n_members=2).fit(data.X, data.y)
 

@@ -6,6 +6,7 @@ from scipy import sparse
 
 from skbandit.criteria import ExpectedGate
 from skbandit.estimators._rows import row_ids
+from skbandit.estimators._targets import REGRESSION
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -47,7 +48,7 @@ def test_a_weighted_held_out_row_is_repeated_rows_for_what_draws_by_row(calibrat
 
 
 def ids(model, X, y):
-    return row_ids(model.fit(X, y), X, y)
+    return row_ids(X, y, model.fit(X, y)._target, model.get_params())
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -57,7 +58,10 @@ def test_rows_of_few_values_have_ids_of_their_own(columns, dtype, regressor):
     X = rng.integers(2 if columns > 3 else 30, size=(20_000, columns)).astype(float)
     y = rng.integers(1000, size=20_000).astype(float)
     distinct = len(np.unique(np.column_stack([X, y]), axis=0))
-    found = row_ids(regressor(dropout=0.1, dtype=dtype), X, y)
+    target = REGRESSION.learn(
+        y, np.ones(20_000), {"loss": "squared_error", "clip_predictions": False, "dtype": dtype}, ""
+    )
+    found = row_ids(X, y, target, regressor(dropout=0.1, dtype=dtype).get_params())
     assert found.dtype == np.uint32
     # Of 20 000 numbers of 32 bits, 0.05 pairs coincide on average.
     assert distinct - 2 <= len(np.unique(found)) <= distinct

@@ -7,6 +7,7 @@ import json
 import pickle
 
 import jax
+import joblib
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -159,3 +160,18 @@ def test_a_clone_is_unfitted_and_gives_the_same_fit(make_data, classifier):
     again = clone(model)
     assert not [name for name in vars(again) if name.endswith("_")]
     np.testing.assert_array_equal(again.fit(data.X, data.y).coefs_[0], model.coefs_[0])
+
+
+@pytest.mark.parametrize("params", [{}, {"n_members": 2}, {"parametric_activation": True}], ids=str)
+def test_weights_are_kept_once(params, make_data, regressor, tmp_path):
+    data = make_data("regression")
+    model = regressor(hidden_layer_sizes=(500, 100), pruning_ratio=0, max_iter=1, **params).fit(data.X, data.y)
+    members = getattr(model, "estimators_", [model])
+    size = sum(a.nbytes for m in members for a in [*m.coefs_, *m.intercepts_, *m.kept_units_])
+    assert len(pickle.dumps(model)) < 1.2 * size
+    joblib.dump(model, tmp_path / "model.joblib")
+    assert (tmp_path / "model.joblib").stat().st_size < 1.2 * size
+    loaded = pickle.loads(pickle.dumps(model))
+    for member in getattr(loaded, "estimators_", [loaded]):
+        member.coefs_[-1] = np.zeros_like(member.coefs_[-1])  # what is shown is what predicts
+    assert np.ptp(loaded.predict(data.X)) == 0

@@ -11,7 +11,7 @@ from sklearn.preprocessing import FunctionTransformer
 
 from skbandit import BanditPrunedMLPClassifier, BanditPrunedMLPRegressor
 from skbandit._tabular.pruning import task
-from skbandit.estimators._settings import train_settings
+from skbandit.estimators._settings import n_epochs
 from skbandit.presets import PRESETS, preset_params
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -24,6 +24,10 @@ EMBEDDINGS = (None, "periodic", "piecewise_linear")
 
 def small(cls=BanditPrunedMLPRegressor, **params):
     return cls(**{**SMALL, **params})
+
+
+def input_params(model):
+    return model._member.model.input_params
 
 
 def table_of(library, columns):
@@ -299,9 +303,9 @@ def test_the_network_that_predicts_is_the_one_that_was_pruned(recipe, make_data,
     residual = (model.predict(data.X) - data.y) / data.y.std()
     assert model.pruning_history_[-1]["loss_after"] == pytest.approx(0.5 * np.mean(residual**2), rel=1e-4)
     # From then on the inputs are a fixed map.
-    for name, value in model._input_params.items():
+    for name, value in input_params(model).items():
         if name != "scale":
-            np.testing.assert_array_equal(value, dense._input_params[name])
+            np.testing.assert_array_equal(value, input_params(dense)[name])
     assert (model.activation_slopes_ is None) == ("parametric_activation" not in recipe)
     again = dense.prune(data.X, data.y, pruning_ratio=0.5)
     residual = (again.predict(data.X) - data.y) / data.y.std()
@@ -314,7 +318,7 @@ def test_counts_are_those_of_the_arrays(recipe, make_data, regressor):
     data = make_data("regression")
     model = regressor(max_iter=2, fine_tune_iter=0, **recipe).fit(data.X, data.y)
     arrays = [*model.coefs_, *model.intercepts_, *(model.activation_slopes_ or [])]
-    arrays += [value for name, value in model._input_params.items() if name != "scale"]
+    arrays += [value for name, value in input_params(model).items() if name != "scale"]
     assert model.n_parameters_[1] == sum(a.size for a in arrays)
     assert model.n_macs_[1] == sum(W.size for W in model.coefs_)
 
@@ -333,15 +337,16 @@ def test_training_goes_on_as_if_it_had_never_stopped(how, recipe, make_data, reg
         getattr(parts, "fit" if how == "warm_start" else how)(data.X, data.y)
     np.testing.assert_allclose(parts.predict(data.X), whole.predict(data.X), rtol=1e-9)
     np.testing.assert_allclose(parts.loss_curve_, whole.loss_curve_, rtol=1e-9)
-    for name, value in whole._input_params.items():
-        np.testing.assert_allclose(parts._input_params[name], value, rtol=1e-9)
+    for name, value in input_params(whole).items():
+        np.testing.assert_allclose(input_params(parts)[name], value, rtol=1e-9)
 
 
 def test_a_scale_of_0_does_not_come_back_as_nan(make_data, regressor):
     data = make_data("regression")
     model = regressor(input_scaling=True, pruning_ratio=0, warm_start=True, max_iter=2).fit(data.X, data.y)
     scale = np.array([1.0, 0.0, 1.0, 1.0], np.float32)
-    model._input_params, model.coefs_[0] = {"scale": scale}, model.coefs_[0] * scale[:, None]
+    input_params(model)["scale"] = scale
+    model.coefs_[0] = model.coefs_[0] * scale[:, None]  # the list is the network's own
     model.fit(data.X, data.y)
     assert np.isfinite(model.predict(data.X)).all()
 
@@ -367,7 +372,7 @@ def test_later_calls_of_partial_fit_widen_the_range(make_data, regressor):
         model.partial_fit(data.X[rows], data.y[rows])
         highest = data.y[rows].max()
         assert model.predict(100 * data.X).max() <= highest * (1 + 1e-6)
-    np.testing.assert_allclose(model._y_range.ravel(), [data.y.min(), data.y.max()])
+    np.testing.assert_allclose(model._target.y_range.ravel(), [data.y.min(), data.y.max()])
 
 
 def test_the_validation_metric_chooses_the_epoch(make_data, classifier):
@@ -415,7 +420,7 @@ def test_auto_epochs_are_some_twelve_thousand_steps(make_data, regressor):
     model = regressor(max_iter="auto", batch_size=50, n_iter_no_change=1, tol=1e3).fit(data.X, data.y)
 
     def epochs(n_rows):
-        return train_settings(model, (4, 8, 1), n_rows).max_iter
+        return n_epochs(model.get_params(), n_rows)
 
     # 60 rows are 2 steps an epoch: 6 000 epochs, which are too many; 5 000 rows are 100; 10^6 rows are 20 000.
     assert [epochs(n) for n in (60, 5000, 10**6)] == [256, 120, 48]

@@ -1,0 +1,202 @@
+"""A fitted network in NumPy: what predicts, is pickled and is exported. Needs neither JAX nor scikit-learn."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+
+from skbandit._tabular.features.embeddings import Inputs
+from skbandit._tabular.features.encoder import FeatureEncoder
+from skbandit._tabular.network import accounting
+from skbandit._tabular.network.inference import CHUNK_ROWS, raw_output
+from skbandit._tabular.network.losses import LOSSES
+
+Layers = Sequence[Sequence[np.ndarray]]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Architecture:
+    """What a network is, apart from its numbers.
+
+    Parameters
+    ----------
+    encoder : FeatureEncoder or None
+        From the columns of X to what the network's inputs read; None where they read X.
+    inputs : Inputs
+        From there to what the first layer reads.
+    hidden_layer_sizes : tuple of int
+        Units of each hidden layer, before any was pruned.
+    n_outputs : int
+    activation : str
+        A key of `ACTIVATIONS`.
+    parametric : bool
+        Whether each hidden unit's activation has a slope.
+    loss : str
+        A key of `LOSSES`.
+    """
+
+    encoder: FeatureEncoder | None
+    inputs: Inputs
+    hidden_layer_sizes: tuple[int, ...]
+    n_outputs: int
+    activation: str
+    parametric: bool
+    loss: str
+
+    @property
+    def out_activation(self) -> str:
+        """Name of the function from the output layer's pre-activation to a prediction."""
+        return LOSSES[self.loss].out_activation
+
+    @property
+    def reads_raw_rows(self) -> bool:
+        """Whether the first layer reads the columns of X as they are."""
+        return self.encoder is None and self.inputs.is_identity
+
+    def encode(self, X: Any) -> Any:
+        """Return what the network's inputs read, f[n, n_columns], of dense or CSR rows; X itself without an encoder."""
+        if self.encoder is None:
+            return X
+        return self.encoder.transform(X.toarray() if sparse.issparse(X) else X)
+
+    def layer_sizes(self, hidden: Sequence[int] | None = None) -> tuple[int, ...]:
+        """Return features, hidden widths (those before pruning by default) and outputs."""
+        return (self.inputs.n_features, *(self.hidden_layer_sizes if hidden is None else hidden), self.n_outputs)
+
+    def n_parameters(self, hidden: Sequence[int] | None = None) -> int:
+        """Return the number of parameters of a network of these hidden widths, those of its inputs among them."""
+        sizes = self.layer_sizes(hidden)
+        of_slopes = sum(sizes[1:-1]) if self.parametric else 0
+        return accounting.n_parameters(sizes) + self.inputs.n_parameters + of_slopes
+
+    def n_macs(self, hidden: Sequence[int] | None = None) -> int:
+        """Return the multiply-accumulates of the layers for one row."""
+        return accounting.n_macs(self.layer_sizes(hidden))
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Model:
+    """A network that predicts.
+
+    Parameters
+    ----------
+    architecture : Architecture
+    input_params : dict
+        Parameters of the inputs (`Inputs.init`). Their scale is part of the first layer's weights already; it is kept,
+        so that training can go on.
+    coefs : list of f[fan_in, fan_out]
+        Weights of each layer. The last one's carry the scale of the target.
+    intercepts : list of f[fan_out]
+        Biases; the last one's carry the mean of the target, in float64.
+    slopes : list of f[n_units] or None
+        Of a parametric activation.
+    """
+
+    architecture: Architecture
+    input_params: dict[str, Any]
+    coefs: list[np.ndarray]
+    intercepts: list[np.ndarray]
+    slopes: list[np.ndarray] | None = None
+
+    @classmethod
+    def of_layers(
+        cls,
+        architecture: Architecture,
+        input_params: dict[str, Any],
+        layers: Layers,
+        target: tuple[np.ndarray, np.ndarray] | None = None,
+        dtype: str = "float32",
+    ) -> Model:
+        """Make a model of what was trained; ``target``, mean and scale f[n_outputs], goes into the last layer.
+
+        Parameters
+        ----------
+        layers : tuple of (W, b) or (W, b, slope)
+            The inputs' scale is in the first one.
+        dtype : {"float32", "float64"}
+            Of the weights that carry the target's scale.
+        """
+        coefs, intercepts = [layer[0] for layer in layers], [layer[1] for layer in layers]
+        if target is not None:
+            mean, scale = target
+            coefs[-1] = (coefs[-1] * scale).astype(dtype)
+            # float64, always: a mean far from zero in float32 would cost the digits that the scale is about.
+            intercepts[-1] = intercepts[-1].astype(np.float64) * scale + mean
+        slopes = [slope for layer in layers for slope in layer[2:]] or None
+        return cls(architecture, input_params, coefs, intercepts, slopes)
+
+    def to_layers(
+        self, target: tuple[np.ndarray, np.ndarray] | None, dtype: str
+    ) -> tuple[dict[str, Any], tuple[tuple[np.ndarray, ...], ...]]:
+        """Return the parameters of the inputs and the layers as training left them, the reverse of `of_layers`.
+
+        They are those of a network of the encoded target, and the inputs' scale is not in the first layer.
+        """
+        coefs, intercepts = [*self.coefs], [*self.intercepts]
+        if target is not None:
+            mean, scale = target
+            coefs[-1], intercepts[-1] = coefs[-1] / scale, (intercepts[-1] - mean) / scale
+        if "scale" in self.input_params:
+            s = self.input_params["scale"][:, None]
+            coefs[0] = np.divide(coefs[0], s, out=np.zeros_like(coefs[0]), where=s != 0)
+        slopes = [[slope] for slope in self.slopes or ()] or [[] for _ in coefs[1:]]
+        layers = tuple(
+            tuple(np.asarray(a, dtype) for a in (W, b, *slope))
+            for W, b, slope in zip(coefs, intercepts, [*slopes, []], strict=True)
+        )
+        return {name: _as_dtype(value, dtype) for name, value in self.input_params.items()}, layers
+
+    @property
+    def hidden_layer_sizes(self) -> tuple[int, ...]:
+        """Units that are left in each hidden layer."""
+        return tuple(W.shape[1] for W in self.coefs[:-1])
+
+    @property
+    def n_parameters(self) -> int:
+        """Parameters that prediction needs."""
+        return self.architecture.n_parameters(self.hidden_layer_sizes)
+
+    @property
+    def n_macs(self) -> int:
+        """Multiply-accumulates of the layers for one row."""
+        return self.architecture.n_macs(self.hidden_layer_sizes)
+
+    def embed(self, encoded: Any) -> np.ndarray:
+        """Return what the first layer reads of encoded rows, f[n, n_features]."""
+        rows: np.ndarray = encoded.toarray() if sparse.issparse(encoded) else encoded
+        features: np.ndarray = self.architecture.inputs.features(np, self.input_params, rows)
+        return features
+
+    def raw_output(self, X: Any) -> np.ndarray:
+        """Return the output layer's pre-activation f[n, n_outputs] of rows f[n, n_columns of X], dense or CSR."""
+        return self._raw_output(X, None if self.architecture.reads_raw_rows else self._read)
+
+    def raw_output_of_encoded(self, encoded: Any) -> np.ndarray:
+        """Return the output layer's pre-activation f[n, n_outputs] of rows that are encoded."""
+        return self._raw_output(encoded, None if self.architecture.reads_raw_rows else self.embed)
+
+    def _read(self, X: Any) -> np.ndarray:
+        return self.embed(self.architecture.encode(X))
+
+    def _raw_output(self, X: Any, features: Any) -> np.ndarray:
+        return raw_output(X, self.coefs, self.intercepts, self.architecture.activation, self.slopes, features)
+
+
+def raw_outputs(models: Sequence[Model], X: Any) -> list[np.ndarray]:
+    """Return the raw output f[n, n_outputs] of each of several models; they share an encoder, which encodes once."""
+    if len(models) == 1:
+        return [models[0].raw_output(X)]
+    parts: list[list[np.ndarray]] = [[] for _ in models]
+    for start in range(0, X.shape[0], CHUNK_ROWS):
+        encoded = models[0].architecture.encode(X[start : start + CHUNK_ROWS])
+        for model, outputs in zip(models, parts, strict=True):
+            outputs.append(model.raw_output_of_encoded(encoded))
+    return [np.concatenate(outputs) for outputs in parts]
+
+
+def _as_dtype(value: Any, dtype: str) -> Any:
+    return tuple(np.asarray(v, dtype) for v in value) if isinstance(value, tuple) else np.asarray(value, dtype)

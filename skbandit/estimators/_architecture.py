@@ -1,0 +1,78 @@
+"""From parameters and columns to what a network is to be, and what later calls cannot change about it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from skbandit._tabular.features.embeddings import Inputs
+from skbandit._tabular.features.encoder import FeatureEncoder
+from skbandit._tabular.model import Architecture
+from skbandit.estimators._parameters import as_sizes
+
+Parameters = Mapping[str, Any]
+
+#: Parameters that describe the network and what it reads, as opposed to how it is trained and pruned.
+NETWORK_PARAMETERS = (
+    "hidden_layer_sizes",
+    "activation",
+    "parametric_activation",
+    "preprocessing",
+    "categorical_features",
+    "numeric_embedding",
+    "input_scaling",
+    "n_members",
+    "loss",
+)
+
+
+def architecture_of(
+    params: Parameters, X: np.ndarray, weight: np.ndarray, categories: tuple[int, ...], n_outputs: int, loss: str
+) -> Architecture:
+    """Learn how columns become what a network reads, and lay out the network.
+
+    Parameters
+    ----------
+    params : mapping
+        Parameters of the estimator.
+    X, weight : f[n, n_features], f[n]
+    categories : tuple of int
+        Number of categories of each column, 0 for numbers; empty where no column has any.
+    n_outputs, loss : int, str
+        Those of the target.
+    """
+    scaled, preprocessed = bool(params["input_scaling"]), params["preprocessing"] is not None
+    embedding = params["numeric_embedding"]
+    encoder, inputs = None, Inputs(n_dense=X.shape[1], scaled=scaled)
+    if preprocessed or categories or embedding is not None:
+        encoder = FeatureEncoder.fit(X, weight, categories, scale=preprocessed, embed=embedding is not None)
+        # Tables are rounded up, so that folds with a category more or less share their programs.
+        rows = tuple(1 << (n - 1).bit_length() for n in encoder.cardinalities)
+        inputs = Inputs(encoder.n_dense, encoder.n_embeddable, embedding, rows, scaled)
+    hidden, parametric = as_sizes(params["hidden_layer_sizes"]), bool(params["parametric_activation"])
+    return Architecture(encoder, inputs, hidden, n_outputs, params["activation"], parametric, loss)
+
+
+def describe(params: Parameters) -> dict[str, Any]:
+    """Return the parameters that describe the network, so that they can be compared."""
+    described = {name: _plain(params[name]) for name in NETWORK_PARAMETERS if name in params}
+    return described | {"hidden_layer_sizes": as_sizes(params["hidden_layer_sizes"])}
+
+
+def check_unchanged(description: Mapping[str, Any], params: Parameters) -> None:
+    """Raise ValueError if a parameter asks for another network than the one that was described."""
+    for name, value in describe(params).items():
+        if value != description[name]:
+            raise ValueError(
+                f"The {name!r} parameter was {description[name]!r} when the network was made, and a network that is "
+                f"trained on cannot change it. Got {value!r}: use a new estimator, or warm_start=False."
+            )
+
+
+def _plain(value: Any) -> Any:
+    """Return a parameter so that it can be compared: NumPy's scalars and arrays as Python's."""
+    if isinstance(value, np.generic):
+        return value.item()
+    return list(value) if np.iterable(value) and not isinstance(value, str) else value

@@ -1,0 +1,562 @@
+"""Targets: what y means to a network, and what a network's output means to the user.
+
+A target is learned from the y of a fit, and learned on from that of a later one. It encodes y as the loss wants it,
+and decodes raw outputs: the output layer's pre-activations f[n, n_outputs], one array for each member. Targets are
+immutable; a copy of an estimator may share one.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, NamedTuple, Self, cast
+
+import numpy as np
+from scipy import sparse
+from sklearn.utils.class_weight import compute_class_weight
+from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
+
+from skbandit._tabular.network.losses import LOSSES
+
+Parameters = Mapping[str, Any]
+#: From targets to the weights of their rows.
+Weighting = Callable[[np.ndarray], "np.ndarray | float"]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Target(ABC):
+    """A target.
+
+    Parameters
+    ----------
+    loss : str
+        A key of `LOSSES`.
+    n_outputs : int
+        Outputs of the network.
+    """
+
+    loss: str
+    n_outputs: int
+
+    #: Name of the attribute that keeps what members predict for the rows that they held out.
+    out_of_fold: ClassVar[str]
+
+    # ------------------------------------------------------------------ learn
+
+    @abstractmethod
+    def learn_on(
+        self,
+        y: np.ndarray,
+        weight: np.ndarray,
+        params: Parameters,
+        owner: str,
+        *,
+        incremental: bool = False,
+        classes: Any = None,
+    ) -> Self:
+        """Learn from the y of a later call.
+
+        Parameters
+        ----------
+        y, weight : array of shape (n,) or (n, n_outputs), f[n]
+            Checked; the weights are those that the user gave.
+        params : mapping
+            Parameters of the estimator.
+        owner : str
+            Name of the estimator, for messages.
+        incremental : bool
+            Whether more rows will come, by `partial_fit`.
+        classes : array-like, optional
+            All classes that will come.
+
+        Raises
+        ------
+        ValueError
+            If y does not fit what was learned.
+        """
+
+    @property
+    def attributes(self) -> dict[str, Any]:
+        """What the estimator shows of it."""
+        return {"n_outputs_": self.n_outputs}
+
+    @property
+    def for_export(self) -> dict[str, Any]:
+        """What another library is to know of it (`skbandit.export.sklearn.to_sklearn`)."""
+        return {}
+
+    # ------------------------------------------------------------------ y in
+
+    @abstractmethod
+    def check(self, y: np.ndarray) -> None:
+        """Raise ValueError if y does not fit what was learned."""
+
+    @abstractmethod
+    def encode(self, y: np.ndarray) -> np.ndarray:
+        """Return y as the loss wants it, f[n, n_targets]."""
+
+    def identify(self, y: np.ndarray) -> np.ndarray:
+        """Return what tells rows of the same features apart, f[n, n_targets], whatever the other rows are."""
+        return self.encode(y)
+
+    def strata(self, y: np.ndarray) -> np.ndarray | None:
+        """Return what the held-out split keeps the shares of, i[n]."""
+        return None
+
+    def class_weighting(self, y: np.ndarray, weight: np.ndarray, params: Parameters) -> Weighting:
+        """Return the function from targets to the weights that their classes have in the training data."""
+        return lambda y: 1.0
+
+    # ------------------------------------------------------------------ predictions out
+
+    @property
+    def scale(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """Mean and scale f[n_outputs] that a fitted network's last layer carries; None where it carries none."""
+        return None
+
+    def link(self, z: np.ndarray) -> np.ndarray:
+        """Return what one network predicts, f[n, n_outputs]."""
+        return LOSSES[self.loss].link(z)
+
+    def mean(self, raw: Sequence[np.ndarray]) -> np.ndarray:
+        """Return the mean of the members' predictions, f[n, n_outputs]."""
+        outputs = [self.link(z) for z in raw]
+        if len(outputs) == 1:
+            return outputs[0]
+        return cast(np.ndarray, np.mean(outputs, axis=0, dtype=outputs[0].dtype))
+
+    @abstractmethod
+    def predict(self, raw: Sequence[np.ndarray]) -> np.ndarray:
+        """Return what the estimator predicts."""
+
+    @abstractmethod
+    def present(self, prediction: np.ndarray) -> np.ndarray:
+        """Return a mean of predictions, f[n, n_outputs], in the shape that the user expects."""
+
+
+class Kind(NamedTuple):
+    """What y is: numbers or classes."""
+
+    read: Callable[[Any], Any]
+    """Returns y so that scikit-learn can check it."""
+    learn: Callable[..., Target]
+    """Learns from the y of a first fit; takes what `Target.learn_on` takes."""
+    of_sklearn: Callable[[Any], Target]
+    """Returns the target of a fitted MLP of scikit-learn's."""
+
+
+# ---------------------------------------------------------------------- regression
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class RegressionTarget(Target):
+    """Numbers, standardised where the last layer can carry the scale: under the identity link.
+
+    Parameters
+    ----------
+    y_mean, y_scale : f[n_outputs]
+        The network is trained on ``(y - y_mean) / y_scale``.
+    y_range : f[2, n_outputs] or None
+        Least and largest value that was seen, where predictions are clipped.
+    """
+
+    y_mean: np.ndarray
+    y_scale: np.ndarray
+    y_range: np.ndarray | None = None
+
+    out_of_fold: ClassVar[str] = "oof_prediction_"
+
+    @classmethod
+    def learn(
+        cls,
+        y: np.ndarray,
+        weight: np.ndarray,
+        params: Parameters,
+        owner: str,
+        *,
+        incremental: bool = False,
+        classes: Any = None,
+    ) -> RegressionTarget:
+        """Learn the mean and the spread of y."""
+        n_outputs = 1 if y.ndim == 1 else y.shape[1]
+        target = cls(params["loss"], n_outputs, np.zeros(n_outputs), np.ones(n_outputs))
+        target.check(y)
+        seen = target._seen(y, weight) if params["clip_predictions"] else None
+        target = dataclasses.replace(target, y_range=seen)
+        # float32's resolution, so that what the network gives out does not show beside the mean; but where more rows
+        # will come, they come on a scale that is not known.
+        return target._standardised(
+            y, weight, params["dtype"], lambda size: np.ones(n_outputs) if incremental else _RESOLUTION * size
+        )
+
+    def learn_on(
+        self,
+        y: np.ndarray,
+        weight: np.ndarray,
+        params: Parameters,
+        owner: str,
+        *,
+        incremental: bool = False,
+        classes: Any = None,
+    ) -> Self:
+        """Learn mean and spread anew, but from `partial_fit`; the range grows."""
+        self.check(y)
+        target = self
+        if self.y_range is not None:
+            low, high = self._seen(y, weight)
+            y_range = np.array([np.minimum(self.y_range[0], low), np.maximum(self.y_range[1], high)])
+            target = dataclasses.replace(self, y_range=y_range)
+        if incremental:
+            return target  # the scale of the first call stays
+        return target._standardised(y, weight, params["dtype"], lambda size: self.y_scale)
+
+    def _columns(self, y: np.ndarray) -> np.ndarray:
+        return y.reshape(-1, self.n_outputs).astype(np.float64)
+
+    def _seen(self, y: np.ndarray, weight: np.ndarray) -> np.ndarray:
+        there = self._columns(y)[weight > 0]
+        return np.array([there.min(axis=0), there.max(axis=0)])
+
+    def _standardised(
+        self, y: np.ndarray, weight: np.ndarray, dtype: str, stand_in: Callable[[np.ndarray], np.ndarray]
+    ) -> Self:
+        """Learn mean and spread; ``stand_in`` is the scale of a constant target, by the size of its values."""
+        if LOSSES[self.loss].out_activation != "identity":
+            return self
+        columns = self._columns(y)
+        mean = np.average(columns, axis=0, weights=weight)
+        with np.errstate(over="ignore"):
+            spread = np.sqrt(np.average(np.square(columns - mean), axis=0, weights=weight))
+        # The last layer carries the scale: its weights, up to some thousands of it, must be numbers of the dtype.
+        size = np.abs(mean)
+        # A constant target leaves rounding as its spread.
+        constant = spread <= 10 * np.finfo(np.float64).eps * size
+        limits = np.finfo(dtype)
+        held = (spread < 1e-4 * limits.max) & (constant | (spread > 1e4 * limits.tiny))
+        if not held.all():
+            raise ValueError(
+                f"The values of y spread by {spread[~held][0]:.3g}, which dtype={dtype!r} cannot hold. Rescale y."
+            )
+        scale = np.where(constant, stand_in(np.maximum(size, 1.0)), spread)
+        return dataclasses.replace(self, y_mean=mean, y_scale=scale)
+
+    @classmethod
+    def of_sklearn(cls, mlp: Any) -> RegressionTarget:
+        """Return the target of a fitted MLP of scikit-learn's."""
+        n_outputs = mlp.coefs_[-1].shape[1]
+        return cls(mlp.loss, n_outputs, np.zeros(n_outputs), np.ones(n_outputs))
+
+    @property
+    def for_export(self) -> dict[str, Any]:
+        """Whether predictions are clipped."""
+        return {"clipped": self.y_range is not None}
+
+    def check(self, y: np.ndarray) -> None:
+        """Raise ValueError for another number of outputs, and for values that the loss does not allow."""
+        n_outputs = 1 if y.ndim == 1 else y.shape[1]
+        if n_outputs != self.n_outputs:
+            raise ValueError(f"y has {n_outputs} outputs, but the network was fitted to {self.n_outputs}.")
+        domain = LOSSES[self.loss].domain
+        if domain is not None and not domain.accepts(y):
+            raise ValueError(f"Some values of y are {domain.complaint}")
+
+    def encode(self, y: np.ndarray) -> np.ndarray:
+        """Return the standardised target, f[n, n_outputs]."""
+        return cast(np.ndarray, (y.reshape(-1, self.n_outputs) - self.y_mean) / self.y_scale)
+
+    def identify(self, y: np.ndarray) -> np.ndarray:
+        """Return y as it is, f[n, n_outputs]."""
+        # Not what is encoded: the mean depends on the other rows, to the last bit.
+        return y.reshape(len(y), -1)
+
+    @property
+    def scale(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """Mean and scale of y, f[n_outputs] each."""
+        return self.y_mean, self.y_scale
+
+    def link(self, z: np.ndarray) -> np.ndarray:
+        """Return predictions, clipped to the range that was seen where that is asked for."""
+        prediction = super().link(z)
+        return prediction if self.y_range is None else np.clip(prediction, *self.y_range.astype(prediction.dtype))
+
+    def predict(self, raw: Sequence[np.ndarray]) -> np.ndarray:
+        """Return predicted values."""
+        return self.present(self.mean(raw))
+
+    def present(self, prediction: np.ndarray) -> np.ndarray:
+        """Return f[n] where there is one output."""
+        return prediction.ravel() if self.n_outputs == 1 else prediction
+
+
+_RESOLUTION = np.finfo(np.float32).eps
+
+
+def as_numbers(y: Any) -> Any:
+    """Convert a regression target of objects or strings; an error says what stood in the way."""
+    array = np.asarray(y)
+    if array.dtype.kind in "mM":
+        raise ValueError(f"y must hold numbers for regression. It has dtype {array.dtype}: convert it first.")
+    if array.dtype.kind not in "OSU" or y is None or sparse.issparse(y):
+        return y
+    try:
+        return array.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"y must hold numbers for regression, but {error}. It has dtype {array.dtype}.") from None
+
+
+REGRESSION = Kind(as_numbers, RegressionTarget.learn, RegressionTarget.of_sklearn)
+
+
+# ---------------------------------------------------------------------- classification
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class ClassificationTarget(Target):
+    """Classes or sets of labels: `learn` says which.
+
+    Parameters
+    ----------
+    classes : array of shape (n_classes,)
+    """
+
+    classes: np.ndarray
+
+    out_of_fold: ClassVar[str] = "oof_decision_function_"
+    multilabel: ClassVar[bool]
+
+    @classmethod
+    def learn(
+        cls,
+        y: np.ndarray,
+        weight: np.ndarray,
+        params: Parameters,
+        owner: str,
+        *,
+        incremental: bool = False,
+        classes: Any = None,
+    ) -> ClassificationTarget:
+        """Learn the classes; y says whether they are sets of labels."""
+        multilabel = _is_multilabel(y, params, owner, incremental)
+        seen = np.arange(y.shape[1]) if multilabel else unique_labels(y)
+        if incremental and not multilabel:
+            if classes is None:
+                raise ValueError("classes must be passed on the first call to partial_fit.")
+            seen = unique_labels(classes)
+        if len(seen) < 2 and not multilabel:
+            raise ValueError(f"{owner} needs at least 2 classes in y; it has only one class: {seen.tolist()[0]!r}.")
+        target = _target_of_classes(seen, multilabel)
+        target.check(y)
+        return target
+
+    def learn_on(
+        self,
+        y: np.ndarray,
+        weight: np.ndarray,
+        params: Parameters,
+        owner: str,
+        *,
+        incremental: bool = False,
+        classes: Any = None,
+    ) -> Self:
+        """Check that the classes are the same."""
+        _is_multilabel(y, params, owner, incremental)
+        if classes is not None and not np.array_equal(self.classes, unique_labels(classes)):
+            raise ValueError(f"classes={classes!r} is not the same as on the last call, {self.classes!r}.")
+        self.check(y)
+        return self
+
+    @classmethod
+    def of_sklearn(cls, mlp: Any) -> ClassificationTarget:
+        """Return the target of a fitted MLP of scikit-learn's."""
+        # Logistic outputs, one for each class: that is a multi-label network.
+        multilabel = mlp.out_activation_ == "logistic" and mlp.coefs_[-1].shape[1] > 1
+        return _target_of_classes(np.asarray(mlp.classes_), multilabel)
+
+    @property
+    def attributes(self) -> dict[str, Any]:
+        """What the estimator shows of it."""
+        return {"classes_": self.classes, **super().attributes}
+
+    @property
+    def for_export(self) -> dict[str, Any]:
+        """The classes, and whether a row may have several of them."""
+        return {"classes": self.classes, "multilabel": self.multilabel}
+
+    def check(self, y: np.ndarray) -> None:
+        """Raise ValueError for classes that were not learned."""
+        multilabel = type_of_target(y) == "multilabel-indicator"
+        if multilabel != self.multilabel:
+            words = {True: "a multi-label indicator", False: "one class per row"}
+            raise ValueError(f"y is {words[multilabel]}, but the earlier fit had {words[self.multilabel]}.")
+        if multilabel and y.shape[1] != len(self.classes):
+            raise ValueError(f"y has {y.shape[1]} labels, but the earlier fit had {len(self.classes)}.")
+        classes = self.classes if multilabel else unique_labels(y)
+        unknown = np.setdiff1d(classes, self.classes)
+        if unknown.size:
+            raise ValueError(f"y has classes that the earlier fit did not see: {unknown}. They were {self.classes}.")
+
+    def class_weighting(self, y: np.ndarray, weight: np.ndarray, params: Parameters) -> Weighting:
+        """Return the function from targets to the weights of their classes; checks ``class_weight``."""
+        class_weight = params["class_weight"]
+        if class_weight is None:
+            return super().class_weighting(y, weight, params)
+        weights = self._class_weights(y, weight, class_weight)
+        if not (weights >= 0).all() or not np.isfinite(weights).all() or not weights.any():
+            raise ValueError(f"class_weight must be non-negative, and positive for some class. Got {class_weight!r}.")
+        return lambda y: self._weights_of_rows(y, weights)
+
+    @abstractmethod
+    def _class_weights(self, y: np.ndarray, weight: np.ndarray, class_weight: Any) -> np.ndarray:
+        """Return the weight of each class, or f[n_labels, 2]."""
+
+    @abstractmethod
+    def _weights_of_rows(self, y: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        """Return what the weights of classes are for rows, f[n]."""
+
+    def probabilities(self, raw: Sequence[np.ndarray]) -> np.ndarray:
+        """Return the mean of the members' probabilities, f[n, n_classes]."""
+        return self.present(self.mean(raw))
+
+    def log_probabilities(self, raw: Sequence[np.ndarray]) -> np.ndarray:
+        """Return logarithms of mean probabilities, from the logits: finite where a probability is not representable."""
+        each = [self._log_probabilities(z) for z in raw]
+        if len(each) == 1:
+            return each[0]
+        return cast(np.ndarray, np.logaddexp.reduce(each, axis=0) - np.log(len(each)))
+
+    @abstractmethod
+    def _log_probabilities(self, z: np.ndarray) -> np.ndarray:
+        """Return the logarithms of one network's probabilities."""
+
+    def predict(self, raw: Sequence[np.ndarray]) -> np.ndarray:
+        """Return the classes or sets of labels, by the logits of one network or the mean probability of several."""
+        if len(raw) == 1:
+            return self._decide(raw[0], 0.0)
+        return self._decide(self.mean(raw), 0.5)
+
+    @abstractmethod
+    def _decide(self, z: np.ndarray, threshold: float) -> np.ndarray:
+        """Return the classes of logits or probabilities, f[n, n_outputs]."""
+
+
+class ClassTarget(ClassificationTarget):
+    """One class for each row: one output for two classes, else one for each."""
+
+    multilabel: ClassVar[bool] = False
+
+    def encode(self, y: np.ndarray) -> np.ndarray:
+        """Return the number of each row's class, f[n, 1]."""
+        return self._codes(y).astype(np.float64)[:, None]
+
+    def strata(self, y: np.ndarray) -> np.ndarray | None:
+        """Return the number of each row's class, i[n]."""
+        return self._codes(y)
+
+    def _codes(self, y: np.ndarray) -> np.ndarray:
+        return np.searchsorted(self.classes, y)
+
+    def _class_weights(self, y: np.ndarray, weight: np.ndarray, class_weight: Any) -> np.ndarray:
+        if isinstance(class_weight, dict):
+            unknown = set(class_weight) - set(self.classes.tolist())
+            if unknown:
+                raise ValueError(f"class_weight has classes that y has not: {sorted(unknown, key=str)}.")
+            return np.array([float(class_weight.get(c, 1.0)) for c in self.classes.tolist()])
+        if isinstance(class_weight, list):
+            raise ValueError(
+                f"class_weight as a list of dicts is for multi-label targets. Got {class_weight!r}: give one dict."
+            )
+        weights = np.ones(len(self.classes))
+        counts = weight > 0
+        present = unique_labels(y[counts])
+        weights[self._codes(present)] = compute_class_weight(
+            class_weight, classes=present, y=y[counts], sample_weight=weight[counts]
+        )
+        return weights
+
+    def _weights_of_rows(self, y: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        return cast(np.ndarray, weights[self._codes(y)])
+
+    def _log_probabilities(self, z: np.ndarray) -> np.ndarray:
+        if z.shape[1] == 1:
+            return np.column_stack([-np.logaddexp(0, z), -np.logaddexp(0, -z)])
+        return z - np.logaddexp.reduce(z, axis=1, keepdims=True)
+
+    def _decide(self, z: np.ndarray, threshold: float) -> np.ndarray:
+        codes = (z[:, 0] > threshold).astype(int) if z.shape[1] == 1 else z.argmax(axis=1)
+        return cast(np.ndarray, self.classes[codes])
+
+    def present(self, prediction: np.ndarray) -> np.ndarray:
+        """Return the probability of each class, f[n, n_classes]."""
+        return np.column_stack([1 - prediction, prediction]) if prediction.shape[1] == 1 else prediction
+
+
+class LabelTarget(ClassificationTarget):
+    """A set of labels for each row, as an indicator matrix: one output for each label."""
+
+    multilabel: ClassVar[bool] = True
+
+    def encode(self, y: np.ndarray) -> np.ndarray:
+        """Return the indicator matrix, f[n, n_labels]."""
+        return np.asarray(y, np.float64)
+
+    def _class_weights(self, y: np.ndarray, weight: np.ndarray, class_weight: Any) -> np.ndarray:
+        n_labels = len(self.classes)
+        if isinstance(class_weight, str):
+            by_label = np.ones((n_labels, 2))
+            for label, column in enumerate(np.asarray(y).T):
+                present = np.unique(column[weight > 0]).astype(int)
+                counts = weight > 0
+                by_label[label, present] = compute_class_weight(
+                    "balanced", classes=present, y=column[counts].astype(int), sample_weight=weight[counts]
+                )
+            return by_label
+        given = class_weight if isinstance(class_weight, list) else []
+        if len(given) != n_labels or not all(isinstance(w, dict) and set(w) <= {0, 1} for w in given):
+            raise ValueError(
+                f"For a multi-label target class_weight must be 'balanced' or a list of {n_labels} dicts with the "
+                f"keys 0 and 1. Got {class_weight!r}."
+            )
+        return np.array([[float(weights.get(c, 1.0)) for c in (0, 1)] for weights in given])
+
+    def _weights_of_rows(self, y: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        # Each label weighs its two classes, and a row has the product over labels.
+        return cast(np.ndarray, np.prod(np.where(np.asarray(y) > 0, weights[:, 1], weights[:, 0]), axis=1))
+
+    def _log_probabilities(self, z: np.ndarray) -> np.ndarray:
+        return cast(np.ndarray, -np.logaddexp(0, -z))
+
+    def _decide(self, z: np.ndarray, threshold: float) -> np.ndarray:
+        return (z > threshold).astype(int)
+
+    def present(self, prediction: np.ndarray) -> np.ndarray:
+        """Return the probability of each label, f[n, n_labels]."""
+        return prediction
+
+
+CLASSIFICATION = Kind(lambda y: y, ClassificationTarget.learn, ClassificationTarget.of_sklearn)
+
+
+def _target_of_classes(classes: np.ndarray, multilabel: bool) -> ClassificationTarget:
+    if multilabel:
+        return LabelTarget("binary_log_loss", len(classes), classes)
+    if len(classes) == 2:
+        return ClassTarget("binary_log_loss", 1, classes)
+    return ClassTarget("log_loss", len(classes), classes)
+
+
+def _is_multilabel(y: np.ndarray, params: Parameters, owner: str, incremental: bool) -> bool:
+    """Say what kind of classes y has; raises ValueError for what no classifier takes."""
+    check_classification_targets(y)
+    kind = type_of_target(y)
+    if kind == "multiclass-multioutput":
+        raise ValueError(
+            f"y has {y.shape[1]} columns of several classes each (multiclass-multioutput), which one {owner} does not "
+            "support. Fit one for each column, with MultiOutputClassifier."
+        )
+    if incremental and params["class_weight"] == "balanced":
+        raise ValueError(
+            "class_weight='balanced' needs all the data at once and is not supported by partial_fit. Give the weights "
+            "as a dict, or as sample_weight."
+        )
+    return bool(kind == "multilabel-indicator")

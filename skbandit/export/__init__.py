@@ -1,0 +1,1 @@
+"""A fitted network in the form of other libraries."""

@@ -1,0 +1,90 @@
+"""A fitted network in NumPy: what it reads, what it gives out, and the way back to what was trained."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+from skbandit._tabular.features.embeddings import Inputs
+from skbandit._tabular.features.encoder import FeatureEncoder
+from skbandit._tabular.model import Architecture, Model, raw_outputs
+from skbandit._tabular.network.inference import CHUNK_ROWS
+
+RNG = np.random.default_rng(0)
+#: Mean and scale of two targets.
+TARGET = (np.array([100.0, -3.0]), np.array([20.0, 0.5]))
+
+
+def layers_of(sizes, parametric=False):
+    layers = []
+    for i, (fan_in, fan_out) in enumerate(pairwise(sizes)):
+        slope = (RNG.random(fan_out),) if parametric and i < len(sizes) - 2 else ()
+        layers.append((RNG.normal(size=(fan_in, fan_out)), RNG.normal(size=fan_out), *slope))
+    return tuple(layers)
+
+
+def plain(hidden=(5, 3), parametric=False, trained=None):
+    architecture = Architecture(None, Inputs(4), trained or hidden, 2, "tanh", parametric, "squared_error")
+    return architecture, layers_of((4, *hidden, 2), parametric)
+
+
+@pytest.mark.parametrize("parametric", [False, True])
+def test_the_output_is_that_of_the_layers_on_the_scale_of_the_target(parametric):
+    architecture, layers = plain(parametric=parametric)
+    model = Model.of_layers(architecture, {}, layers, TARGET, "float64")
+    X = RNG.normal(size=(10, 4))
+    h = X
+    for W, b, *slope in layers[:-1]:
+        z = h @ W + b
+        h = z + slope[0] * (np.tanh(z) - z) if slope else np.tanh(z)
+    expected = (h @ layers[-1][0] + layers[-1][1]) * TARGET[1] + TARGET[0]
+    np.testing.assert_allclose(model.raw_output(X), expected, rtol=1e-12)
+    np.testing.assert_allclose(model.raw_output(sparse.csr_array(X)), expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("parametric", [False, True])
+def test_to_layers_is_the_way_back(parametric):
+    architecture, layers = plain(parametric=parametric)
+    inputs = {"scale": np.array([2.0, 0.5, 1.0, 3.0])}
+    (W, *rest), *others = layers
+    folded = ((inputs["scale"][:, None] * W, *rest), *others)
+    model = Model.of_layers(architecture, inputs, folded, TARGET, "float64")
+    again, found = model.to_layers(TARGET, "float64")
+    np.testing.assert_array_equal(again["scale"], inputs["scale"])
+    for a, b in zip(found, layers, strict=True):
+        for x, y in zip(a, b, strict=True):
+            np.testing.assert_allclose(x, y, rtol=1e-12)
+
+
+def test_the_mean_of_the_target_stays_in_float64():
+    architecture, layers = plain()
+    layers = tuple(tuple(a.astype(np.float32) for a in layer) for layer in layers)
+    model = Model.of_layers(architecture, {}, layers, (np.array([1e9, 0.0]), np.array([1e-3, 1.0])), "float32")
+    assert model.coefs[-1].dtype == np.float32
+    assert model.intercepts[-1].dtype == np.float64
+    assert len(np.unique(model.raw_output(RNG.normal(size=(50, 4)).astype(np.float32))[:, 0])) == 50
+
+
+def test_counts_are_those_of_the_arrays_before_and_after_pruning():
+    architecture, layers = plain(hidden=(4, 2), parametric=True, trained=(5, 3))
+    model = Model.of_layers(architecture, {}, layers)
+    arrays = [*model.coefs, *model.intercepts, *model.slopes]
+    assert model.hidden_layer_sizes == (4, 2)
+    assert model.n_parameters == sum(a.size for a in arrays)
+    assert model.n_macs == sum(W.size for W in model.coefs)
+    assert architecture.n_macs() == 4 * 5 + 5 * 3 + 3 * 2
+    assert architecture.n_parameters() == architecture.n_macs() + (5 + 3 + 2) + (5 + 3)
+
+
+def test_models_that_share_an_encoder_encode_once(monkeypatch):
+    X = RNG.normal(size=(CHUNK_ROWS + 10, 4))
+    encoder = FeatureEncoder.fit(X, np.ones(len(X)), (), embed=False)
+    architecture = Architecture(encoder, Inputs(4), (5,), 1, "relu", False, "squared_error")
+    models = [Model.of_layers(architecture, {}, layers_of((4, 5, 1))) for _ in range(3)]
+    expected = [model.raw_output(X) for model in models]
+    calls, original = [], FeatureEncoder.transform
+    monkeypatch.setattr(FeatureEncoder, "transform", lambda self, X: calls.append(len(X)) or original(self, X))
+    for found, alone in zip(raw_outputs(models, X), expected, strict=True):
+        np.testing.assert_allclose(found, alone, rtol=1e-12)
+    assert calls == [CHUNK_ROWS, 10]
