@@ -6,7 +6,6 @@ JAX is imported when a network is trained or pruned, not before: a fitted model 
 from __future__ import annotations
 
 import copy
-import functools
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Any, ClassVar, Self
@@ -394,7 +393,10 @@ class BaseBanditPrunedMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[
 
     def _check_features(self, X: Any, *, reset: bool, y: Any = NO_TARGET) -> Any:
         """Validate X, and y where it is given; categories become their codes."""
-        validate = functools.partial(validate_data, self, reset=reset)
+
+        def validate(*arrays: Any, **kinds: Any) -> Any:
+            return validate_data(self, *arrays, reset=reset, **kinds)
+
         return self._columns.checked(X, y, validate, type(self).__name__)
 
     def _check_rows(self, X: Any, y: Any, sample_weight: Any, notes: Notes, *, reset: bool) -> CheckedRows:

@@ -121,9 +121,9 @@ class Target(ABC):
 
     def mean(self, raw: Sequence[np.ndarray]) -> np.ndarray:
         """Return the mean of the members' predictions, f[n, n_outputs]."""
+        if len(raw) == 1:
+            return self.link(raw[0])
         outputs = [self.link(z) for z in raw]
-        if len(outputs) == 1:
-            return outputs[0]
         return cast(np.ndarray, np.mean(outputs, axis=0, dtype=outputs[0].dtype))
 
     @abstractmethod
@@ -277,7 +277,7 @@ class RegressionTarget(Target):
 
     def link(self, z: np.ndarray) -> np.ndarray:
         """Return predictions, clipped to the range that was seen where that is asked for."""
-        prediction = super().link(z)
+        prediction = LOSSES[self.loss].link(z)
         return prediction if self.y_range is None else np.clip(prediction, *self.y_range.astype(prediction.dtype))
 
     def predict(self, raw: Sequence[np.ndarray]) -> np.ndarray:
