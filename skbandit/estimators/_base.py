@@ -359,7 +359,9 @@ class BaseBanditPrunedMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[
         Raises
         ------
         ValueError
-            If scikit-learn's MLP does not have the activation.
+            If scikit-learn's MLP cannot do what the network does. That is so for the default parameters, whose
+            activation and preprocessing it lacks; for embeddings, parametric slopes and clipped predictions; and for
+            several members. A network of ``from_preset("plain")`` can be handed over.
         """
         check_is_fitted(self)
         shown = {name: getattr(self, name) for name in (*CARRIED, "feature_names_in_") if hasattr(self, name)}
