@@ -37,6 +37,10 @@ class BanditPrunedMLPClassifier(ClassifierMixin, Constructor, BaseBanditPrunedML
 
     The target may be binary, multi-class or multi-label.
 
+    Most users change only ``policy``, ``pruning_ratio``, ``budget``, ``n_members`` and ``random_state``. A fitted network
+    can be pruned again, without training, with `prune` and `prune_path`; `from_sklearn` takes over a fitted network of
+    scikit-learn's MLP.
+
     Parameters
     ----------
     {parameters}

@@ -31,9 +31,9 @@ def _out_of_fold(type: str, what: str) -> Attribute:
         type,
         f"""
         For each training row, the mean {what} of the members that held it out; NaN where no member did. The share of
-        rows that are held out by a member is ``n_members`` times ``validation_fraction``. A member was not trained on
-        its held-out rows, but it chose its best epoch on them, and whether to keep a fine-tuned network. Set only for
-        an ensemble whose members hold out rows, with ``calibration="train"``.
+        rows that are held out by a member is ``n_members`` times ``validation_fraction``, and at most 1. A member was
+        not trained on its held-out rows, but it chose its best epoch on them, and whether to keep a fine-tuned network.
+        Set only for an ensemble whose members hold out rows, with ``calibration="train"``.
         """,
         of="ensemble",
     )

@@ -195,7 +195,7 @@ _TRAINING = {
         "float in [0, 1)",
         """
         Share of the hidden activations that a training step sets to 0; the others are scaled up. The mask of a row
-        depends on its values, so that copies of a row share one mask, as a row of their summed weight does. Once units
+        depends on its values, so that equal rows share one mask, and a row of weight 2 acts as two copies. Once units
         have been removed, training goes on without dropout.
         """,
         (UNIT,),
@@ -262,7 +262,8 @@ _TRAINING = {
         """
         Whether to keep the weights of the best epoch on held-out rows (of the last one, if several are equally good),
         and to stop after ``n_iter_no_change`` epochs without improvement. The held-out rows are ``X_val`` if it is
-        passed to `fit`, otherwise ``validation_fraction`` of the training rows.
+        passed to `fit`, otherwise ``validation_fraction`` of the training rows. With the default
+        ``n_iter_no_change=inf`` training runs all epochs, and the best one is kept.
         """,
         (BOOL,),
     ),
@@ -330,9 +331,9 @@ _PRUNING = {
         * trained gates: ``"dais"``, ``"bip"``, ``"iss"``, ``"mask_decay"``;
         * bounds that prove a unit dead or linear: ``"stable_units"``.
 
-        The pages under docs/choosing_units give their equations and costs. ``set_params`` and a parameter search reach
-        the fields of the object as ``policy__<field>``. A fitted model whose ``policy`` is a name can be loaded without
-        JAX; the objects need JAX.
+        https://github.com/skbandit/skbandit/tree/main/docs/choosing_units has their equations and costs.
+        ``set_params`` and a parameter search reach the fields of the object as ``policy__<field>``. A fitted model
+        whose ``policy`` is a name can be loaded without JAX; the objects need JAX.
         """,
     ),
     "budget": Parameter(
@@ -340,8 +341,8 @@ _PRUNING = {
         """
         Mean number of pulls per hidden unit in the whole pruning phase: 8 on 384 units are 3072 pulls. A pull masks one
         unit and measures the loss on one mini-batch of at most 256 rows; it costs at most one forward pass of that
-        mini-batch. In one round no unit is pulled twice on the same mini-batch, so that small data cannot use up a
-        large budget. Only the bandits and ``"budgeted_greedy"`` keep to the budget.
+        mini-batch. A unit is pulled at most once on each mini-batch in a round; on small data a large budget is
+        therefore not used up. Only the bandits and ``"budgeted_greedy"`` keep to the budget.
         """,
         PRUNING["budget"],
     ),

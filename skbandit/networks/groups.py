@@ -41,12 +41,16 @@ def _plain_key(key: Any) -> Any:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Slice:
-    """The axis of a parameter along which units own positions.
+    """The axis of a parameter whose positions belong to units.
+
+    For a weight matrix of shape (inputs, outputs), the units of a layer are axis 1 of their own matrix, axis 0 of the
+    matrix of the next layer, and axis 0 of their bias.
 
     Parameters
     ----------
-    path : tuple
-        Keys that lead to the parameter; JAX's key paths are taken as well. A key alone is a path of one.
+    path : str, int or tuple
+        Keys that lead to the parameter: names in a dictionary, positions in a tuple or list, names of attributes. A
+        single key may stand alone. JAX's key paths are accepted too.
     axis : int
         Axis of the parameter; a negative one counts from the last.
     labels : array-like of int, shape (axis size,), optional
@@ -160,8 +164,9 @@ class Group:
 
     Notes
     -----
-    Where a parameter is neither, or it does not matter, either place will do: both leave with the unit. Criteria that
-    look at weights tell the two apart.
+    The slices of both lists are removed with a unit; only criteria that read weights distinguish them. List all of
+    them: a parameter that is forgotten stays at its full size, and does not fit the others when the smaller network is
+    run.
 
     Examples
     --------

@@ -57,17 +57,27 @@ def prune(
     sample_weight : ndarray of shape (n,), optional
         Weights of the rows.
     policy : str, Policy or Criterion, default="ucb1"
-        Who ranks the units.
-    budget, pruning_ratio, tolerance, scope, n_rounds
-        As in `BanditPrunedMLPRegressor`.
+        The method that ranks the units: a bandit policy or another criterion, by name or as an object.
+    budget : float, default=8.0
+        Mean number of pulls per unit in all rounds together.
+    pruning_ratio : float in [0, 1) or "auto", default=0.5
+        Share of all units to remove. ``"auto"`` removes units as long as the loss stays within ``tolerance``.
+    tolerance : float, default=0.01
+        Relative rise of the loss that ``"auto"`` accepts, on the held-out rows if there are any.
+    scope : {"global", "layer"}, default="global"
+        Rank the units of all groups together, or remove the same share of each group.
+    n_rounds : int, default=4
+        Number of rounds at a given ratio. Each ranks the units that are left and removes a part of them.
     held_out : tuple (X, y) or (X, y, sample_weight), optional
-        Rows that decide whether fine-tuning is kept, and how far ``pruning_ratio="auto"`` goes.
+        Rows on which the repaired and the fine-tuned network are compared; ``"auto"`` goes by their loss as well. By
+        default, the rows ``X, y``.
     repair : callable (params, active, removed, emissions) → params, optional
-        Adjusts what is left after a removal (bool[n_units] masks).
+        Returns new parameters after a removal, of the same shapes. ``active`` and ``removed`` are boolean masks over
+        all units; ``emissions`` is what each unit gives out when masked (zeros).
     fine_tune : callable (params, gates, round) → params, optional
-        Trains on, with removed units gated off; parameters keep their shapes.
+        Trains the parameters on, with the gates of removed units at 0, and returns them in the same shapes.
     on_round : callable (PruningRound, () → PruneResult) → bool, optional
-        Called after each round; True ends pruning.
+        Called after each round, with its record and a function that returns the result so far; True ends pruning.
     batch_size : int, default=256
         Rows of a pull's mini-batch.
     random_state : int, RandomState instance or None, default=0
@@ -81,8 +91,8 @@ def prune(
     Raises
     ------
     ValueError
-        If an argument is none of what is said above, the network lacks something that the policy needs, or its loss is
-        not finite on the rows that judge it.
+        If an argument is invalid, if the network lacks something that the policy needs, or if its loss on the held-out
+        rows (or else on ``X, y``) is not finite.
 
     See Also
     --------

@@ -38,7 +38,7 @@ def rank_units(
 ) -> Scores:
     """Score the units of any JAX network by how safe they are to remove; nothing is removed.
 
-    One round of what `prune` does, up to the choice.
+    ``budget`` is for this one call; `prune` divides its budget among the rounds.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ def rank_units(
     sample_weight : ndarray of shape (n,), optional
         Weights of the rows.
     policy : str, Policy or Criterion, default="ucb1"
-        Who scores the units.
+        The method that ranks the units: a bandit policy or another criterion, by name or as an object.
     budget : float, default=8.0
         Mean number of pulls per active unit; at most one for each unit and mini-batch is made.
     pruning_ratio : float in [0, 1), default=0.5
@@ -78,7 +78,7 @@ def rank_units(
     Raises
     ------
     ValueError
-        If an argument is none of what is said above, or the network lacks something that the policy needs.
+        If an argument is invalid, or if the network lacks something that the policy needs.
 
     See Also
     --------

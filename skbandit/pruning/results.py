@@ -30,42 +30,72 @@ class Outcome(StrEnum):
 
 
 class PruningRound(NamedTuple):
-    """What one round did; losses are means over rows, in the units of the loss."""
+    """What one round of pruning did; losses are means over rows, in the units of the loss.
+
+    Attributes
+    ----------
+    round : int
+        Number of the round, from 0.
+    n_removed : int
+        Units that were removed in it.
+    sizes : tuple of int
+        Units that remain in each group.
+    n_pulls : int
+        Pulls that were spent.
+    damage_predicted : float
+        Sum of the removed units' estimated damages, as if they did not interact; NaN if the criterion estimates none.
+    damage_measured : float
+        Rise of the loss on the calibration rows with the removed units masked together, before any repair.
+    loss_before, loss_repaired, loss_after : float
+        Held-out loss (that of the calibration rows if none are held out) at the start of the round, after removal and
+        repair, and at its end.
+    fine_tuned : bool
+        Whether the fine-tuned network was better and was kept.
+    seconds : float
+        Duration of the round.
+    """
 
     round: int
     n_removed: int
     sizes: tuple[int, ...]
-    """Units left in each group."""
     n_pulls: int
     damage_predicted: float
-    """Sum of the removed units' estimated damages, as if they did not interact; NaN if the criterion has none."""
     damage_measured: float
-    """Rise of the calibration loss with the removed units masked together, before any repair."""
     loss_before: float
-    """Guard loss (held-out rows, or the calibration rows where none are held out) at the start of the round."""
     loss_repaired: float
-    """Guard loss after removal and repair."""
     loss_after: float
-    """Guard loss at the end of the round, fine-tuned where that was an improvement."""
     fine_tuned: bool
-    """Whether the fine-tuned network was kept."""
     seconds: float
 
 
 class PruneResult(NamedTuple):
-    """The smaller network and how it came about."""
+    """The smaller network and how it came about.
+
+    Attributes
+    ----------
+    params : pytree
+        The smaller parameters, NumPy arrays in the tree that was given.
+    kept : tuple of ndarray of int
+        For each group, the indices of the units that remain, in the numbering before pruning.
+    history : list of PruningRound
+        One record for each round.
+    n_pulls : int
+        Pulls spent in all rounds.
+    status : str
+        How pruning ended, as a sentence.
+    outcome : Outcome
+        How pruning ended, for programs.
+    loss : float
+        Held-out loss of the smaller network; that of the calibration rows if none are held out.
+    warnings : tuple of str
+        What `skbandit.prune` and the estimators raise as UserWarning.
+    """
 
     params: Params
-    """Compact NumPy arrays, in the tree that was given."""
     kept: tuple[np.ndarray, ...]
-    """For each group, the indices of the units that are left."""
     history: list[PruningRound]
     n_pulls: int
     status: str
-    """How pruning ended, in words."""
     outcome: Outcome
-    """How pruning ended, for programs."""
     loss: float = np.nan
-    """Guard loss of the network."""
     warnings: tuple[str, ...] = ()
-    """What the caller should be told; `skbandit.prune` and the estimators raise them as UserWarning."""
