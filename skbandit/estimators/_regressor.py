@@ -37,8 +37,8 @@ class BanditPrunedMLPRegressor(RegressorMixin, Constructor, BaseBanditPrunedMLP)
 
     The target is standardised for training; its mean and scale are part of the last layer of the fitted network.
 
-    Most users change only ``policy``, ``pruning_ratio``, ``budget``, ``n_members`` and ``random_state``. A fitted network
-    can be pruned again, without training, with `prune` and `prune_path`; `from_sklearn` takes over a fitted network of
+    Most users change only ``policy``, ``pruning_ratio``, ``budget``, ``n_members`` and ``random_state``. `prune` and
+    `prune_path` prune a fitted network again, without training; `from_sklearn` takes over a fitted network of
     scikit-learn's MLP.
 
     Parameters
