@@ -132,6 +132,10 @@ VARIANTS = {
 }
 
 
+#: What stands above the tables of the page.
+HEAD = Path(__file__).with_name("ablation_head.md")
+
+
 def families(names: Sequence[str], task: str) -> dict[str, list[str]]:
     """Group the variants that a task has by what is fitted together."""
     groups: dict[str, list[str]] = {}
@@ -231,12 +235,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         protocol.run(work, options.plan_of(args, sets))
     texts = show(args.out, names, reference, sets, args.max_rows)
     if args.markdown is not None:
-        about = (
-            "Change of the error (1 - R², 1 - accuracy) relative to the reference's: geometric mean over the sets, "
-            "with its standard error; a set that some variant predicts without an error has no relative change, and "
-            "counts in ranks and scores only. Seconds are means over all fits; a pruned model's are those of its dense "
-            f"fit and of pruning. Made by `python -m benchmarks.tabular.ablation --table`, from `{args.out}`."
-        )
+        about = HEAD.read_text(encoding="utf-8").rstrip().replace("{out}", str(args.out))
         args.markdown.write_text("\n\n".join(["# Ablation", about, *texts]) + "\n", encoding="utf-8")
 
 

@@ -74,8 +74,6 @@ QUICK_COMPILE: dict[str, bool | int | str] = {"xla_cpu_use_fusion_emitters": Fal
 @functools.cache
 def quick_compile_is_known() -> bool:
     """Ask whether this XLA has the options of `QUICK_COMPILE`, which no version promises, by trying them."""
-    import jax
-
     try:
         jax.jit(lambda: 0, compiler_options=QUICK_COMPILE)()
     except jax.errors.JaxRuntimeError:

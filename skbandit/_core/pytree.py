@@ -88,6 +88,20 @@ class ParamsMixin:
                 )
         return self
 
+    def has_defaults(self) -> bool:
+        """Say whether every field is at its default; a field that cannot be compared with one is not."""
+        for field in dataclasses.fields(self):  # type: ignore[arg-type]
+            value, default = getattr(self, field.name), field.default
+            if value is default:
+                continue
+            of_one_class = type(value) is type(default)
+            if isinstance(value, ParamsMixin):
+                if not (of_one_class and value.has_defaults()):
+                    return False
+            elif not isinstance(value, (bool, int, float, str, type(None))) or value != default:
+                return False
+        return True
+
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Return the fields by name; with ``deep``, those of nested configuration objects too."""
         params: dict[str, Any] = {}

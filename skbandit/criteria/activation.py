@@ -19,7 +19,7 @@ from jax import lax
 from skbandit._core.constraints import BOOL, NON_NEGATIVE
 from skbandit._core.pytree import pytree_dataclass, static
 from skbandit.criteria.base import Criterion, Problem, Scores, scores_without_pulls
-from skbandit.networks.capabilities import ACTIVATIONS
+from skbandit.networks.capabilities import ACTIVATIONS, OUTGOING
 
 #: Minimum relative difference between the costs of successive removals.
 _NEXT = 1e-5
@@ -104,7 +104,7 @@ class ActivationVariance(Criterion):
     """
 
     name: ClassVar[str] = "activation_variance"
-    needs: ClassVar = (ACTIVATIONS,)
+    needs: ClassVar = (ACTIVATIONS, OUTGOING)
     constraints: ClassVar = {"weighted": (BOOL,)}
 
     weighted: bool = static(default=True)
@@ -137,7 +137,7 @@ class GreedyActivationVariation(Criterion):
     """
 
     name: ClassVar[str] = "greedy_activation_variation"
-    needs: ClassVar = (ACTIVATIONS,)
+    needs: ClassVar = (ACTIVATIONS, OUTGOING)
 
     def step(self, key: jax.Array, state: Any, problem: Problem, active: jax.Array) -> tuple[Any, Scores]:
         """Remove the units of each layer one by one."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any, ClassVar, NamedTuple
 
 import jax
@@ -19,12 +20,13 @@ from skbandit.rewards import Reward, SmoothReward
 _INT32_MAX = 2**31 - 1
 
 
-def _checked(policy: Policy, draw: Any, k: int) -> tuple[jax.Array, jax.Array]:
+def _checked(policy: Policy, draw: Any, k: int, n: int) -> tuple[jax.Array, jax.Array]:
     """Return the result of ``policy.select`` after checking types and shapes, while it is traced."""
     if isinstance(draw, tuple) and len(draw) == 2:
         arms, probs = map(jnp.asarray, draw)
         if arms.shape == probs.shape == (k,) and jnp.issubdtype(arms.dtype, jnp.integer):
-            return arms, probs
+            # An empty slot is n; a negative number would count from the last arm.
+            return jnp.where(arms < 0, n, arms), probs
     raise ValueError(
         f"{type(policy).__name__}.select must return (arms, probs), i32[{k}] and f[{k}]: as many as it was asked for. "
         f"It returned {draw!r}."
@@ -108,7 +110,7 @@ class Bandit(Criterion):
             seen = lax.dynamic_index_in_dim(carry.seen, batch, keepdims=False)
             # The policy also draws in the opening sweep, where the draw is not used.
             draw = self.policy.select(jax.random.fold_in(key, carry.t), carry.policy, active & ~seen, k)
-            drawn, probs = _checked(self.policy, draw, k)
+            drawn, probs = _checked(self.policy, draw, k, n)
             if not self.policy.full_information:
                 drawn = jnp.where(jnp.arange(k) < budget - carry.spent, drawn, n)
             rest = (0, n - k)
@@ -153,14 +155,14 @@ class Bandit(Criterion):
 
     def required(self) -> tuple[Capability[Any], ...]:
         """Return `DenseLayers` if the policy has a constraint, which is on the multiplications of dense layers."""
-        return (DENSE_LAYERS,) if self.suggests else ()
+        return (*self.needs, DENSE_LAYERS) if self.suggests else self.needs
 
     @property
     def label(self) -> str:
         """The criterion in messages: the policy, if the other fields have their defaults."""
-        if self.name or self != type(self)(policy=self.policy):
+        if type(self) is not Bandit or not dataclasses.replace(self, policy=Bandit.policy).has_defaults():
             return super().label
-        return self.policy.name if self.policy == type(self.policy)() else repr(self.policy)
+        return self.policy.name if self.policy.name and self.policy.has_defaults() else repr(self.policy)
 
     @property
     def suggests(self) -> bool:

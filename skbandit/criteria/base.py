@@ -18,7 +18,7 @@ import numpy as np
 from skbandit._core.pytree import ParamsMixin, pytree_dataclass, static
 from skbandit._core.rows import Batches
 from skbandit._core.scope import spread
-from skbandit.networks.capabilities import ACTIVATIONS, FAST_DAMAGES, Capability, Prunable, offers
+from skbandit.networks.capabilities import ACTIVATIONS, FAST_DAMAGES, Capability, Prunable, demand, offers
 from skbandit.networks.damages import damages_by_masking
 
 
@@ -84,7 +84,7 @@ class Problem:
         X : f[rows, n_features]
         y : f[rows, ...]
         weight : f[rows]
-            Non-negative weights of the rows.
+            Non-negative weights of the rows, summing to 1.
         arms : bool[n]
             Units to mask.
 
@@ -111,7 +111,7 @@ class Problem:
         X : f[rows, n_features]
         y : f[rows, ...]
         weight : f[rows]
-            Non-negative weights of the rows.
+            Non-negative weights of the rows, summing to 1.
 
         Returns
         -------
@@ -121,8 +121,18 @@ class Problem:
 
     def activations(self, X: jax.Array) -> tuple[jax.Array, ...]:
         """Return the activations of each group, f[rows, n_g]; for criteria that need `ShowsActivations`."""
-        assert offers(self.network, ACTIVATIONS)
-        return self.network.activations(self.params, self.gates, X)
+        network = demand(self.network, ACTIVATIONS, "Problem.activations")
+        found = network.activations(self.params, self.gates, X)
+        shapes = (
+            [getattr(h, "shape", None) for h in found] if isinstance(found, (tuple, list)) else type(found).__name__
+        )
+        wanted = [(X.shape[0], size) for size in network.groups.sizes]
+        if shapes != wanted:
+            raise ValueError(
+                f"The 'activations' of a network must return an array for each group, of the shapes {wanted} here: a "
+                f"row for each row of X, a column for each unit. It returned {shapes}."
+            )
+        return tuple(found)
 
     def mean(self, of: Callable[[jax.Array, jax.Array, jax.Array], Any]) -> Any:
         """Return the mean of a function over the mini-batches, weighted by the summed weight of their rows.
@@ -189,7 +199,7 @@ class Criterion(ParamsMixin, abc.ABC):
     @property
     def label(self) -> str:
         """The criterion in messages: its name if its fields have their defaults, otherwise its repr."""
-        return self.name if self.name and self == type(self)() else repr(self)
+        return self.name if self.name and self.has_defaults() else repr(self)
 
     def init(self, key: jax.Array, problem: Problem) -> Any:
         """Return the state before the first round; `step` returns the state for the next one."""
@@ -217,6 +227,11 @@ class Criterion(ParamsMixin, abc.ABC):
         scores : Scores
             A value for each unit.
         """
+
+
+def needs_of(criterion: Criterion) -> tuple[Capability[Any], ...]:
+    """Return all that a network must offer for a criterion: what its class says, and what its fields add."""
+    return tuple(dict.fromkeys((*criterion.needs, *criterion.required())))
 
 
 def checked(criterion: Criterion, result: Any, n: int) -> tuple[Any, Scores]:

@@ -20,7 +20,7 @@ from skbandit._core.scope import spread
 from skbandit.criteria.base import Criterion, Problem, Scores, scores_without_pulls, trainable
 from skbandit.criteria.descent import Adam, Variable, descend
 from skbandit.criteria.weights import unit_norms
-from skbandit.networks.capabilities import COSTS, offers
+from skbandit.networks.capabilities import COSTS, OUTGOING, offers
 from skbandit.networks.groups import Group, Groups
 
 Params = Any
@@ -182,6 +182,7 @@ class BiP(GateCriterion):
     """
 
     name: ClassVar[str] = "bip"
+    needs: ClassVar = (OUTGOING,)
     constraints: ClassVar = GateCriterion.constraints | {
         "score_learning_rate": (NON_NEGATIVE,),
         "implicit": (NON_NEGATIVE,),
@@ -254,6 +255,7 @@ class IterativeSoftShrinkage(GateCriterion):
     """
 
     name: ClassVar[str] = "iss"
+    needs: ClassVar = (OUTGOING,)
     constraints: ClassVar = GateCriterion.constraints | {"shrinkage": (Number(0, 1),)}
 
     shrinkage: float = 0.99

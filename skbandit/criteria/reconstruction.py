@@ -20,7 +20,7 @@ from skbandit._core.pytree import pytree_dataclass, static
 from skbandit._core.ranking import choose, ranks_in_groups
 from skbandit.criteria.activation import Layer, layers, positive
 from skbandit.criteria.base import Criterion, Problem, Scores, scores_without_pulls
-from skbandit.networks.capabilities import ACTIVATIONS, DENSE_LAYERS, Capability
+from skbandit.networks.capabilities import ACTIVATIONS, DENSE_LAYERS, OUTGOING, Capability
 
 #: Ridge of an inverted covariance, as a share of its mean diagonal entry: the same as in the repair after a removal.
 RIDGE = 1e-2
@@ -50,7 +50,7 @@ class OBS(Criterion):
     """
 
     name: ClassVar[str] = "obs"
-    needs: ClassVar = (ACTIVATIONS,)
+    needs: ClassVar = (ACTIVATIONS, OUTGOING)
 
     def step(self, key: jax.Array, state: Any, problem: Problem, active: jax.Array) -> tuple[Any, Scores]:
         """Remove the units of each layer one by one."""
@@ -165,7 +165,7 @@ class Submodular(Criterion):
     """
 
     name: ClassVar[str] = "submodular"
-    needs: ClassVar = (ACTIVATIONS,)
+    needs: ClassVar = (ACTIVATIONS, OUTGOING)
     constraints: ClassVar = {
         "form": (OneOf(("layer", "sequential", "asymmetric")),),
         "budgets": (OneOf(("share", "equal", "accuracy")),),
@@ -177,7 +177,7 @@ class Submodular(Criterion):
     def required(self) -> tuple[Capability[Any], ...]:
         """Return `DenseLayers` if layers are refitted, otherwise `ShowsActivations`."""
         refits = self.form != "layer" or self.budgets == "accuracy"
-        return (DENSE_LAYERS,) if refits else self.needs
+        return (*self.needs, DENSE_LAYERS) if refits else self.needs
 
     def step(self, key: jax.Array, state: Any, problem: Problem, active: jax.Array) -> tuple[Any, Scores]:
         """Choose the units of each layer one by one."""

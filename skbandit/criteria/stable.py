@@ -12,7 +12,7 @@ from skbandit._core.constraints import NON_NEGATIVE
 from skbandit._core.pytree import pytree_dataclass
 from skbandit.criteria.base import Criterion, Problem, Scores, scores_without_pulls
 from skbandit.criteria.weights import unit_norms
-from skbandit.networks.capabilities import DENSE_LAYERS, offers
+from skbandit.networks.capabilities import DENSE_LAYERS, demand
 from skbandit.networks.groups import replace_at
 
 #: Bounds are widened by this share of their size, because of rounding.
@@ -59,8 +59,7 @@ class StableUnits(Criterion):
 
     def step(self, key: jax.Array, state: Any, problem: Problem, active: jax.Array) -> tuple[Any, Scores]:
         """Propagate the bounds and merge linear units."""
-        network = problem.network
-        assert offers(network, DENSE_LAYERS)
+        network = demand(problem.network, DENSE_LAYERS, self.label)
         groups, params = network.groups, jax.tree.map(jnp.asarray, problem.params)
         low, high = self._box(problem)
         ranges, redundant = [], []

@@ -71,9 +71,10 @@ def member_of_sklearn(mlp: Any, target: Target, activation: str) -> Member:
     sizes = tuple(W.shape[1] for W in coefs[:-1])
     inputs = Inputs(n_dense=coefs[0].shape[0])
     architecture = Architecture(None, inputs, sizes, target.n_outputs, activation, False, target.loss)
+    scores = getattr(mlp, "validation_scores_", None)
     training = Training(
-        loss_curve=getattr(mlp, "loss_curve_", []),  # scikit-learn's lbfgs keeps none
-        validation_scores=getattr(mlp, "validation_scores_", None),
+        loss_curve=[*getattr(mlp, "loss_curve_", ())],  # scikit-learn's lbfgs keeps none
+        validation_scores=None if scores is None else [*scores],
         best_loss=getattr(mlp, "best_loss_", None),
         loss=getattr(mlp, "loss_", np.inf),
         n_iter=getattr(mlp, "n_iter_", 0),

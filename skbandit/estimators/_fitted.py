@@ -62,7 +62,7 @@ class Training:
             n_rows=self.n_rows + n_iter * n_rows,
             n_steps=trained.n_steps,
             optimizer=trained.opt_leaves if goes_on else None,
-            optimizer_of=(params["solver"], params["dtype"]),
+            optimizer_of=(params["solver"], params["dtype"]) if goes_on else None,
             status=str(trained.status),
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -66,7 +67,7 @@ def to_sklearn(
     mlp.coefs_ = [W.copy() for W in model.coefs]
     mlp.intercepts_ = [b.copy() for b in model.intercepts]
     for name, value in attributes.items():
-        setattr(mlp, name, value)
+        setattr(mlp, name, list(value) if isinstance(value, list) else value)
     return mlp
 
 
@@ -97,7 +98,7 @@ def _parameters(model: Model, params: Mapping[str, Any], known: Mapping[str, Any
     carried["activation"] = model.architecture.activation
     if "loss" in known:
         carried["loss"] = model.architecture.loss
-    if not isinstance(carried["max_iter"], int):
+    if not isinstance(carried["max_iter"], Integral):
         carried["max_iter"] = max(int(n_iter), 1)
     if carried["solver"] == "adamw":
         carried["alpha"] = known["alpha"]  # decoupled weight decay is another quantity

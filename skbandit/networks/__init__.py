@@ -12,6 +12,7 @@ from skbandit.networks.capabilities import (
     DENSE_LAYERS,
     FAST_DAMAGES,
     GATES_BY_ROW,
+    OUTGOING,
     PRUNABLE,
     SQUARED_ERRORS,
     Capability,
@@ -22,6 +23,7 @@ from skbandit.networks.capabilities import (
     Prunable,
     ShowsActivations,
     SquaredErrors,
+    demand,
     offers,
     require,
 )
@@ -34,6 +36,7 @@ __all__ = [
     "DENSE_LAYERS",
     "FAST_DAMAGES",
     "GATES_BY_ROW",
+    "OUTGOING",
     "PRUNABLE",
     "SQUARED_ERRORS",
     "Capability",
@@ -48,6 +51,7 @@ __all__ = [
     "ShowsActivations",
     "Slice",
     "SquaredErrors",
+    "demand",
     "offers",
     "require",
 ]

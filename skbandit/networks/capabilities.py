@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeGuard, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeGuard, TypeVar, cast
 
 from skbandit.networks.groups import Groups
 
@@ -20,7 +20,12 @@ if TYPE_CHECKING:
 
 
 class Prunable(Protocol):
-    """A network that can be pruned: the least that is needed."""
+    """A network that can be pruned: the least that is needed.
+
+    It must be hashable, and two that are equal must compute the same: a network is part of the key of compiled
+    programs. A frozen dataclass is. An object that is made anew for every call, and compared by identity, compiles
+    anew.
+    """
 
     @property
     def groups(self) -> Groups:
@@ -39,7 +44,7 @@ class Prunable(Protocol):
         emissions : tuple of f[n_g]
             What a masked unit gives out. A network that knows only zeros may leave them unread.
         X, y, weight : f[n, ...], [n, ...], f[n]
-            Rows, and their weights; rows of weight 0 do not count.
+            Rows, and their weights, which sum to 1; rows of weight 0 do not count.
         """
         ...
 
@@ -136,11 +141,14 @@ class Capability(Generic[P_co]):
         "a network that ...".
     remedy : str
         How to get one.
+    also : callable, optional
+        What must be true of a network that has the members.
     """
 
     members: tuple[str, ...]
     words: str
     remedy: str
+    also: Callable[[Any], bool] = lambda network: True
 
 
 PRUNABLE: Capability[Prunable] = Capability(
@@ -152,6 +160,12 @@ ACTIVATIONS: Capability[ShowsActivations] = Capability(
 )
 GATES_BY_ROW: Capability[GatesByRow] = Capability(
     ("gates_by_row",), "takes gates for each row", "GatedNetwork(..., gates_by_row=True)"
+)
+OUTGOING: Capability[Prunable] = Capability(
+    ("groups",),
+    "lists the slices that read the units of every group",
+    "Group(..., outgoing=[...])",
+    also=lambda network: all(group.outgoing for group in network.groups.groups),
 )
 COSTS: Capability[Costs] = Capability(("n_macs",), "knows what a row costs", "a method 'n_macs'")
 SQUARED_ERRORS: Capability[SquaredErrors] = Capability(
@@ -169,10 +183,16 @@ P = TypeVar("P")
 def offers(network: object, capability: Capability[P]) -> TypeGuard[P]:
     """Say whether a network has what a capability consists of."""
     found = [getattr(network, name, None) for name in capability.members]
-    return not any(member is None or member is False for member in found)
+    return not any(member is None or member is False for member in found) and capability.also(network)
 
 
-def require(network: object, needs: Sequence[Capability[Any]], who: str) -> None:
+def demand(network: object, capability: Capability[P], who: str) -> P:
+    """Return the network, as one that offers a capability; raise ValueError if it does not."""
+    require(network, [capability], who)
+    return cast(P, network)
+
+
+def require(network: object, needs: Sequence[Capability[Any]], who: str | Callable[[], str]) -> None:
     """Raise ValueError if a network lacks something.
 
     Parameters
@@ -180,10 +200,11 @@ def require(network: object, needs: Sequence[Capability[Any]], who: str) -> None
     network : object
     needs : sequence of Capability
         What it must offer.
-    who : str
+    who : str, or callable that returns one
         Who needs it, for the message.
     """
     missing = [capability for capability in needs if not offers(network, capability)]
     if missing:
         words = " and ".join(f"{capability.words}: {capability.remedy}" for capability in missing)
+        who = who() if callable(who) else who
         raise ValueError(f"{who} needs a network that {words}. Got {network!r}.")

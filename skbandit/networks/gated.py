@@ -27,8 +27,8 @@ class GatedNetwork:
         Weighted mean loss of a mini-batch, traceable by JAX. ``gates`` has one vector f[size] for each group, to be
         multiplied onto what its units give out: 1 leaves a unit as it is, 0 masks it. ``weight`` f[n] sums to 1; rows
         of weight 0 must not count.
-    groups : Groups
-        The units, and the slices of the parameters that leave with each.
+    groups : Groups or list of Group
+        The units, and the slices of the parameters that are removed with each.
     activations : callable (params, gates, X) → tuple of f[n, size], optional
         What the units of each group give out, after their gates: one number for each row and unit. Where a unit gives
         out more, as a filter does, their mean. Criteria that look at activations need it.
@@ -59,8 +59,20 @@ class GatedNetwork:
     activations: Callable[..., Vectors] | None = None
     gates_by_row: bool = False
 
+    def __post_init__(self) -> None:
+        if not isinstance(self.groups, Groups):  # a list of groups will do
+            object.__setattr__(self, "groups", Groups(self.groups))
+        for name in ("loss", "activations"):
+            value = getattr(self, name)
+            if not (callable(value) or (name == "activations" and value is None)):
+                raise ValueError(f"The {name!r} parameter of GatedNetwork must be callable. Got {value!r} instead.")
+
     def batch_loss(
         self, params: Any, gates: Vectors, emissions: Vectors, X: jax.Array, y: jax.Array, weight: jax.Array
     ) -> jax.Array:
         """Return ``loss``; a masked unit emits 0 (``emissions`` are zeros)."""
-        return self.loss(params, gates, X, y, weight)
+        value = self.loss(params, gates, X, y, weight)
+        if getattr(value, "shape", None) != ():
+            found = f"an array of shape {value.shape}" if hasattr(value, "shape") else repr(value)
+            raise ValueError(f"The 'loss' of a GatedNetwork must return a scalar array. It returned {found}.")
+        return value

@@ -24,6 +24,7 @@ import dataclasses
 import functools
 import itertools
 from collections.abc import Callable, Iterable, Sequence
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -71,11 +72,17 @@ class Slice:
     labels: Any = None
 
     def __post_init__(self) -> None:
-        path = self.path if isinstance(self.path, tuple) else (self.path,)
+        path = tuple(self.path) if isinstance(self.path, (tuple, list)) else (self.path,)
         object.__setattr__(self, "path", tuple(map(_plain_key, path)))
         if self.labels is not None:
             labels = np.array(self.labels)
-            if labels.ndim != 1 or labels.dtype.kind not in "iu" or (labels.size and labels.min() < -1):
+            whole = labels.dtype.kind in "iu" or labels.size == 0
+            # Checked before the cast, which would wrap.
+            if (
+                labels.ndim != 1
+                or not whole
+                or (labels.size and not -1 <= int(labels.min()) <= int(labels.max()) < 2**31)
+            ):
                 raise ValueError(
                     f"The 'labels' of the slice {self.path}, axis {self.axis}, must be a vector of ints, the number of "
                     f"a unit or -1 for each position. Got {self.labels!r} instead."
@@ -96,8 +103,14 @@ class Slice:
         return hash(self._identity)
 
     def __repr__(self) -> str:
-        labels = "" if self.labels is None else f", labels={self.labels.tolist()}"
-        return f"Slice(path={self.path}, axis={self.axis}{labels})"
+        if self.labels is None:
+            return f"Slice(path={self.path}, axis={self.axis})"
+        n, n_units = self.labels.size, int(self.labels.max(initial=-1)) + 1
+        labels = self.labels.tolist() if n <= 16 else f"<{n} positions of {n_units} units>"
+        return f"Slice(path={self.path}, axis={self.axis}, labels={labels})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Slice, (self.path, self.axis, self.labels)
 
     def of(self, params: Params) -> Array:
         """Return the whole parameter."""
@@ -164,7 +177,8 @@ class Group:
 
     Notes
     -----
-    The slices of both lists are removed with a unit; only criteria that read weights distinguish them. List all of
+    The slices of both lists are removed with a unit; only criteria that read weights distinguish them, and some of
+    those (`skbandit.networks.OUTGOING`) need the outgoing ones. List all of
     them: a parameter that is forgotten stays at its full size, and does not fit the others when the smaller network is
     run.
 
@@ -182,8 +196,16 @@ class Group:
     outgoing: Sequence[Slice] = ()
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "incoming", tuple(self.incoming))
-        object.__setattr__(self, "outgoing", tuple(self.outgoing))
+        if not isinstance(self.size, Integral) or isinstance(self.size, bool) or self.size < 1:
+            raise ValueError(f"The 'size' of the group {self.name!r} must be an int of at least 1. Got {self.size!r}.")
+        object.__setattr__(self, "size", int(self.size))
+        for side in ("incoming", "outgoing"):
+            slices = getattr(self, side)
+            if isinstance(slices, Slice) or not all(isinstance(s, Slice) for s in slices):
+                raise ValueError(
+                    f"The {side!r} slices of the group {self.name!r} must be a list of Slice objects. Got {slices!r}."
+                )
+            object.__setattr__(self, side, tuple(slices))
 
     @property
     def slices(self) -> tuple[Slice, ...]:
@@ -203,7 +225,10 @@ class Groups:
     groups: Sequence[Group]
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "groups", tuple(self.groups))
+        groups = tuple(self.groups)
+        if not all(isinstance(group, Group) for group in groups):
+            raise ValueError(f"Groups takes a list of Group objects. Got {self.groups!r}.")
+        object.__setattr__(self, "groups", groups)
 
     @property
     def sizes(self) -> tuple[int, ...]:

@@ -141,7 +141,7 @@ def prune(
     seed = seed_of(random_state)
     criterion = resolve(policy)
     batches = checked_rows(seed, batch_size, X, y, sample_weight)
-    judges = None if held_out is None else checked_rows(0, batch_size, *held_out)
+    judges = None if held_out is None else checked_rows(0, batch_size, *held_out, of=" of 'held_out'")
     task = AnyNetwork(network, batches, judges, in_this_precision(repair), in_this_precision(fine_tune))
     pruner = Pruner(
         network,

@@ -11,6 +11,7 @@ The engine knows no layer type. What depends on the network is a `PruningTask`; 
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
@@ -19,7 +20,7 @@ import jax
 import numpy as np
 
 from skbandit._core.rows import Batches
-from skbandit.criteria.base import Criterion
+from skbandit.criteria.base import Criterion, needs_of
 from skbandit.networks.capabilities import Prunable, require
 from skbandit.pruning.results import Outcome, PruneResult, PruningRound
 from skbandit.pruning.scoring import make_problem, score_units
@@ -110,12 +111,15 @@ class Pruner:
         seed: int = 0,
         on_round: OnRound | None = None,
     ) -> None:
-        require(network, criterion.required(), criterion.label)
+        require(network, needs_of(criterion), lambda: criterion.label)
         self.network, self.batches, self.criterion, self.task = network, batches, criterion, task
         self.budget, self.scope, self.seed, self.on_round = budget, scope, seed, on_round
         self.groups = network.groups
         self.group = self.groups.group_of()
         self.dtype = np.dtype(batches.weight.dtype)
+        self._begin()
+
+    def _begin(self) -> None:
         self.history: list[PruningRound] = []
         self.n_pulls = 0
         self._warnings: list[str] = []
@@ -133,6 +137,7 @@ class Pruner:
         active : bool[n_units], optional
             The units that are there; all by default.
         """
+        self._begin()
         if active is None:
             active = np.ones(self.groups.n_units, bool)
         loss = self.task.guard(params, self.gates(active))
@@ -147,13 +152,13 @@ class Pruner:
         except KeyboardInterrupt:
             # What the completed rounds reached stands; the round under way is dropped whole.
             ending = Ending(Outcome.INTERRUPTED, "interrupted by the user")
-        return self._result(ending)
+        return self._result(ending, self._now, list(self.history), self.n_pulls)
 
-    def _result(self, ending: Ending) -> PruneResult:
-        kept = tuple(np.flatnonzero(a) for a in self.groups.split(self._now.active))
-        params = self.groups.compact(self._now.params, kept)
-        status, outcome, warnings = ending.status, ending.outcome, tuple(self._warnings)
-        return PruneResult(params, kept, list(self.history), self.n_pulls, status, outcome, self._now.loss, warnings)
+    def _result(self, ending: Ending, now: Network, history: list[PruningRound], n_pulls: int) -> PruneResult:
+        kept = tuple(np.flatnonzero(a) for a in self.groups.split(now.active))
+        params = self.groups.compact(now.params, kept)
+        warnings = tuple(self._warnings)
+        return PruneResult(params, kept, history, n_pulls, ending.status, ending.outcome, now.loss, warnings)
 
     # ------------------------------------------------------------------ what goals are made of
 
@@ -262,8 +267,9 @@ class Pruner:
         self.history.append(record)
         if self.on_round is None:
             return False
-        so_far = Ending(Outcome.STOPPED, f"after round {record.round}")
-        return bool(self.on_round(record, lambda: self._result(so_far)))
+        so_far = Ending(Outcome.UNDER_WAY, f"after round {record.round}")
+        result = functools.partial(self._result, so_far, now, list(self.history), self.n_pulls)
+        return bool(self.on_round(record, result))
 
     def quality(self, network: Network) -> float:
         """Return what the user scores by, higher = better."""

@@ -6,44 +6,77 @@ import numbers
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from sklearn.utils import check_random_state
 
 from skbandit._core.rows import Batches
 from skbandit.networks.capabilities import PRUNABLE, Prunable, offers
+from skbandit.networks.groups import Groups
 
 Params = Any
 
 
 def checked_network(owner: str, network: Any) -> None:
     """Raise ValueError if ``network`` cannot be pruned; ``owner`` is the function that was given it."""
-    if not offers(network, PRUNABLE):
+    if not (offers(network, PRUNABLE) and isinstance(network.groups, Groups)):
         raise ValueError(
             f"The 'network' parameter of {owner} must have 'groups' and 'batch_loss', as a GatedNetwork has. "
             f"Got {network!r} instead."
         )
+    try:
+        hash(network)
+    except TypeError as error:
+        raise ValueError(
+            f"The 'network' parameter of {owner} must be hashable, as a frozen dataclass is: it is part of the key of "
+            f"compiled programs ({error})."
+        ) from None
 
 
 def checked_params(network: Prunable, params: Params) -> Params:
-    """Return the parameters on the host, floats as float32; raise ValueError if the groups do not fit them."""
+    """Return the parameters on the host, floats as float32.
 
-    def to_host(leaf: Any) -> np.ndarray:
+    Raises
+    ------
+    ValueError
+        If a leaf holds no numbers, or numbers that 32 bits cannot hold, or the groups do not fit the parameters.
+    """
+
+    def to_host(path: Any, leaf: Any) -> np.ndarray:
+        _outside(leaf)
         array = np.asarray(leaf)
-        return np.asarray(array, "float32") if np.issubdtype(array.dtype, np.floating) else array
+        name = f"The leaf {jax.tree_util.keystr(path)} of 'params'"
+        if jnp.issubdtype(array.dtype, jnp.floating):
+            return np.asarray(array, "float32")
+        if array.dtype.kind not in "biuc":
+            raise ValueError(
+                f"{name} must be an array of numbers. Got {leaf!r}: keep what is no parameter out of the tree, in the "
+                "function that computes the loss."
+            )
+        return _in_32_bits(array, name)
 
-    params = jax.tree.map(to_host, params)
+    params = jax.tree_util.tree_map_with_path(to_host, params)
     network.groups.check(params)
     return params
 
 
 def seed_of(random_state: Any) -> int:
     """Return an int for ``random_state`` as scikit-learn understands it."""
-    if isinstance(random_state, numbers.Integral):
+    if isinstance(random_state, numbers.Integral) and not isinstance(random_state, bool):
+        if not 0 <= int(random_state) < 2**32:
+            raise ValueError(
+                f"The 'random_state' parameter must be an int in [0, 2**32). Got {random_state!r} instead."
+            )
         return int(random_state)
-    return int(check_random_state(random_state).randint(2**31 - 1))
+    try:
+        return int(check_random_state(random_state).randint(2**31 - 1))
+    except ValueError:
+        raise ValueError(
+            f"The 'random_state' parameter must be an int, a RandomState instance or None. Got {random_state!r}."
+        ) from None
 
 
-def checked_rows(seed: int, width: int, X: Any, y: Any, weight: Any = None) -> Batches:
+def checked_rows(seed: int, width: int, X: Any, y: Any, weight: Any = None, *, of: str = "") -> Batches:
     """Return the rows of positive weight in mini-batches, in float32.
 
     Parameters
@@ -54,18 +87,58 @@ def checked_rows(seed: int, width: int, X: Any, y: Any, weight: Any = None) -> B
         Rows of a mini-batch at most.
     X, y : array-like of shape (n, ...)
     weight : array-like of shape (n,), optional
+    of : str
+        What messages put behind the names, such as " of 'held_out'".
 
     Raises
     ------
     ValueError
-        If the numbers of rows differ, or the weights cannot be weights.
+        If these are no arrays of numbers with as many rows, or the weights cannot be weights.
     """
-    X, y = np.asarray(X.toarray() if hasattr(X, "toarray") else X), np.asarray(y)
-    weight = np.ones(len(X)) if weight is None else np.asarray(weight, float)
+    X, y = _numbers(X.toarray() if hasattr(X, "toarray") else X, f"X{of}"), _numbers(y, f"y{of}")
+    weight = np.ones(len(X)) if weight is None else _numbers(weight, f"sample_weight{of}").astype(float)
+    if weight.ndim != 1:
+        raise ValueError(f"sample_weight{of} must be a vector. Got an array of shape {weight.shape}.")
     if not len(X) == len(y) == len(weight) > 0:
-        raise ValueError(f"X, y and sample_weight must have one row each: got {len(X)}, {len(y)}, {len(weight)}.")
-    if not (weight >= 0).all() or not 0 < weight.sum() < np.inf:
-        raise ValueError("sample_weight must be non-negative and finite, and positive for some row.")
+        raise ValueError(
+            f"X, y and sample_weight{of} must have the same number of rows, at least one: got {len(X)}, {len(y)}, "
+            f"{len(weight)}."
+        )
+    with np.errstate(over="ignore", under="ignore"):
+        total = weight.astype("float32").sum()
+    if not (weight >= 0).all() or not 0 < total < np.inf:
+        raise ValueError(
+            f"sample_weight{of} must be non-negative and finite, and positive for some row, with a sum that float32 "
+            f"can hold. The sum is {total}."
+        )
     there = weight > 0
     with jax.enable_x64(False):
         return Batches.partition(np.random.default_rng(seed), X[there], y[there], weight[there], "float32", width)
+
+
+def _numbers(value: Any, name: str) -> np.ndarray:
+    _outside(value)
+    array = np.asarray(value)
+    if array.ndim == 0 or not (array.dtype.kind in "biuf" or jnp.issubdtype(array.dtype, jnp.floating)):
+        raise ValueError(
+            f"{name} must be an array of numbers with a row for each example. Got {type(value).__name__}"
+            + (f" of dtype {array.dtype}." if array.ndim else f": {value!r}.")
+        )
+    return _in_32_bits(array, name)
+
+
+def _outside(value: Any) -> None:
+    if isinstance(value, jax.core.Tracer):
+        raise ValueError("Pruning runs on the host: call it outside of jit, grad and other transformations of JAX.")
+
+
+def _in_32_bits(array: np.ndarray, name: str) -> np.ndarray:
+    """Return the array; raise ValueError if it has integers that would wrap: JAX computes with 32 bits here."""
+    if array.dtype.kind in "iu" and array.dtype.itemsize > 4 and array.size:
+        limits = np.iinfo("uint32" if array.dtype.kind == "u" else "int32")
+        if array.min() < limits.min or array.max() > limits.max:
+            raise ValueError(
+                f"{name} has integers beyond {limits.dtype}, which the computation cannot hold: from {array.min()} to "
+                f"{array.max()}. Number them anew, or convert them to floats."
+            )
+    return array

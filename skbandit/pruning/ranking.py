@@ -9,7 +9,7 @@ import numpy as np
 
 from skbandit._core.constraints import Number, check_values
 from skbandit._core.scope import refuse_after_fork
-from skbandit.criteria.base import Scores
+from skbandit.criteria.base import Scores, needs_of
 from skbandit.networks.capabilities import Prunable, require
 from skbandit.pruning.inputs import checked_network, checked_params, checked_rows, seed_of
 from skbandit.pruning.parameters import OF_ANY_NETWORK
@@ -78,7 +78,7 @@ def rank_units(
     Raises
     ------
     ValueError
-        If an argument is invalid, or if the network lacks something that the policy needs.
+        If an argument is invalid, if the network lacks something that the policy needs, or if no value is finite.
 
     See Also
     --------
@@ -114,15 +114,15 @@ def rank_units(
     checked_network("rank_units", network)
     params = checked_params(network, params)
     criterion = resolve(policy)
-    require(network, criterion.required(), criterion.label)
+    require(network, needs_of(criterion), lambda: criterion.label)
     groups, seed = network.groups, seed_of(random_state)
     active = _checked_active(active, groups.n_units)
     if emissions is not None:
-        shapes = [np.shape(e) for e in emissions]
+        shapes = [np.shape(e) for e in emissions] if isinstance(emissions, (tuple, list)) else type(emissions)
         if shapes != [(size,) for size in groups.sizes]:
             raise ValueError(
                 f"The 'emissions' parameter of rank_units must have a vector for each group, of {list(groups.sizes)} "
-                f"numbers. Got arrays of the shapes {shapes}."
+                f"numbers. Got {shapes}."
             )
         emissions = tuple(np.asarray(e, "float32") for e in emissions)
     batches = checked_rows(seed, batch_size, X, y, sample_weight)
@@ -138,8 +138,14 @@ def rank_units(
         scope=scope,
     )
     with jax.enable_x64(False):
-        _, scores = score_units(criterion, np.uint32(seed % 2**32), None, problem, active)
-        return Scores(*(jax.tree.map(np.asarray, part) for part in scores))
+        _, scores = score_units(criterion, np.uint32(seed), None, problem, active)
+    scores = Scores(*(jax.tree.map(np.asarray, part) for part in scores))
+    if not np.isfinite(scores.value[active]).any():
+        raise ValueError(
+            "No value is finite: X, y or the parameters hold values that are too large, or NaN, or the criterion does "
+            f"not fit the network. The values are {np.unique(scores.value[active])[:4]}."
+        )
+    return scores
 
 
 def _checked_active(active: np.ndarray | None, n: int) -> np.ndarray:

@@ -23,6 +23,8 @@ class Outcome(StrEnum):
     """Each group has one unit left."""
     SUGGESTED = "suggested"
     """The set that the criterion suggests is gone; it may be empty."""
+    UNDER_WAY = "under way"
+    """Pruning goes on: a callback was given the result so far."""
     STOPPED = "stopped"
     """A callback asked for the end."""
     INTERRUPTED = "interrupted"

@@ -10,6 +10,7 @@ import numpy as np
 from skbandit._core.programs import QUICK_COMPILE, compiled, first_call, make_room, quick_compile_is_known
 from skbandit._core.random import COUNTER_HASH
 from skbandit._core.rows import Batches
+from skbandit._core.scope import n_devices
 from skbandit.criteria.base import Criterion, Problem, Scores, checked
 from skbandit.networks.capabilities import FAST_DAMAGES, Prunable, offers
 from skbandit.pruning.selection import room_of_groups
@@ -45,7 +46,8 @@ def _mean_loss(params: Params, gates: Vectors, emissions: Vectors, batches: Batc
 def program(network: Prunable, criterion: Criterion | None, params: Params, batches: Batches) -> tuple[Any, ...]:
     """Return what tells the compiled programs of one network, criterion and shapes from those of others."""
     shapes = [(np.shape(a), str(a.dtype)) for a in jax.tree.leaves((params, batches))]
-    return network, jax.tree.structure(criterion), jax.tree.structure(params), tuple(shapes)
+    device = str(getattr(jax.config, "jax_default_device", None)), n_devices()
+    return network, jax.tree.structure(criterion), jax.tree.structure(params), tuple(shapes), device
 
 
 def make_problem(
@@ -147,5 +149,7 @@ def score_units(
 
 def mean_loss(network: Prunable, params: Params, gates: Vectors, emissions: Vectors, batches: Batches) -> float:
     """Return the loss over all rows, mini-batch by mini-batch."""
-    make_room(program(network, None, params, batches))
-    return float(_mean_loss(params, gates, emissions, batches, network=network))
+    key = program(network, None, params, batches)
+    make_room(key)
+    with first_call(key):
+        return float(_mean_loss(params, gates, emissions, batches, network=network))

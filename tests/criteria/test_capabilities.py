@@ -10,13 +10,24 @@ import pytest
 from skbandit import prune, rank_units
 from skbandit._tabular.network.initialization import init_params
 from skbandit._tabular.network.mlp import MLP
-from skbandit.criteria import CRITERIA, Submodular, WarmRacing, resolve
+from skbandit.criteria import (
+    CRITERIA,
+    Bandit,
+    Criterion,
+    Submodular,
+    WarmRacing,
+    pytree_dataclass,
+    resolve,
+    scores_without_pulls,
+)
+from skbandit.criteria.base import needs_of
 from skbandit.networks import (
     ACTIVATIONS,
     COSTS,
     DENSE_LAYERS,
     FAST_DAMAGES,
     GATES_BY_ROW,
+    OUTGOING,
     PRUNABLE,
     SQUARED_ERRORS,
     GatedNetwork,
@@ -26,7 +37,7 @@ from skbandit.networks import (
     offers,
     require,
 )
-from skbandit.policies import CSAR, POLICIES
+from skbandit.policies import CSAR, POLICIES, UCB1
 
 NAMES = [*POLICIES, *CRITERIA]
 SHOWN = ["apoz", "activation_variance", "greedy_activation_variation", "obs", "submodular"]
@@ -106,9 +117,9 @@ def test_a_network_that_shows_no_activations_is_refused_before_any_work(name):
             function(GatedNetwork(never, GROUPS), *case(SILENT), policy=name)
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name not in [*SHOWN, "stable_units"]])
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in [*SHOWN, "stable_units", "bip", "iss"]])
 def test_all_others_need_a_loss_and_groups_only(name):
-    assert resolve(name).required() == ()
+    assert needs_of(resolve(name)) == ()
 
 
 @pytest.mark.parametrize(
@@ -150,3 +161,99 @@ def test_a_convolution_loses_filters_and_what_reads_them():
     small, gates = jax.tree.map(jnp.asarray, result.params), (np.ones(first), np.ones(second))
     loss = conv_loss(small, gates, X, y, np.full(20, 1 / 20))
     assert float(loss) == pytest.approx(result.loss, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    "name", ["activation_variance", "greedy_activation_variation", "obs", "submodular", "bip", "iss"]
+)
+def test_groups_whose_readers_are_not_listed_are_refused_where_they_are_read(name):
+    """With no outgoing slices, the mask scores of bip would never move."""
+    groups = [dataclasses.replace(g, incoming=g.slices, outgoing=()) for g in GROUPS.groups]
+    network = GatedNetwork(conv_loss, groups, conv_activations)
+    assert not offers(network, OUTGOING)
+    with pytest.raises(ValueError, match=rf"^{name}.* needs a network that lists the slices that read the units"):
+        rank(network, name)
+    assert np.isfinite(rank(network, "magnitude").value).all()  # its norms are those of all slices
+
+
+@pytree_dataclass
+class Own(Criterion):
+    """A criterion with a field that has no default, which may be an array."""
+
+    strength: object
+
+    def step(self, key, state, problem, active):
+        return state, scores_without_pulls(jnp.zeros(problem.n_units) + jnp.arange(problem.n_units) * self.strength)
+
+
+@pytree_dataclass
+class OwnBandit(Bandit):
+    """A bandit that looks at activations as well."""
+
+    needs = (ACTIVATIONS,)
+
+
+@pytree_dataclass
+class OwnPolicy(UCB1):
+    exploration: float = 1.0
+    bonus: object = None
+
+
+@pytest.mark.parametrize("policy", [Own(2.0), Own(np.arange(7.0)), Bandit(policy=OwnPolicy(bonus=np.ones(7)))])
+def test_fields_without_a_default_and_arrays_are_no_obstacle(policy):
+    assert rank(SILENT, policy).value.shape == (7,)
+    assert "Own" in policy.label
+
+
+def test_a_bandits_class_may_need_something_of_its_own():
+    with pytest.raises(ValueError, match=r"^OwnBandit.* needs a network that shows its activations"):
+        rank(SILENT, OwnBandit())
+    assert rank(SPEAKING, OwnBandit()).value.shape == (7,)
+
+
+def test_a_criterion_that_does_not_say_what_it_needs_is_told():
+    @pytree_dataclass
+    class Forgets(Criterion):
+        def step(self, key, state, problem, active):
+            return state, scores_without_pulls(
+                jnp.concatenate([h[0] for h in problem.activations(problem.batches.X[0])])
+            )
+
+    with pytest.raises(ValueError, match=r"^Problem.activations needs a network that shows its activations"):
+        rank(SILENT, Forgets())
+
+
+def test_labels_are_names_where_fields_are_the_defaults():
+    labels = [resolve("ucb1").label, Bandit(policy=UCB1(exploration=2)).label, resolve("warm_racing").label]
+    assert labels == ["ucb1", "UCB1(exploration=2)", "warm_racing"]
+
+
+@pytest.mark.parametrize("wrong", [None, (), jnp.ones((20, 4)), (jnp.ones((8, 3)), jnp.ones((8, 4)))], ids=str)
+def test_activations_of_other_shapes_are_refused(wrong):
+    network = GatedNetwork(conv_loss, GROUPS, lambda params, gates, X: wrong)
+    with pytest.raises(
+        ValueError, match=r"'activations' of a network must return an array for each group, of the shapes"
+    ):
+        rank(network, "apoz")
+
+
+@pytest.mark.parametrize("wrong", [None, 1.0, jnp.ones(1), (jnp.ones(()), None)], ids=str)
+def test_a_loss_that_is_no_scalar_is_refused(wrong):
+    with pytest.raises(ValueError, match=r"'loss' of a GatedNetwork must return a scalar array\. It returned"):
+        rank(GatedNetwork(lambda *args: wrong, GROUPS), "leave_one_out")
+
+
+def test_an_arm_that_is_negative_is_an_empty_slot():
+    @pytree_dataclass
+    class Idle(UCB1):
+        def select(self, key, state, active, k):
+            return -jnp.ones(k, jnp.int32), jnp.ones(k)
+
+    scores = rank_units(SILENT, *case(SILENT), policy=Idle(), budget=3, batch_size=8)
+    assert scores.n_pulls == 7  # the opening sweep; without a guard the last unit would have been pulled again
+
+
+def test_pruning_within_a_transformation_is_refused():
+    params, X, y = case(SILENT)
+    with pytest.raises(ValueError, match="call it outside of jit"):
+        jax.jit(lambda p: rank_units(SILENT, p, X, y).value)(params)

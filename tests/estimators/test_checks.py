@@ -6,6 +6,8 @@ and kind of policy, and the plain recipe share two more. ``pytest -m exhaustive`
 every policy and criterion in a classifier or a regressor, and all options in both.
 """
 
+import os
+
 import pytest
 from sklearn.utils.estimator_checks import check_estimator, parametrize_with_checks
 
@@ -28,6 +30,8 @@ FLOAT32_FAILURES = {
     f"check_sample_weight_equivalence_on_{kind}_data": "the check's tolerance is below float32's resolution"
     for kind in ("dense", "sparse")
 }
+#: With the lowest versions that are allowed (`.ci/lowest.txt`), rounding happens to let some of them pass.
+STRICT = os.environ.get("VERSIONS") != "lowest"
 
 
 def expected_failures(estimator):
@@ -44,6 +48,7 @@ expected_warnings = pytest.mark.filterwarnings(
 @parametrize_with_checks(
     [cls(dtype=dtype) for cls in CLASSES for dtype in ("float64", "float32")],
     expected_failed_checks=expected_failures,
+    xfail_strict=STRICT,
 )
 def test_both_defaults_pass_the_checks(estimator, check):
     check(estimator)
@@ -60,6 +65,7 @@ def test_both_defaults_pass_the_checks(estimator, check):
         ),
     ],
     expected_failed_checks=expected_failures,
+    xfail_strict=STRICT,
 )
 def test_smaller_networks_pass_the_checks(estimator, check):
     check(estimator)
@@ -76,6 +82,7 @@ def test_smaller_networks_pass_the_checks(estimator, check):
         *(cls(**SMALL | option) for cls in CLASSES for option in OPTIONS.values()),
     ],
     expected_failed_checks=expected_failures,
+    xfail_strict=STRICT,
 )
 def test_every_policy_and_criterion_passes_the_checks(estimator, check):
     check(estimator)

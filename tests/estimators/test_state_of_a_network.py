@@ -233,8 +233,8 @@ def test_a_path_of_one_network_has_its_loss(make_data, regressor):
 @pytest.mark.parametrize(
     ("X", "y", "weight", "message"),
     [
-        (np.ones((4, 3)), np.ones(5), None, "one row each"),
-        (np.ones((0, 3)), np.ones(0), None, "one row each"),
+        (np.ones((4, 3)), np.ones(5), None, "the same number of rows"),
+        (np.ones((0, 3)), np.ones(0), None, "the same number of rows"),
         (np.ones((4, 3)), np.ones(4), -np.ones(4), "non-negative"),
         (np.ones((4, 3)), np.ones(4), np.zeros(4), "non-negative"),
         (np.full((4, 3), np.nan), np.ones(4), None, "loss of the network to prune is nan"),

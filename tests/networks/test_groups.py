@@ -1,5 +1,6 @@
 import dataclasses
 import enum
+import pickle
 from collections import namedtuple
 
 import jax
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skbandit._tabular.network.mlp import MLP
-from skbandit.networks import Group, Groups, Slice
+from skbandit.networks import GatedNetwork, Group, Groups, Slice
 from skbandit.networks.groups import Leaves, dense_chain, replace_at
 
 Dense = namedtuple("Dense", ["kernel", "bias"])
@@ -161,7 +162,9 @@ def test_no_groups_are_refused(params):
 # --- labels: which unit each position belongs to -------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("labels", [[[0, 1]], [0.0, 1.0], [-2, 0], "ab"])
+@pytest.mark.parametrize(
+    "labels", [[[0, 1]], [0.0, 1.0], [-2, 0], "ab", np.arange(2, dtype=np.uint64) + 2**32, [0, 2**31]]
+)
 def test_labels_are_a_vector_of_numbers_of_units(labels):
     with pytest.raises(ValueError, match=r"'labels' of the slice \('w',\), axis 1, must be a vector of ints"):
         Slice("w", 1, labels)
@@ -300,3 +303,39 @@ def test_a_leaf_is_replaced_and_the_tree_is_left_alone():
     assert tree["a"][1] == 2.0
     with pytest.raises(KeyError):
         Leaves(tree)[("a",)] = 5.0
+
+
+# --- what cannot be a group ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [0, -1, 2.0, True, "3"])
+def test_a_group_has_a_unit(size):
+    with pytest.raises(ValueError, match="'size' of the group 'g' must be an int of at least 1"):
+        Group("g", size, [Slice("w", 0)])
+
+
+def test_slices_and_groups_come_in_lists():
+    with pytest.raises(ValueError, match="'incoming' slices of the group 'g' must be a list of Slice objects"):
+        Group("g", 2, Slice("w", 0))
+    with pytest.raises(ValueError, match="Groups takes a list of Group objects"):
+        Groups([("w", 0)])
+    network = GatedNetwork(print, [Group("g", 2, [Slice("w", 0)])])
+    assert network.groups == Groups([Group("g", 2, [Slice("w", 0)])])
+    for wrong in ({"loss": 3}, {"loss": print, "activations": 3}):
+        with pytest.raises(ValueError, match="parameter of GatedNetwork must be callable"):
+            GatedNetwork(groups=Groups([]), **wrong)
+
+
+def test_long_labels_are_said_in_short():
+    assert (
+        repr(Slice("w", 0, np.arange(10**5) % 8)) == "Slice(path=('w',), axis=0, labels=<100000 positions of 8 units>)"
+    )
+    assert Slice(["a", 0], 1).path == ("a", 0)
+
+
+def test_slices_stay_what_they_are_in_a_pickle():
+    s = Slice("w", 0, [0, 1, 1])
+    hash(s)
+    copy = pickle.loads(pickle.dumps(s))
+    assert copy == s
+    assert not copy.labels.flags.writeable

@@ -12,7 +12,7 @@ from skbandit._core import scope
 from skbandit._tabular.network.mlp import MLP
 from skbandit.criteria import Bandit
 from skbandit.networks import GatedNetwork, Group, Groups, Slice
-from skbandit.pruning import prune
+from skbandit.pruning import Outcome, prune, rank_units
 from skbandit.pruning.scoring import mean_loss
 
 
@@ -103,8 +103,8 @@ def test_prune_refuses_values_out_of_bounds(name, value):
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        ({"y": np.zeros((49, 1))}, "one row each: got 50, 49, 50"),
-        ({"sample_weight": np.ones(51)}, "one row each: got 50, 50, 51"),
+        ({"y": np.zeros((49, 1))}, "the same number of rows, at least one: got 50, 49, 50"),
+        ({"sample_weight": np.ones(51)}, "the same number of rows, at least one: got 50, 50, 51"),
         ({"sample_weight": np.r_[-1.0, np.ones(49)]}, "non-negative and finite"),
         ({"sample_weight": np.r_[np.inf, np.ones(49)]}, "non-negative and finite"),
         ({"sample_weight": np.r_[np.nan, np.ones(49)]}, "non-negative and finite"),
@@ -232,3 +232,70 @@ def test_a_result_can_be_loaded_without_jax(tmp_path, python):
     path.write_bytes(pickle.dumps(prune(NETWORK, params, X, y)))
     script = f"import pickle, sys; r = pickle.load(open({str(path)!r}, 'rb')); print(r.outcome, 'jax' in sys.modules)"
     assert python(script).split() == ["reached", "False"]
+
+
+@pytest.mark.parametrize("function", [prune, rank_units])
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"X": np.full((50, 3), 2**32 + 5)}, "X has integers beyond int32"),
+        ({"y": np.full((50, 1), 2**40, np.uint64)}, "y has integers beyond uint32"),
+        ({"X": None}, "X must be an array of numbers with a row for each example. Got NoneType: None"),
+        ({"y": None}, "y must be an array of numbers"),
+        ({"y": np.array(["a"] * 50)}, "y must be an array of numbers .* dtype <U1"),
+        ({"sample_weight": np.ones((50, 1))}, r"sample_weight must be a vector. Got an array of shape \(50, 1\)"),
+        ({"sample_weight": np.full(50, 1e38)}, "with a sum that float32 can hold. The sum is inf"),
+        ({"random_state": -1}, "'random_state' parameter must be an int in"),
+        ({"random_state": "x"}, "'random_state' parameter must be an int, a RandomState instance or None"),
+        ({"network": GatedNetwork(print, [])}, "There are no groups"),
+    ],
+)
+def test_wrong_rows_are_named(function, wrong, message):
+    params, X, y = trained()
+    with pytest.raises(ValueError, match=message):
+        function(**{"network": NETWORK, "params": params, "X": X, "y": y} | wrong)
+
+
+def test_wrong_held_out_rows_are_said_to_be_those():
+    params, X, y = trained()
+    with pytest.raises(ValueError, match="X, y and sample_weight of 'held_out' must have the same number of rows"):
+        prune(NETWORK, params, X, y, held_out=(X, y[:5]))
+
+
+def test_leaves_that_hold_no_numbers_are_named():
+    params, X, y = trained()
+    with pytest.raises(ValueError, match=r"leaf \[1\]\['act'\] of 'params' must be an array of numbers. Got 'relu'"):
+        prune(NETWORK, (params, {"act": "relu"}), X, y)
+
+
+def test_a_network_must_be_hashable():
+    class Loose:
+        groups, batch_loss = NETWORK.groups, NETWORK.batch_loss
+        __hash__ = None
+
+    params, X, y = trained()
+    with pytest.raises(ValueError, match="'network' parameter of prune must be hashable"):
+        prune(Loose(), params, X, y)
+
+
+def test_half_precision_becomes_float32():
+    params, X, y = trained(planted=False)
+    half = jax.tree.map(lambda a: jnp.asarray(a, jnp.bfloat16), params)
+    result = prune(NETWORK, half, X, y, policy="magnitude")
+    assert all(a.dtype == np.float32 for a in jax.tree.leaves(result.params))
+
+
+def test_values_that_are_all_nan_are_an_error_and_not_a_ranking():
+    params, X, y = trained()
+    with pytest.raises(ValueError, match="No value is finite"):
+        rank_units(NETWORK, params, X * np.nan, y, policy="leave_one_out")
+
+
+def test_a_callback_gets_the_result_of_its_own_round():
+    params, X, y = trained(planted=False)
+    later = []
+    prune(NETWORK, params, X, y, on_round=lambda record, result: later.append((record, result)), batch_size=16)
+    assert len(later) == 4
+    for record, result in later:  # asked for when pruning is over
+        assert tuple(map(len, result().kept)) == record.sizes
+        assert result().outcome is Outcome.UNDER_WAY

@@ -135,7 +135,7 @@ class MLP:
         return a @ W + b, hidden, pre
 
 
-@functools.cache
+@functools.lru_cache(maxsize=256)
 def _groups(layer_sizes: tuple[int, ...], parametric: bool) -> Groups:
     return dense_chain(layer_sizes, *((2,) if parametric else ()))
 
