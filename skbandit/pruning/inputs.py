@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from sklearn.utils import check_random_state
 
 from skbandit._core.rows import Batches
@@ -128,7 +129,7 @@ def _numbers(value: Any, name: str) -> np.ndarray:
 
 
 def _outside(value: Any) -> None:
-    if isinstance(value, jax.core.Tracer):
+    if isinstance(value, Tracer):
         raise ValueError("Pruning runs on the host: call it outside of jit, grad and other transformations of JAX.")
 
 
