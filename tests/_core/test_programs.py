@@ -99,10 +99,11 @@ def test_later_calls_do_not_wait_for_each_other():
 
     def call(_):
         with programs.first_call("program"):
-            together.wait(60)  # breaks if one had to wait for the other's end
+            return together.wait(60)  # breaks if one had to wait for the other's end
 
     with ThreadPoolExecutor(2) as pool:
-        list(pool.map(call, range(2)))
+        places = list(pool.map(call, range(2)))
+    assert sorted(places) == [0, 1]
 
 
 def test_a_first_call_that_fails_leaves_it_to_the_next():
