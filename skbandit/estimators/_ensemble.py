@@ -64,8 +64,8 @@ def fit(
     def run(k: int, notes: Notes) -> Fitted:
         of_member = reporter.of_member(stop)
         start, rng = None if before is None else before[k], np.random.RandomState(seeds[k])
-        split = (split_seed, k / n_members)  # windows in one order of the rows
-        fitted = fit_member(start, architecture, task, rng, of_member, notes, split=split)
+        order = (split_seed, k / n_members)  # windows in one order of the rows
+        fitted = fit_member(start, architecture, task, rng, of_member, notes, order=order)
         of_member.end_member()
         return fitted
 
@@ -112,7 +112,7 @@ def out_of_fold(results: Sequence[Fitted], task: FitTask) -> np.ndarray | None:
     Returns
     -------
     prediction : f[n, n_outputs] or None
-        NaN for rows that nobody held out. None where the members did not hold out rows of their own, or have seen
+        NaN for rows that nobody held out whole. None where the members did not hold out rows of their own, or have seen
         them: with other calibration rows, damages and repairs were computed on them.
     """
     if task.params["calibration"] != "train":

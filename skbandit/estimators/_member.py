@@ -16,7 +16,7 @@ from skbandit._tabular.types import Ending, Network, Rows, Trained
 from skbandit.estimators._callbacks import FitReporter, PathReporter
 from skbandit.estimators._fitted import Member
 from skbandit.estimators._notes import Note, Notes
-from skbandit.estimators._rows import FitTask, split_rows
+from skbandit.estimators._rows import FitTask, Split, split_rows
 from skbandit.estimators._state import raise_not_finite
 from skbandit.pruning.results import Outcome, PruneResult
 
@@ -104,7 +104,7 @@ def fit_member(
     reporter: FitReporter,
     notes: Notes,
     *,
-    split: tuple[int | None, float] = (None, 0.0),
+    order: tuple[int | None, float] = (None, 0.0),
 ) -> Fitted:
     """Train and prune one network.
 
@@ -118,7 +118,7 @@ def fit_member(
     reporter : FitReporter
     notes : Notes
         Where to put what the user is to be told.
-    split : tuple (seed or None, start)
+    order : tuple (seed or None, start)
         Of a new network: which rows it holds out. Without a seed one is drawn.
     """
     from skbandit.estimators._settings import notes_on_batches, prune_settings, train_settings
@@ -126,16 +126,17 @@ def fit_member(
     params, target, dtype = task.params, task.target, task.params["dtype"]
     if before is None:
         start = draw_network(architecture, params, task.train.features, task.train.rows.weight, rng)
-        member = new_member(architecture, start, target, dtype, *split)
+        member = new_member(architecture, start, target, dtype, *order)
     else:
         start, member = network_of(before, target, dtype), before
     seeds = rng.randint(np.iinfo(np.int32).max, size=3)
     seed = int(seeds[0]) if member.split_seed is None else member.split_seed
     member = dataclasses.replace(member, split_seed=seed)
-    rows, held_out, held = split_rows(task, seed, member.split_start)
+    split = split_rows(task, seed, member.split_start, notes)
+    rows, held_out = split.rows, split.held_out
     n_rows = rows.X.shape[0]
     notes.add(*notes_on_batches(params, n_rows))
-    settings = train_settings(params, architecture, member.model.hidden_layer_sizes, n_rows)
+    settings = _for_split(train_settings(params, architecture, member.model.hidden_layer_sizes, n_rows), split)
     reporter.attributes = reveal_layers(member, target, dtype)
     state = member.training.state_for(params)
     trained, data = _train(start, state, rows, held_out, settings, int(seeds[1]), params, reporter)
@@ -151,7 +152,7 @@ def fit_member(
     network = trained.network.folded()
     result = _prune(network, rows, held_out, settings, pruning, int(seeds[2]), reporter, notes, data)
     interrupted = trained.status == Ending.INTERRUPTED or result.outcome == Outcome.INTERRUPTED
-    return Fitted(member.pruned(result, target, params), held, interrupted)
+    return Fitted(member.pruned(result, target, params), split.held, interrupted)
 
 
 def prune_member(
@@ -175,14 +176,14 @@ def prune_member(
     # By the seed of the fit: what was held out there is held out here.
     seed = int(seeds[0]) if member.split_seed is None else member.split_seed
     member = dataclasses.replace(member, split_seed=seed)
-    rows, held_out, _ = split_rows(task, seed, member.split_start)
-    n_rows = rows.X.shape[0]
+    split = split_rows(task, seed, member.split_start, notes)
+    n_rows = split.rows.X.shape[0]
     notes.add(*notes_on_batches(params, n_rows))
     network = network_of(member, target, params["dtype"]).folded()
-    training = train_settings(params, architecture, member.model.hidden_layer_sizes, n_rows)
+    training = _for_split(train_settings(params, architecture, member.model.hidden_layer_sizes, n_rows), split)
     n_trained = sum(architecture.hidden_layer_sizes)
     pruning = prune_settings(params, task.criterion, n_trained, member.pruning.n_left)
-    result = _prune(network, rows, held_out, training, pruning, int(seeds[2]), reporter, notes)
+    result = _prune(network, split.rows, split.held_out, training, pruning, int(seeds[2]), reporter, notes)
     path = [member.pruned(of_round, target, params) for of_round in reporter.results]
     return Pruned(member.pruned(result, target, params), path, result.outcome == Outcome.INTERRUPTED)
 
@@ -245,6 +246,13 @@ def reveal_layers(member: Member, target: Target, dtype: str) -> Any:
 def revealed(member: Member) -> dict[str, Any]:
     """Return the attributes of an estimator that has this one network."""
     return {"n_members_": 1, "_member": member, **member.attributes}
+
+
+def _for_split(settings: TrainSettings, split: Split) -> TrainSettings:
+    """Return how to train where no rows judge, or where those that judge are those that train."""
+    if split.held_out is None:
+        return dataclasses.replace(settings, early_stopping=False)
+    return dataclasses.replace(settings, hyper=settings.hyper._replace(keep_last=float(split.all_cut)))
 
 
 def _train(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from scipy import sparse
@@ -13,13 +13,18 @@ from sklearn.utils import check_array, check_X_y
 
 from skbandit._tabular.features.reader import FeatureReader
 from skbandit._tabular.types import Rows
-from skbandit.estimators._notes import Note
+from skbandit.estimators._notes import Note, Notes
 
 if TYPE_CHECKING:
     from skbandit.estimators._targets import Target
 
 #: In place of a target: only X is checked. (None is a target that was left out, which is an error.)
 NO_TARGET = object()
+
+_NOTHING_HELD_OUT = (
+    "No rows can be held out, because all {n} training rows are alike. Training keeps the last epoch, and there are no "
+    "validation scores."
+)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -144,8 +149,21 @@ def held_out_are_given(X_val: Any, y_val: Any, sample_weight_val: Any) -> bool:
     return X_val is not None
 
 
-def split_rows(task: FitTask, seed: int, start: float) -> tuple[Rows, Rows | None, np.ndarray | None]:
-    """Cut off the held-out rows, where something needs them; targets come back encoded, weights with the classes'.
+class Split(NamedTuple):
+    """The rows of a task, split into those that train and those that judge."""
+
+    rows: Rows
+    """To train on; targets encoded, weights with the classes'."""
+    held_out: Rows | None
+    """That judge; a row that is cut is among both."""
+    held: np.ndarray | None
+    """Which rows of the task are held out whole, bool[n]; None where none are held out of them."""
+    all_cut: bool = False
+    """Whether the rows that judge are those that train."""
+
+
+def split_rows(task: FitTask, seed: int, start: float, notes: Notes) -> Split:
+    """Hold out rows, where something needs them.
 
     Parameters
     ----------
@@ -154,20 +172,16 @@ def split_rows(task: FitTask, seed: int, start: float) -> tuple[Rows, Rows | Non
         Of the order of the rows.
     start : float in [0, 1)
         Where in that order those that are held out begin.
-
-    Returns
-    -------
-    rows, held_out : Rows
-    held : bool[n] or None
-        Which rows of the task are held out.
+    notes : Notes
+        Where to put what the user is to be told.
     """
     from skbandit._tabular.features.splitting import held_out_rows
 
     params, target, train = task.params, task.target, task.train
     weight_of_classes = target.class_weighting(train.rows.y, train.rows.weight, params)
 
-    def encoded(of: Encoded, name: str) -> Rows:
-        weight = of.rows.weight * weight_of_classes(of.rows.y)
+    def encoded(of: Encoded, name: str, share: np.ndarray | float = 1.0) -> Rows:
+        weight = of.rows.weight * weight_of_classes(of.rows.y) * share
         _check_total(weight, params["dtype"], name)
         return Rows(of.features, target.encode(of.rows.y), weight, of.row_id)
 
@@ -175,35 +189,33 @@ def split_rows(task: FitTask, seed: int, start: float) -> tuple[Rows, Rows | Non
     if not there.all():
         # A row of weight 0 is a row that is not there.
         train = train.take(there)
-    rows = encoded(train, "training")
     if task.held_out is not None:
-        return rows, encoded(task.held_out, "held-out"), None
-    needed = (params["early_stopping"] and params["solver"] != "lbfgs") or params["pruning_ratio"] == "auto"
-    if not needed:
-        return rows, None, None
-    X, y, weight = train.rows.X, train.rows.y, train.rows.weight
-    mask = held_out_rows(
+        return Split(encoded(train, "training"), encoded(task.held_out, "held-out"), None)
+    early_stopping = params["early_stopping"] and params["solver"] != "lbfgs"
+    if not early_stopping and params["pruning_ratio"] != "auto":
+        return Split(encoded(train, "training"), None, None)
+    X, y = train.rows.X, train.rows.y
+    share = held_out_rows(
         X,
-        weight,
+        train.rows.weight,
         params["validation_fraction"],
         seed,
         target.strata(y),
         params["dtype"],
         start,
-        at_least_one=bool(params["early_stopping"]),
+        target.identify(y),
+        target.classifies,
     )
-    if not mask.any() or not (weight[~mask] > 0).any():
-        if params["early_stopping"]:
-            raise ValueError(
-                f"The validation set is too small: 'validation_fraction'={params['validation_fraction']} holds out "
-                f"{int(mask.sum())} of n_samples={X.shape[0]} rows (copies of a row go together). Increase it, give "
-                "X_val and y_val, or set 'early_stopping' to False."
-            )
-        # So few rows that none can be spared: "auto" is then judged on the training rows.
-        return rows, None, None
+    if not share.any():
+        notes.add(Note(_NOTHING_HELD_OUT.format(n=X.shape[0])))
+        return Split(encoded(train, "training"), None, None)
+    trains, judges = share < 1, share > 0
     held = np.zeros(there.size, bool)
-    held[np.flatnonzero(there)[mask]] = True
-    return rows.take(~mask), rows.take(mask), held
+    held[np.flatnonzero(there)[share == 1]] = True
+    rows = encoded(train.take(trains), "training", 1 - share[trains])
+    return Split(
+        rows, encoded(train.take(judges), "held-out", share[judges]), held, all_cut=bool((judges & trains).all())
+    )
 
 
 def row_ids(

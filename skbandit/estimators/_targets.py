@@ -41,6 +41,8 @@ class Target(ABC):
 
     #: Name of the attribute that keeps what members predict for the rows that they held out.
     out_of_fold: ClassVar[str]
+    #: Whether y holds classes or labels.
+    classifies: ClassVar[bool] = False
 
     # ------------------------------------------------------------------ learn
 
@@ -323,6 +325,7 @@ class ClassificationTarget(Target):
     classes: np.ndarray
 
     out_of_fold: ClassVar[str] = "oof_decision_function_"
+    classifies: ClassVar[bool] = True
     multilabel: ClassVar[bool]
 
     @classmethod

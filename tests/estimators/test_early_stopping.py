@@ -97,15 +97,33 @@ def test_held_out_rows_are_checked_like_training_rows(make_data, classifier):
         classifier().fit(data.X, data.y, X_val=data.X_val, y_val=data.y_val[1:])
 
 
-def test_too_few_rows_to_hold_out(make_data, regressor):
+@pytest.mark.parametrize("copies", [1, 20])
+def test_few_distinct_rows_are_all_trained(make_data, regressor, copies):
     data = make_data("regression")
-    with pytest.raises(ValueError, match=r"validation set is too small: .*=0\.1 holds out 0 of n_samples=5 rows"):
-        regressor(early_stopping=True).fit(np.repeat(data.X[:1], 5, axis=0), data.y[:5])
-    # One can be spared of five, and copies go with it.
-    model = regressor(early_stopping=True, validation_fraction=0.01, max_iter=3).fit(data.X[:5], data.y[:5])
-    assert model.t_ == 3 * 4
-    model.fit(np.repeat(data.X[:5], 4, axis=0), np.repeat(data.y[:5], 4))
-    assert model.t_ == 3 * 16
+    X, y = np.repeat(data.X[:5], copies, axis=0), np.repeat(data.y[:5], copies)
+    model = regressor(early_stopping=True, max_iter=3).fit(X, y)
+    assert model.t_ == 3 * 5 * copies
+    assert len(model.validation_scores_) == 3
+
+
+def test_where_all_rows_are_cut_the_last_epoch_is_kept(make_data, regressor):
+    data = make_data("regression")
+    # At this learning rate the last epoch is not the best one, even on the rows that train.
+    params = {"pruning_ratio": 0, "learning_rate_init": 0.5, "max_iter": 8, "n_iter_no_change": 100}
+    stopped = regressor(early_stopping=True, **params).fit(data.X[:5], data.y[:5])
+    scores = stopped.validation_scores_
+    assert scores[-1] < max(scores)
+    assert stopped.score(data.X[:5], data.y[:5]) == pytest.approx(scores[-1], abs=1e-5)
+
+
+@pytest.mark.parametrize("params", [{"early_stopping": True}, {"pruning_ratio": "auto"}])
+def test_of_one_distinct_row_nothing_is_held_out(make_data, regressor, params):
+    data = make_data("regression")
+    X, y = np.repeat(data.X[:1], 5, axis=0), np.full(5, 7.0)
+    with pytest.warns(UserWarning, match="No rows can be held out, because all 5 training rows are alike"):
+        model = regressor(**{"early_stopping": False, "max_iter": 3, **params}).fit(X, y)
+    assert model.validation_scores_ is None
+    np.testing.assert_allclose(model.predict(X), y, rtol=1e-5)
 
 
 def test_a_pipeline_scales_the_held_out_rows(make_data, regressor):

@@ -44,7 +44,11 @@ def windows(model, data):
     (seed,) = seeds
     fraction = model.validation_fraction
     rows, weight = data.X, np.ones(len(data.X))
-    return np.array([held_out_rows(rows, weight, fraction, seed, strata, "float32", k / n) for k in range(n)])
+    y = np.searchsorted(model.classes_, data.y) if strata is not None else data.y
+    options = {"y": y.reshape(len(rows), -1), "classes": hasattr(model, "classes_")}
+    shares = [held_out_rows(rows, weight, fraction, seed, strata, "float32", k / n, **options) for k in range(n)]
+    assert {*np.unique(shares)} == {0, 1}  # no row is cut
+    return np.array(shares) == 1
 
 
 def assert_same(a, b):
@@ -161,12 +165,13 @@ def test_each_member_is_judged_by_its_own_window(kind, make_data, make_estimator
 
 
 def test_rows_without_weight_have_no_out_of_fold_prediction(make_data, regressor):
-    data = make_data("regression")
-    weight = np.where(np.arange(60) % 4 == 0, 0.0, 1.0)
-    model = regressor(**THIRDS).fit(data.X, data.y, sample_weight=weight)
+    X, y = np.tile(make_data("regression").X, (2, 1)), np.tile(make_data("regression").y, 2)
+    X[60:] += 10
+    weight = np.where(np.arange(120) % 4 == 0, 0.0, 1.0)
+    model = regressor(**THIRDS).fit(X, y, sample_weight=weight)
     np.testing.assert_array_equal(np.isnan(model.oof_prediction_), weight == 0)
     there = weight > 0
-    alone = regressor(**THIRDS).fit(data.X[there], data.y[there])
+    alone = regressor(**THIRDS).fit(X[there], y[there])
     np.testing.assert_array_equal(model.oof_prediction_[there], alone.oof_prediction_)
 
 

@@ -28,9 +28,9 @@ def test_later_calls_hold_out_the_rows_that_the_fit_held_out(make_data, regresso
     cuts = []
     held_out_rows = splitting.held_out_rows
 
-    def spy(X, weight, fraction, seed, strata, dtype, start, **options):
+    def spy(X, weight, fraction, seed, strata, dtype, start, *target):
         cuts.append((seed, start))
-        return held_out_rows(X, weight, fraction, seed, strata, dtype, start, **options)
+        return held_out_rows(X, weight, fraction, seed, strata, dtype, start, *target)
 
     monkeypatch.setattr(splitting, "held_out_rows", spy)
     data = make_data("regression")

@@ -1,11 +1,26 @@
 """The internal held-out split, drawn by the content of the rows.
 
-Each distinct row gets a pseudo-random rank that depends on its values and the seed alone. The rows of lowest rank are
-held out, up to the wanted share of the total weight. So copies of a row never stand on both sides (no leak), the
-order of the rows does not matter, and an integer weight equals a repeated row, which a split by position cannot give.
+The units of the split are the distinct *pairs* of a row value (the features of a row) and a target. The weight of a
+pair is that of all its rows. So the order of the rows does not matter, an integer weight equals a repeated row, and a
+factor on all weights changes nothing, which a split by position cannot give.
+
+* A pair of little weight is held out whole or not at all: copies of a row never stand on both sides. Each has a
+  pseudo-random rank that depends on its values and the seed alone; those of the lowest ranks are held out, up to the
+  wanted share of the weight.
+* A pair of much weight is *cut*: of its weight w, f w judges and (1 - f) w trains, for the fraction f. The same for all
+  its copies, this is the expectation of a random split of the copies. Held out whole, it would leave a hole in the
+  training rows, and the best epoch would be chosen by exactly what was not trained.
+* Repeated measurements (one row value, several targets) are cut where the row value tells about the target: a row value
+  that is held out is then the only source on itself.
+* A table of few pairs is cut as a whole.
+
+The constants were found by measurement (docs/decisions/0012).
 """
 
 from __future__ import annotations
+
+import dataclasses
+from typing import Any
 
 import numpy as np
 
@@ -38,6 +53,20 @@ def row_ranks(X: np.ndarray, seed: int, dtype: str = "float64") -> np.ndarray:
     return state ^ (state >> np.uint64(32))
 
 
+#: A pair of more than this share of the weight is cut: held out whole, it would leave a hole of its size.
+HEAVY = 0.02
+#: A row value of more than `HEAVY` is cut, too, unless it has many light pairs: none of over this share of it.
+DOMINANT = 0.1
+#: Targets of fewer effective values than this are few: row values are then expected to repeat them.
+FEW_TARGETS = 25
+#: Repeated measurements are cut where the mean target of a row value is known this reliably.
+RELIABLE = 0.8
+#: All is cut where fewer effective pairs than this would be held out whole.
+FEWEST_HELD_OUT = 5
+#: A comparison holds where it holds by this factor: sums in another order, or rescaled, do not flip a tie.
+SLACK = 1e-9
+
+
 def held_out_rows(
     X: np.ndarray,
     weight: np.ndarray,
@@ -46,9 +75,13 @@ def held_out_rows(
     strata: np.ndarray | None = None,
     dtype: str = "float64",
     start: float = 0.0,
-    at_least_one: bool = False,
+    y: np.ndarray | None = None,
+    classes: bool = False,
 ) -> np.ndarray:
-    """Choose the rows to hold out, bool[n].
+    """Choose what to hold out: the share of each row's weight, f[n].
+
+    It is 1 for a row that is held out whole, 0 for one that is trained on whole, and ``fraction`` for one that is cut.
+    All are 0 where nothing can be held out, because all rows of positive weight are alike.
 
     Parameters
     ----------
@@ -59,40 +92,152 @@ def held_out_rows(
         Share of the total weight to hold out, per stratum.
     seed : int
     strata : i[n], optional
-        Class of each row; every class keeps its share, and at least one distinct row for training.
+        Class of each row; every class keeps its share, and some weight for training.
     dtype : {"float64", "float32"}
-        The precision in which rows are compared: that of the network, whatever that of ``X``.
+        The precision in which rows of ``X`` are compared: that of the network, whatever that of ``X``.
     start : float in [0, 1)
-        Share of the total weight, in the order of the ranks, at which the window of held-out rows begins. Past the last
-        rank it goes on from the first. Windows of k members that begin at 0, 1/k, 2/k, … share the rows evenly.
-    at_least_one : bool
-        Where the share is too small for any row, hold out the lightest distinct row all the same, unless it would be
-        the last of its class.
+        Share of the weight of the rows that are not cut, in the order of their ranks, at which the window of held-out
+        rows begins. Past the last rank it goes on from the first. Windows of k members that begin at 0, 1/k, 2/k, …
+        share these rows evenly.
+    y : f[n, n_targets], optional
+        Targets, compared in float64; by default, rows of equal features are copies.
+    classes : bool
+        Whether the targets are classes.
     """
-    ranks = row_ranks(X, seed, dtype)
-    held = np.zeros(X.shape[0], bool)
-    every = np.arange(X.shape[0])
-    parts = [every] if strata is None else [np.flatnonzero(strata == s) for s in np.unique(strata)]
-    lightest, spare = np.inf, np.zeros(0, np.intp)
-    for rows in parts:
-        distinct, inverse = np.unique(ranks[rows], return_inverse=True)
-        mass = np.bincount(inverse, weights=weight[rows], minlength=distinct.size)
-        present = np.flatnonzero(mass > 0)
-        if present.size < 2:
-            continue
-        filled = np.cumsum(mass[present])
-        if start > 0:
-            first = int(np.searchsorted(filled - 0.5 * mass[present], start * filled[-1]))
-            present = np.roll(present, -first)
-            filled = np.cumsum(mass[present])
-        # The row that crosses the wanted share is held out if more than half of it lies below.
-        n_held = int(np.sum(filled - 0.5 * mass[present] <= fraction * filled[-1]))
-        out = np.zeros(distinct.size, bool)
-        out[present[: min(n_held, present.size - 1)]] = True
-        held[rows] = out[inverse]
-        least = present[np.argmin(mass[present])]
-        if mass[least] < lightest:
-            lightest, spare = mass[least], rows[inverse == least]
-    if at_least_one and not held.any():
-        held[spare] = True
-    return held
+    out = np.zeros(X.shape[0])
+    there = np.flatnonzero(weight > 0)
+    ranks = row_ranks(X[there], seed, dtype)
+    targets = np.zeros((there.size, 1)) if y is None else np.asarray(y, np.float64)[there]
+    pairs = _Pairs.of_rows(ranks, targets, weight[there], seed)
+    if pairs.mass.size < 2:
+        return out
+    cut = pairs.to_cut(fraction, classes)
+    share = np.where(cut, fraction, 0.0)
+    stratum = np.zeros(cut.size, np.intp) if strata is None else strata[there][pairs.first]
+    for s in np.unique(stratum):
+        whole = np.flatnonzero((stratum == s) & ~cut)
+        to_spare = whole.size if cut[stratum == s].any() else whole.size - 1
+        whole = whole[np.argsort(pairs.rank[whole], kind="stable")]
+        share[_window(whole, pairs.mass[whole], fraction, start)[: max(to_spare, 0)]] = 1.0
+    share[pairs.of_heavy_values() & pairs.is_lost(share)] = fraction  # all pairs of a heavy value were drawn
+    out[there] = share[pairs.of_row]
+    return out
+
+
+def _window(ordered: np.ndarray, mass: np.ndarray, fraction: float, start: float) -> np.ndarray:
+    """Return the first of ``ordered``, i[m], up to a fraction of their mass f[m], beginning where ``start`` is."""
+    if not ordered.size:
+        return ordered
+    filled = np.cumsum(mass)
+    if start > 0:
+        first = int(np.searchsorted(filled - 0.5 * mass, start * filled[-1] * (1 - SLACK)))
+        ordered, mass = np.roll(ordered, -first), np.roll(mass, -first)
+        filled = np.cumsum(mass)
+    # The one that crosses the wanted share is in if more than half of it lies below.
+    return ordered[: int(np.sum(filled - 0.5 * mass <= fraction * filled[-1] * (1 + SLACK)))]
+
+
+def _over(a: Any, b: Any) -> Any:
+    """Say whether a is greater than b by more than rounding."""
+    return a > b * (1 + SLACK)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Pairs:
+    """The distinct pairs of a row value and a target; m of them, of k row values."""
+
+    of_row: np.ndarray
+    """i[n]: the pair of each row."""
+    first: np.ndarray
+    """i[m]: a row that has the pair."""
+    value: np.ndarray
+    """i[m]: the row value of each pair, 0 to k - 1."""
+    target: np.ndarray
+    """i[m]: the target of each pair, numbered."""
+    y: np.ndarray
+    """f[m, n_targets]: the target itself."""
+    mass: np.ndarray
+    """f[m]: summed weight of the rows."""
+    rank: np.ndarray
+    """u64[m]: the order in which pairs are held out."""
+
+    @classmethod
+    def of_rows(cls, ranks: np.ndarray, y: np.ndarray, weight: np.ndarray, seed: int) -> _Pairs:
+        """Find the pairs of rows with ranks u64[n], targets f[n, n_targets] and positive weights f[n]."""
+        of_targets = row_ranks(y, seed + 1)
+        both = ranks ^ of_targets
+        rank, first, of_row = np.unique(both, return_index=True, return_inverse=True)
+        value = np.unique(ranks[first], return_inverse=True)[1]
+        target = np.unique(of_targets[first], return_inverse=True)[1]
+        # By a power of two near 1: exact, and squares are numbers.
+        mass = np.bincount(of_row, weights=np.ldexp(weight, -int(np.frexp(weight.max())[1])))
+        alone = np.bincount(value)[value] == 1
+        # Where a row value has one target, its own rank: the order of a table without repeated measurements.
+        rank = np.where(alone, ranks[first], rank)
+        return cls(of_row, first, value, target, y[first], mass, rank)
+
+    def of_heavy_values(self) -> np.ndarray:
+        """Say which pairs are of a row value that has more than `HEAVY` of the weight, bool[m]."""
+        of_value = np.bincount(self.value, weights=self.mass)
+        heavy: np.ndarray = _over(of_value, HEAVY * self.mass.sum())[self.value]
+        return heavy
+
+    def is_lost(self, share: np.ndarray) -> np.ndarray:
+        """Say of which pairs the row value would not be trained, bool[m], if the shares f[m] were held out."""
+        trained = np.bincount(self.value, weights=share < 1) > 0
+        lost: np.ndarray = ~trained[self.value]
+        return lost
+
+    def to_cut(self, fraction: float, classes: bool) -> np.ndarray:
+        """Say which pairs are cut, bool[m]."""
+        mass: np.ndarray = self.mass
+        total = mass.sum()
+        of_value = np.bincount(self.value, weights=mass)
+        share = mass / of_value[self.value]
+        largest = np.zeros(of_value.size)
+        np.maximum.at(largest, self.value, share)
+        measured_again = (np.bincount(self.value) > 1)[self.value]
+        heavy = _over(mass, HEAVY * total) | (self.of_heavy_values() & _over(largest, DOMINANT)[self.value])
+        cut: np.ndarray = heavy | (measured_again & _over(share, 0.5))
+        light = measured_again & ~heavy
+        if light.any() and (
+            classes
+            or _over(FEW_TARGETS * np.square(np.bincount(self.target, weights=mass)).sum(), total**2)
+            or _over(self.reliability(light), RELIABLE)
+        ):
+            cut |= measured_again
+            if _over(mass[light].sum(), mass[~heavy].sum() / 2):
+                cut[:] = True  # a table of repeated measurements: what was measured once is one of them
+        left = mass[~cut]
+        if _over(FEWEST_HELD_OUT / fraction * np.square(left).sum(), left.sum() ** 2):
+            cut[:] = True
+        return cut
+
+    def reliability(self, some: np.ndarray) -> float:
+        """Return the share of the variance of row values' mean targets that is not noise, over ``some`` pairs, bool[m].
+
+        That is b / (b + v) of the variance b between the true means and the mean variance v of the measured ones, both
+        as shares of the target's variance, and summed over outputs.
+        """
+        some = some & (np.bincount(self.value[some], minlength=self.value.max() + 1) > 1)[self.value]
+        if not some.any():
+            return 0.0
+        value = np.unique(self.value[some], return_inverse=True)[1]
+        mass, y = self.mass[some], self.y[some]
+        y = y / np.maximum(np.abs(y).max(axis=0), np.finfo(np.float64).tiny)  # squares are numbers
+
+        def summed(a: np.ndarray) -> np.ndarray:
+            return np.stack([np.bincount(value, weights=column) for column in a.T], axis=1)
+
+        of_value = np.bincount(value, weights=mass)
+        weight, share = mass / mass.sum(), (mass / of_value[value])[:, None]
+        variance = weight @ np.square(y - weight @ y)
+        varies = variance > 0
+        y, variance = y[:, varies], variance[varies]
+        n_effective = 1 / summed(np.square(share))
+        within = summed(share * np.square(y - summed(share * y)[value])) * (n_effective / (n_effective - 1))
+        weight = of_value / of_value.sum()
+        between = np.maximum(0, variance - weight @ within) / variance
+        noise = weight @ (within / n_effective) / variance
+        both = between.sum() + noise.sum()
+        return float(between.sum() / both) if both > 0 else 0.0

@@ -69,7 +69,7 @@ class TrainState(NamedTuple):
     """A tree, `Params`; within a chunk, for solvers that go by name, one vector."""
     opt_state: Any
     best_params: Any
-    """The parameters of the best epoch on the validation rows; without such rows, those of the start."""
+    """The parameters of the best epoch on the validation rows, or of the last; without such rows, of the start."""
     best: Array
     """f[]: smallest monitored value so far, which is the training loss, the validation loss or minus the validation
     score."""
@@ -303,7 +303,8 @@ class _Chunk:
         stale = jnp.where(monitored > state.best - hyper.tol, state.stale + 1, 0)
         best_params = state.best_params
         if self.validation is not None:
-            best_params = jax.tree.map(lambda new, old: jnp.where(improved, new, old), params, best_params)
+            kept = improved | (hyper.keep_last > 0)
+            best_params = jax.tree.map(lambda new, old: jnp.where(kept, new, old), params, best_params)
         tired = (hyper.patience_on > 0) & (stale > hyper.n_iter_no_change)
         lower_rate = tired & (hyper.adaptive > 0) & (self.plan.lr[e, 0] * state.lr_scale > 1e-6)
         lr_scale = jnp.where(lower_rate, state.lr_scale / 5, state.lr_scale)

@@ -39,6 +39,8 @@ class Hyper(NamedTuple):
     label_smoothing: float = 0.0
     monitor_loss: float = 0.0
     """1: the best epoch is that of the smallest held-out loss, not of the highest score."""
+    keep_last: float = 0.0
+    """1: the last epoch is kept, also where held-out rows say which is the best."""
 
     def as_arrays(self, dtype: str) -> Hyper:
         """Return each as an array of one dtype: an ``int`` where a ``float`` was would compile anew."""

@@ -6,99 +6,187 @@ from hypothesis import strategies as st
 from skbandit._tabular.features.splitting import held_out_rows, row_ranks
 
 FEW = settings(max_examples=60, deadline=None, derandomize=True)
-#: Few distinct values, so that many rows are equal.
-ROWS = st.lists(st.tuples(st.integers(-2, 2), st.integers(0, 2)), min_size=1, max_size=40).map(
-    lambda rows: np.array(rows, float)
-)
 SEEDS = st.integers(0, 2**31 - 1)
 FRACTIONS = st.floats(0.05, 0.95)
+STARTS = st.sampled_from([0.0, 0.25, 0.6])
 
 
-def distinct(X):
-    return np.unique(X, axis=0, return_inverse=True)[1].ravel()
+@st.composite
+def tables(draw):
+    """Draw rows, targets, weights and whether the targets are classes: many copies, or none; dominating values."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**31 - 1)))
+    n = draw(st.sampled_from([1, 2, 5, 30, 120, 400]))
+    n_values = draw(st.sampled_from([1, 2, 6, 40, 10**6]))
+    X = rng.integers(0, n_values, (n, draw(st.integers(1, 2)))).astype(float)
+    X[rng.random(n) < draw(st.sampled_from([0.0, 0.0, 0.7]))] = 0
+    classes = draw(st.booleans())
+    noise = draw(st.sampled_from([0.0, 0.3, 10.0]))
+    y = np.sin(X.sum(axis=1)) + noise * rng.normal(size=n)
+    y = np.digitize(y, [-0.5, 0.5][: draw(st.integers(1, 2))]).astype(float) if classes else y
+    if not classes and draw(st.booleans()):
+        y = np.round(y, 1)
+    weight = rng.integers(0, 4, n).astype(float) if draw(st.booleans()) else np.ones(n)
+    weight[0] = 1
+    return X, y[:, None], weight, classes
 
 
-@FEW
-@given(X=ROWS, seed=SEEDS, fraction=FRACTIONS)
-def test_copies_of_a_row_are_on_one_side(X, seed, fraction):
-    held = held_out_rows(X, np.ones(len(X)), fraction, seed)
-    same = distinct(X)
-    for group in range(same.max() + 1):
-        assert np.unique(held[same == group]).size == 1
+def split(table, fraction, seed, start=0.0, rows=slice(None), weight=None):
+    X, y, own, classes = table
+    strata = y[rows, 0].astype(int) if classes else None
+    weight = own[rows] if weight is None else weight
+    return held_out_rows(X[rows], weight, fraction, seed, strata, start=start, y=y[rows], classes=classes)
 
 
-@FEW
-@given(X=ROWS, seed=SEEDS, fraction=FRACTIONS, data=st.data())
-def test_the_order_of_the_rows_does_not_matter(X, seed, fraction, data):
-    order = np.array(data.draw(st.permutations(range(len(X)))))
-    weight = np.arange(1.0, len(X) + 1)
-    strata = (X[:, 0] > 0).astype(int)
-    held = held_out_rows(X, weight, fraction, seed, strata)
-    np.testing.assert_array_equal(held_out_rows(X[order], weight[order], fraction, seed, strata[order]), held[order])
-
-
-@FEW
-@given(X=ROWS, seed=SEEDS, fraction=FRACTIONS, data=st.data())
-def test_an_integer_weight_is_a_repeated_row(X, seed, fraction, data):
-    counts = np.array(data.draw(st.lists(st.integers(0, 3), min_size=len(X), max_size=len(X))))
-    repeated = np.repeat(np.arange(len(X)), counts)
-    held = held_out_rows(X, counts.astype(float), fraction, seed)
-    np.testing.assert_array_equal(held_out_rows(X[repeated], np.ones(repeated.size), fraction, seed), held[repeated])
-
-
-@FEW
-@given(n=st.integers(2, 60), seed=SEEDS, fraction=FRACTIONS, data=st.data())
-def test_the_share_held_out_is_right_to_half_a_row(n, seed, fraction, data):
-    X = np.random.default_rng(seed).normal(size=(n, 2))
-    weight = np.array(data.draw(st.lists(st.integers(1, 4), min_size=n, max_size=n)), float)
-    held = held_out_rows(X, weight, fraction, seed)
-    excess = weight[held].sum() - fraction * weight.sum()
-    # The row that crosses the share falls on the side where more of it lies; the last row stays for training.
-    assert excess <= weight.max() / 2 + 1e-9
-    assert excess >= -weight.max() / 2 - 1e-9 or held.sum() == n - 1
+def numbered(*columns):
+    return np.unique(np.column_stack(columns), axis=0, return_inverse=True)[1].ravel()
 
 
 @FEW
-@given(X=ROWS, seed=SEEDS, fraction=FRACTIONS)
-def test_every_class_keeps_a_distinct_row_for_training(X, seed, fraction):
-    strata = X[:, 1].astype(int)
-    held = held_out_rows(X, np.ones(len(X)), fraction, seed, strata)
-    for s in np.unique(strata):
-        assert (~held[strata == s]).any()
+@given(table=tables(), seed=SEEDS, fraction=FRACTIONS, start=STARTS)
+def test_copies_of_a_row_share_one_fate(table, seed, fraction, start):
+    X, y, weight, _ = table
+    share = split(table, fraction, seed, start)
+    assert set(share) <= {0.0, 1.0, fraction}
+    assert not share[weight == 0].any()
+    pair = numbered(X, y)
+    for p in np.unique(pair):
+        assert np.unique(share[(pair == p) & (weight > 0)]).size <= 1
 
 
-def test_every_class_keeps_its_share():
+@FEW
+@given(table=tables(), seed=SEEDS, fraction=FRACTIONS, start=STARTS, data=st.data())
+def test_the_order_of_the_rows_does_not_matter(table, seed, fraction, start, data):
+    order = np.random.default_rng(data.draw(SEEDS)).permutation(len(table[0]))
+    share = split(table, fraction, seed, start)
+    np.testing.assert_array_equal(split(table, fraction, seed, start, rows=order), share[order])
+
+
+@FEW
+@given(table=tables(), seed=SEEDS, fraction=FRACTIONS, start=STARTS)
+def test_an_integer_weight_is_a_repeated_row(table, seed, fraction, start):
+    weight = table[2]
+    rows = np.repeat(np.arange(weight.size), weight.astype(int))
+    repeated = split(table, fraction, seed, start, rows=rows, weight=np.ones(rows.size))
+    np.testing.assert_array_equal(repeated, split(table, fraction, seed, start)[rows])
+
+
+@FEW
+@given(table=tables(), seed=SEEDS, fraction=FRACTIONS, start=STARTS, factor=st.floats(1e-7, 1e6) | st.just(1e200))
+def test_a_factor_on_all_weights_changes_nothing(table, seed, fraction, start, factor):
+    scaled = split(table, fraction, seed, start, weight=factor * table[2])
+    np.testing.assert_array_equal(scaled, split(table, fraction, seed, start))
+
+
+@FEW
+@given(table=tables(), seed=SEEDS, fraction=st.floats(0.05, 0.5), start=STARTS)
+def test_the_share_of_the_weight_is_the_one_asked_for(table, seed, fraction, start):
+    X, y, weight, classes = table
+    share = split(table, fraction, seed, start)
+    there = weight > 0
+    if np.unique(numbered(X, y)[there]).size == 1:
+        assert not share.any()
+        return
+    # What is not cut is of pairs of at most 2 % of the weight, and the one that crosses the share is on its right side.
+    # Of a class, the only pair that is not cut stays.
+    total, n_strata = weight.sum(), np.unique(y[there]).size if classes else 1
+    assert abs(share @ weight - fraction * total) <= 0.01 * total * n_strata + 1e-9
+
+
+@FEW
+@given(table=tables(), seed=SEEDS, fraction=FRACTIONS, start=STARTS)
+def test_every_heavy_row_value_and_every_class_is_trained(table, seed, fraction, start):
+    X, y, weight, classes = table
+    trains = (1 - split(table, fraction, seed, start)) * weight
+    value = numbered(X)
+    heavy = np.bincount(value, weights=weight) > 0.02 * weight.sum() * (1 + 1e-6)
+    assert (np.bincount(value, weights=trains)[heavy] > 0).all()
+    if classes:
+        for label in np.unique(y[weight > 0]):
+            assert trains[y[:, 0] == label].sum() > 0
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_heavy_value_of_many_targets_is_trained_whatever_is_drawn(seed):
+    # Half of the rows have one value, each with a target of its own: with nine tenths held out, all of some may be.
+    rng = np.random.default_rng(seed)
+    X, y = np.r_[np.zeros(12), np.arange(1.0, 401)][:, None], rng.normal(size=(412, 1))
+    share = held_out_rows(X, np.ones(412), 0.9, seed, y=y)
+    assert (share[:12] < 1).any()
+
+
+def test_of_many_distinct_rows_those_of_the_lowest_ranks_are_held_out():
     rng = np.random.default_rng(0)
-    strata = np.repeat([3, 7, 9], [200, 100, 20])
-    held = held_out_rows(rng.normal(size=(320, 2)), np.ones(320), 0.1, 0, strata)
-    assert [int(held[strata == s].sum()) for s in (3, 7, 9)] == [20, 10, 2]
+    X, strata = rng.normal(size=(320, 2)), np.repeat([0, 1, 2], [200, 100, 20])
+    share = held_out_rows(X, np.ones(320), 0.1, 7, strata, y=strata[:, None], classes=True)
+    ranks = row_ranks(X, 7)
+    for label, n_held in enumerate([20, 10, 2]):
+        rows = np.flatnonzero(strata == label)
+        lowest = rows[np.argsort(ranks[rows])[:n_held]]
+        np.testing.assert_array_equal(np.sort(lowest), rows[share[rows] == 1])
+    assert share.sum() == 32
 
 
-def test_a_class_of_one_distinct_row_stays_for_training():
-    X = np.array([[1.0], [1.0], [2.0], [3.0]])
-    held = held_out_rows(X, np.ones(4), 0.9, 0, np.array([0, 0, 1, 1]))
-    assert not held[:2].any()
+def test_copies_without_a_second_target_are_held_out_whole():
+    # A fifth of the rows is there twice: no repeated measurements, but copies, as of a table that was joined.
+    X = np.random.default_rng(0).normal(size=(400, 2))
+    X, y = np.r_[X, X[:100]], np.r_[X.sum(axis=1), X[:100].sum(axis=1)][:, None]
+    share = held_out_rows(X, np.ones(500), 0.2, 0, y=y)
+    assert set(share) == {0.0, 1.0}
+    np.testing.assert_array_equal(share[:100], share[400:])
 
 
-def test_at_least_one_distinct_row_can_be_asked_for():
-    X, weight = np.repeat([1.0, 2.0, 3.0], [5, 4, 4])[:, None], np.ones(13)
-    weight[5:9] = 1.5  # six of 2, so that 3 is the lightest
-    assert not held_out_rows(X, weight, 0.01, 0).any()
-    for seed in range(4):
-        np.testing.assert_array_equal(held_out_rows(X, weight, 0.01, seed, at_least_one=True), X[:, 0] == 3)
-    # It is more than was asked for, and so of equals any will do; but not the last one of its class.
-    strata = (X[:, 0] == 3).astype(int)
-    held = held_out_rows(X, np.ones(13), 0.01, 0, strata, at_least_one=True)
-    np.testing.assert_array_equal(held, X[:, 0] == 2)
-    assert not held_out_rows(X, weight, 0.5, 0, X[:, 0], at_least_one=True).any()
+@pytest.mark.parametrize("n_cells", [2, 4, 24, 100, 300])
+@pytest.mark.parametrize("classes", [False, True])
+def test_cells_that_were_measured_again_are_cut(n_cells, classes):
+    # Each cell has a mean of its own: if it is held out, nothing tells about it.
+    rng = np.random.default_rng(n_cells)
+    mean, cell = rng.normal(size=n_cells), np.repeat(np.arange(n_cells), 7)
+    y = mean[cell] + 0.5 * rng.normal(size=cell.size)
+    y = (y > 0).astype(float) if classes else y
+    strata = y.astype(int) if classes else None
+    share = held_out_rows(
+        cell[:, None].astype(float), np.ones(cell.size), 0.2, 0, strata, y=y[:, None], classes=classes
+    )
+    assert (share == 0.2).all()
 
 
-@pytest.mark.parametrize("start", [0.0, 0.3])
-def test_what_is_held_out_anyway_is_at_least_one(start):
-    X = np.random.default_rng(0).normal(size=(40, 2))
-    held = held_out_rows(X, np.ones(40), 0.2, 0, start=start, at_least_one=True)
-    np.testing.assert_array_equal(held, held_out_rows(X, np.ones(40), 0.2, 0, start=start))
-    assert held.sum() == 8
+def test_repeated_measurements_that_tell_little_are_held_out_whole():
+    # The noise is 20 times the spread of the cells' means: those are not known, and a best epoch is worth more.
+    rng = np.random.default_rng(0)
+    cell = np.repeat(np.arange(300), 7)
+    y = rng.normal(size=300)[cell] + 20 * rng.normal(size=cell.size)
+    share = held_out_rows(cell[:, None].astype(float), np.ones(cell.size), 0.2, 0, y=y[:, None])
+    assert set(share) == {0.0, 1.0}
+    assert share.mean() == pytest.approx(0.2, abs=0.001)
+
+
+def test_a_dominating_row_is_cut_and_the_others_are_not():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(1000, 4))
+    X[:700] = 0
+    y = np.where(np.arange(1000) < 700, 0.0, X.sum(axis=1))[:, None]
+    for seed in range(5):
+        share = held_out_rows(X, np.ones(1000), 0.2, seed, y=y)
+        assert (share[:700] == 0.2).all()
+        assert set(share[700:]) == {0.0, 1.0}
+        assert share.mean() == pytest.approx(0.2, abs=0.001)
+
+
+@pytest.mark.parametrize("n_outputs", [1, 2])
+def test_targets_of_any_size_are_compared(n_outputs):
+    rng = np.random.default_rng(0)
+    cell = np.repeat(np.arange(100), 5)
+    y = (rng.normal(size=(100, n_outputs))[cell] + 0.1 * rng.normal(size=(cell.size, n_outputs))) * 1e200
+    y[:, 1:] = 3.0  # a constant output says nothing about cells
+    share = held_out_rows(cell[:, None].astype(float), np.ones(cell.size), 0.2, 0, y=y)
+    assert (share == 0.2).all()
+
+
+def test_without_targets_equal_rows_are_copies():
+    X = np.r_[np.zeros(700), np.arange(1.0, 301)][:, None]
+    share = held_out_rows(X, np.ones(1000), 0.2, 0)
+    assert (share[:700] == 0.2).all()
+    assert share.mean() == pytest.approx(0.2, abs=0.001)
 
 
 @pytest.mark.parametrize("n_members", [2, 4, 5])
@@ -115,26 +203,19 @@ def test_windows_share_the_rows_evenly(n_members):
 
 
 def test_a_window_goes_on_from_the_first_row_after_the_last():
-    X = np.random.default_rng(0).normal(size=(40, 2))
+    X = np.random.default_rng(0).normal(size=(120, 2))
     order = np.argsort(row_ranks(X, 0))
-    held = held_out_rows(X, np.ones(40), 0.25, 0, start=0.9)
-    assert sorted(np.flatnonzero(held)) == sorted([*order[36:], *order[:6]])
-
-
-def test_a_window_counts_weights_as_repeated_rows():
-    X, weight = np.random.default_rng(0).normal(size=(30, 2)), np.random.default_rng(1).integers(1, 5, 30)
-    once = held_out_rows(X, weight.astype(float), 0.2, 0, start=0.4)
-    repeated = held_out_rows(np.repeat(X, weight, axis=0), np.ones(weight.sum()), 0.2, 0, start=0.4)
-    np.testing.assert_array_equal(np.repeat(once, weight), repeated)
+    held = held_out_rows(X, np.ones(120), 0.25, 0, start=0.9)
+    assert sorted(np.flatnonzero(held)) == sorted([*order[108:], *order[:18]])
 
 
 def test_rows_without_weight_take_no_place():
     rng = np.random.default_rng(0)
-    X = rng.normal(size=(100, 2))
-    weight = np.r_[np.ones(50), np.zeros(50)]
+    X = rng.normal(size=(200, 2))
+    weight = np.r_[np.ones(100), np.zeros(100)]
     held = held_out_rows(X, weight, 0.2, 0)
-    assert held[:50].sum() == 10
-    np.testing.assert_array_equal(held[:50], held_out_rows(X[:50], np.ones(50), 0.2, 0))
+    assert held[:100].sum() == 20
+    np.testing.assert_array_equal(held, np.r_[held_out_rows(X[:100], np.ones(100), 0.2, 0), np.zeros(100)])
 
 
 def test_another_seed_is_another_split():
@@ -178,18 +259,19 @@ def test_ranks_are_spread_evenly():
 @pytest.mark.parametrize("fraction", [0.1, 0.5])
 def test_held_out_rows_look_like_the_others(fraction):
     X = np.random.default_rng(1).normal(size=(2000, 1))
-    held = held_out_rows(X, np.ones(2000), fraction, 0)
+    held = held_out_rows(X, np.ones(2000), fraction, 0) == 1
     n_held = fraction * 2000
     assert abs(X[held].mean() - X[~held].mean()) < 5 * np.sqrt(1 / n_held + 1 / (2000 - n_held))
 
 
 def test_rows_that_are_equal_in_the_networks_precision_are_on_one_side():
     # 0.1 as a float64, and what is left of it in float32: two rows for the one, one row for the other.
-    X = np.random.default_rng(0).normal(size=(40, 2))
+    X = np.random.default_rng(0).normal(size=(140, 2))
     both = np.concatenate([X, X.astype(np.float32).astype(np.float64)])
-    assert np.unique(row_ranks(both, 0)).size == 80
-    assert np.unique(row_ranks(both, 0, "float32")).size == 40
-    held = held_out_rows(both, np.ones(80), 0.5, 0, dtype="float32")
-    np.testing.assert_array_equal(held[:40], held[40:])
+    assert np.unique(row_ranks(both, 0)).size == 280
+    assert np.unique(row_ranks(both, 0, "float32")).size == 140
+    held = held_out_rows(both, np.ones(280), 0.5, 0, dtype="float32")
+    assert held.sum() == 140
+    np.testing.assert_array_equal(held[:140], held[140:])
     # So it does not matter in which precision the rows came.
-    np.testing.assert_array_equal(held_out_rows(X.astype(np.float32), np.ones(40), 0.5, 0), held[:40])
+    np.testing.assert_array_equal(held_out_rows(X.astype(np.float32), np.ones(140), 0.5, 0), held[:140])
