@@ -79,11 +79,23 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     },
     "fast": {
         "regression": _FAST | {"activation": "mish", "learning_rate_init": 0.07, "clip_predictions": False},
-        "classification": _FAST | {"activation": "selu", "learning_rate_init": 0.04, "label_smoothing": 0.1},
+        "classification": _FAST
+        | {
+            "activation": "selu",
+            "learning_rate_init": 0.04,
+            "label_smoothing": 0.1,
+            "validation_metric": "loss",
+        },
     },
     "strong": {
         "regression": _STRONG | {"activation": "mish", "learning_rate_init": 0.2, "clip_predictions": True},
-        "classification": _STRONG | {"activation": "selu", "learning_rate_init": 0.04, "label_smoothing": 0.1},
+        "classification": _STRONG
+        | {
+            "activation": "selu",
+            "learning_rate_init": 0.04,
+            "label_smoothing": 0.1,
+            "validation_metric": "loss",
+        },
     },
 }
 

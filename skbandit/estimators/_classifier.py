@@ -107,7 +107,7 @@ class BanditPrunedMLPClassifier(ClassifierMixin, Constructor, BaseBanditPrunedML
         nesterovs_momentum: bool = True,
         early_stopping: bool = True,
         validation_fraction: float = 0.2,
-        validation_metric: str = "score",
+        validation_metric: str = "loss",
         beta_1: float = 0.9,
         beta_2: float = 0.95,
         epsilon: float = 1e-8,

@@ -31,8 +31,10 @@ def _out_of_fold(type: str, what: str) -> Attribute:
         type,
         f"""
         For each training row, the mean {what} of the members that held it out; NaN where no member did. The share of
-        rows that are held out by a member is ``n_members`` times ``validation_fraction``, and at most 1. A member was
-        not trained on its held-out rows, but it chose its best epoch on them, and whether to keep a fine-tuned network.
+        rows that are held out by a member is ``n_members`` times ``validation_fraction``, and at most 1. In a table of
+        few different rows it is smaller or 0, because such rows are not left out of training (``validation_fraction``).
+        A member was not trained on its held-out rows, but it chose its best epoch on them, and whether to keep a
+        fine-tuned network.
         Set only for an ensemble whose members hold out rows, with ``calibration="train"``.
         """,
         of="ensemble",

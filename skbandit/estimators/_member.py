@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_memory
 
 from skbandit._tabular.features.embeddings import fold_scale
 from skbandit._tabular.model import Architecture, Model
+from skbandit._tabular.network.losses import LOSSES
 from skbandit._tabular.types import Ending, Network, Rows, Trained
 from skbandit.estimators._callbacks import FitReporter, PathReporter
 from skbandit.estimators._fitted import Member
@@ -151,6 +152,9 @@ def fit_member(
     pruning = prune_settings(params, task.criterion, n_trained, member.pruning.n_left, none=ended)
     network = trained.network.folded()
     result = _prune(network, rows, held_out, settings, pruning, int(seeds[2]), reporter, notes, data)
+    if not ended:
+        loss = result.history[0].loss_before if result.history else result.loss
+        notes.add(*_notes_on_held_out(loss, split, target, params))
     interrupted = trained.status == Ending.INTERRUPTED or result.outcome == Outcome.INTERRUPTED
     return Fitted(member.pruned(result, target, params), split.held, interrupted)
 
@@ -305,6 +309,32 @@ def _notes_on_training(trained: Trained, max_iter: int | None = None) -> list[No
     if trained.status == Ending.LINE_SEARCH_FAILED:
         return [Note("lbfgs ended with a line search that failed.", ConvergenceWarning)]
     return []
+
+
+#: A network says more than a constant if its held-out loss is lower by this share: of squared error, an R² of it.
+_MORE_THAN_A_CONSTANT = 0.02
+
+
+def _notes_on_held_out(loss: float, split: Split, target: Target, params: Parameters) -> list[Note]:
+    """Return what to tell where the trained network, of this loss on held-out rows, predicts no better than a constant.
+
+    Nothing where it tells nothing: rows that train judge, X is constant, or the best epoch was chosen by accuracy,
+    whose probabilities may be worse than a constant's.
+    """
+    held_out = split.held_out
+    if held_out is None or split.all_cut or split.constant or not params["early_stopping"]:
+        return []
+    if target.classifies and params["validation_metric"] != "loss":
+        return []
+    constant = LOSSES[target.loss].of_constant(held_out.y, held_out.weight, target.n_outputs)
+    if loss < (1 - _MORE_THAN_A_CONSTANT) * constant or constant < 1e-9:
+        return []
+    text = (
+        "No epoch predicts the held-out rows better than a constant would. If training was long enough, X says little "
+        "about y, or only about rows that are in the training data. If the rows to predict are among the training "
+        "rows, set early_stopping=False."
+    )
+    return [Note(text)]
 
 
 def _prune(

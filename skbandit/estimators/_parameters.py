@@ -271,7 +271,10 @@ _TRAINING = {
         "float in (0, 1)",
         """
         Share of the training rows (of their summed weight) that is held out if ``early_stopping=True`` or
-        ``pruning_ratio="auto"``. Copies of a row are always on the same side of the split.
+        ``pruning_ratio="auto"``. Copies of a row are never separated. Rows that stand for more than 2 % of the weight,
+        and repeated measurements (equal rows of X with different targets) that tell about the target, are not left out
+        of training: this share of their weight judges, and the rest trains. If there are fewer than about
+        ``5 / validation_fraction`` different rows, all of them are used in this way, and the last epoch is kept.
         """,
         (Number(0, 1, closed="neither"),),
     ),
@@ -434,8 +437,8 @@ _PRUNING = {
 SHARED: dict[str, Parameter] = _NETWORK | _TRAINING | _PRUNING
 
 
-def _validation_metric(score: str) -> Parameter:
-    text = f"What ``early_stopping`` monitors on the held-out rows: {score}, or the loss."
+def _validation_metric(score: str, of_loss: str) -> Parameter:
+    text = f"What ``early_stopping`` monitors on the held-out rows: {score}, or the loss{of_loss}."
     return Parameter('{"score", "loss"}', text, (OneOf(("score", "loss")),))
 
 
@@ -453,19 +456,19 @@ OF_REGRESSOR: dict[str, Parameter] = SHARED | {
         "Whether to clip predictions to the range of the target in the training rows.",
         (BOOL,),
     ),
-    "validation_metric": _validation_metric("R²"),
+    "validation_metric": _validation_metric("R²", ""),
 }
 
 OF_CLASSIFIER: dict[str, Parameter] = SHARED | {
     "label_smoothing": Parameter(
         "float in [0, 1)",
         """
-        Weight, in the training loss, of the mean loss over all labels. Smoothing makes probabilities less extreme; if
-        the probabilities matter more than the predicted class, set it to 0 and use ``validation_metric="loss"``.
+        Weight, in the training loss, of the mean loss over all labels. Smoothing makes probabilities less extreme: a
+        label that is certain gets about ``1 - label_smoothing / 2`` for two classes.
         """,
         (UNIT,),
     ),
-    "validation_metric": _validation_metric("accuracy"),
+    "validation_metric": _validation_metric("accuracy", " (of smoothed labels, as in training)"),
     "class_weight": Parameter(
         'dict, list of dict, "balanced" or None',
         """

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 NO_TARGET = object()
 
 _NOTHING_HELD_OUT = (
-    "No rows can be held out, because all {n} training rows are alike. Training keeps the last epoch, and there are no "
-    "validation scores."
+    "No rows can be held out, because {why}. Training keeps the last epoch, and there are no validation scores."
 )
+_CONSTANT = "X is constant: all {n} training rows have the same features, so a constant is all that can be learned."
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -160,6 +160,8 @@ class Split(NamedTuple):
     """Which rows of the task are held out whole, bool[n]; None where none are held out of them."""
     all_cut: bool = False
     """Whether the rows that judge are those that train."""
+    constant: bool = False
+    """Whether all rows have the same features."""
 
 
 def split_rows(task: FitTask, seed: int, start: float, notes: Notes) -> Split:
@@ -206,16 +208,25 @@ def split_rows(task: FitTask, seed: int, start: float, notes: Notes) -> Split:
         target.identify(y),
         target.classifies,
     )
+    n = X.shape[0]
     if not share.any():
-        notes.add(Note(_NOTHING_HELD_OUT.format(n=X.shape[0])))
+        why = "there is one training row" if n == 1 else f"all {n} training rows are alike"
+        notes.add(Note(_NOTHING_HELD_OUT.format(why=why)))
         return Split(encoded(train, "training"), None, None)
+    constant = _is_constant(X)
+    if constant:
+        notes.add(Note(_CONSTANT.format(n=n)))
     trains, judges = share < 1, share > 0
     held = np.zeros(there.size, bool)
     held[np.flatnonzero(there)[share == 1]] = True
     rows = encoded(train.take(trains), "training", 1 - share[trains])
-    return Split(
-        rows, encoded(train.take(judges), "held-out", share[judges]), held, all_cut=bool((judges & trains).all())
-    )
+    held_out = encoded(train.take(judges), "held-out", share[judges])
+    return Split(rows, held_out, held, bool((judges & trains).all()), constant)
+
+
+def _is_constant(X: np.ndarray) -> bool:
+    """Say whether all rows of f[n, n_features] are the same."""
+    return all(np.array_equal(part, np.broadcast_to(X[:1], part.shape), equal_nan=True) for part in (X[:10], X))
 
 
 def row_ids(

@@ -126,6 +126,43 @@ def test_of_one_distinct_row_nothing_is_held_out(make_data, regressor, params):
     np.testing.assert_allclose(model.predict(X), y, rtol=1e-5)
 
 
+def test_one_row_can_be_fitted(make_data, regressor):
+    data = make_data("regression")
+    with pytest.warns(UserWarning, match="because there is one training row"):
+        model = regressor(early_stopping=True, max_iter=3).fit(data.X[:1], data.y[:1])
+    assert model.predict(data.X[:1]) == pytest.approx(data.y[0], rel=1e-4)
+
+
+@pytest.mark.parametrize("n", [10, 60])
+def test_of_constant_features_the_mean_is_learned(make_data, regressor, n):
+    data = make_data("regression")
+    with pytest.warns(UserWarning, match=f"X is constant: all {n} training rows have the same features") as caught:
+        model = regressor(early_stopping=True, max_iter=60).fit(np.ones((n, 2)), data.y[:n])
+    assert len(caught) == 1
+    assert model.predict(np.ones((1, 2))) == pytest.approx(data.y[:n].mean(), abs=0.3 * data.y[:n].std())
+
+
+@pytest.mark.parametrize("task", ["regression", "binary", "multi-class"])
+def test_where_held_out_rows_do_not_follow_from_the_others_a_warning_says_so(make_estimator, task):
+    # Each row is a cell of its own: what is learned of the others says nothing about it.
+    rng = np.random.default_rng(0)
+    X = np.eye(200)
+    y = rng.normal(size=200) if task == "regression" else rng.integers(3 if task == "multi-class" else 2, size=200)
+    params = {"early_stopping": True, "validation_metric": "loss", "validation_fraction": 0.5, "pruning_ratio": 0}
+    model = make_estimator(task, **params)
+    with pytest.warns(UserWarning, match="No epoch predicts the held-out rows better than a constant would") as caught:
+        model.fit(X, y)
+    assert len(caught) == 1
+    assert "early_stopping=False" in str(caught[0].message)
+
+
+@pytest.mark.parametrize("task", ["regression", "counts", "binary", "multi-class", "multi-label"])
+def test_where_they_do_follow_nothing_is_said(make_data, make_estimator, task):
+    data = make_data(task)
+    params = {"early_stopping": True, "validation_metric": "loss", "validation_fraction": 1 / 3, "max_iter": 100}
+    make_estimator(task, **params).fit(data.X, data.y)
+
+
 def test_a_pipeline_scales_the_held_out_rows(make_data, regressor):
     data = make_data("regression")
     X, X_val = 50 * data.X + 1000, 50 * data.X_val + 1000

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from scipy.special import expit, softmax
+from scipy.special import expit, logit, softmax
 
 Array = Any
 
@@ -80,6 +80,23 @@ def _r2_of_exp(xp: Any, z: Array, y: Array, weight: Array) -> Array:
     return r2(xp, xp.exp(z), y, weight)
 
 
+def _mean(y: np.ndarray, weight: np.ndarray, n_outputs: int) -> np.ndarray:
+    return np.asarray(np.average(y, axis=0, weights=weight))
+
+
+def _log_of_mean(y: np.ndarray, weight: np.ndarray, n_outputs: int) -> np.ndarray:
+    return np.asarray(np.log(np.maximum(_mean(y, weight, n_outputs), _SMALLEST_SHARE)))
+
+
+def _logit_of_mean(y: np.ndarray, weight: np.ndarray, n_outputs: int) -> np.ndarray:
+    return np.asarray(logit(np.clip(_mean(y, weight, n_outputs), _SMALLEST_SHARE, 1 - _SMALLEST_SHARE)))
+
+
+def _log_of_shares(y: np.ndarray, weight: np.ndarray, n_outputs: int) -> np.ndarray:
+    shares = np.bincount(y[:, 0].astype(int), weights=weight, minlength=n_outputs) / weight.sum()
+    return np.asarray(np.log(np.maximum(shares, _SMALLEST_SHARE)))
+
+
 def _softmax(z: np.ndarray) -> np.ndarray:
     return np.asarray(softmax(z, axis=-1))
 
@@ -111,6 +128,8 @@ class Loss:
         The name that scikit-learn gives the link (``out_activation_``).
     score : callable (xp, z, y, weight) → scalar
         What scikit-learn's ``score`` returns: accuracy (all labels right), or R² (mean over outputs).
+    constant : callable (y, weight, n_outputs) → f[n_outputs]
+        The pre-activation of the constant prediction that fits rows f[n, n_targets] of weights f[n] best, in NumPy.
     uniform : callable (xp, z) → f[..., n], optional
         Mean of the loss over all labels that there are: what label smoothing mixes in. None where there are no labels.
     domain : Domain, optional
@@ -121,6 +140,7 @@ class Loss:
     link: Callable[[np.ndarray], np.ndarray]
     out_activation: str
     score: Callable[[Any, Array, Array, Array], Array]
+    constant: Callable[[np.ndarray, np.ndarray, int], np.ndarray]
     uniform: Callable[[Any, Array], Array] | None = None
     domain: Domain | None = None
 
@@ -128,13 +148,22 @@ class Loss:
         """Return the mean loss of a data set, in NumPy."""
         return float(np.average(self.rows(np, z, y), weights=weight))
 
+    def of_constant(self, y: np.ndarray, weight: np.ndarray, n_outputs: int) -> float:
+        """Return the mean loss of the constant that fits a data set best."""
+        z = self.constant(y, weight, n_outputs)
+        return self.mean(np.broadcast_to(z, (len(y), n_outputs)), y, weight)
 
+
+#: What stands for 0 where a constant prediction needs its logarithm.
+_SMALLEST_SHARE = 1e-12
 _COUNTS = Domain(lambda y: bool((y >= 0).all()), "negative, which loss='poisson' does not allow.")
 
 #: Every loss by its name.
 LOSSES: dict[str, Loss] = {
-    "squared_error": Loss(squared_error, _identity, "identity", r2),
-    "poisson": Loss(poisson, np.exp, "exp", _r2_of_exp, domain=_COUNTS),
-    "log_loss": Loss(log_loss, _softmax, "softmax", _accuracy, _uniform_log_loss),
-    "binary_log_loss": Loss(binary_log_loss, expit, "logistic", _accuracy_of_label_sets, _uniform_binary_log_loss),
+    "squared_error": Loss(squared_error, _identity, "identity", r2, _mean),
+    "poisson": Loss(poisson, np.exp, "exp", _r2_of_exp, _log_of_mean, domain=_COUNTS),
+    "log_loss": Loss(log_loss, _softmax, "softmax", _accuracy, _log_of_shares, _uniform_log_loss),
+    "binary_log_loss": Loss(
+        binary_log_loss, expit, "logistic", _accuracy_of_label_sets, _logit_of_mean, _uniform_binary_log_loss
+    ),
 }

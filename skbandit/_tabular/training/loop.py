@@ -271,7 +271,8 @@ class _Chunk:
         loss_name = self.network.mlp.loss
         z = self.network.apply(self.form.unpack(params), validation.X, self.gates)
         valid_score = LOSSES[loss_name].score(jnp, z, validation.y, validation.weight).astype(self.dtype)
-        rows = LOSSES[loss_name].rows(jnp, z, validation.y)
+        # Of smoothed labels, as in training: the loss of the labels themselves falls for confidence alone.
+        rows = _smoothed_losses(loss_name, z, validation.y, self.hyper.label_smoothing)
         valid_loss = jnp.sum(validation.weight * rows) / jnp.sum(validation.weight)
         return jnp.where(self.hyper.monitor_loss > 0, valid_loss, -valid_score), valid_score
 

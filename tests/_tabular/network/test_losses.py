@@ -190,3 +190,20 @@ def test_poisson_does_not_cancel_at_large_counts():
     exact = 1e6 * (np.expm1(1e-3) - 1e-3)
     # float32 holds z ≈ 13.8 to 1e-6, and with it u = 1e-3 to 1e-3 of itself, the loss to twice that.
     np.testing.assert_allclose(LOSSES["poisson"].rows(np, z.astype(np.float32), y)[0], exact, rtol=3e-3)
+
+
+@EVERY
+def test_no_other_constant_has_a_smaller_loss(name):
+    _, y, weight = rows(name)
+    loss, n_outputs = LOSSES[name], 3
+    z = loss.constant(y, weight, n_outputs)
+    assert z.shape == (n_outputs,)
+    best = loss.of_constant(y, weight, n_outputs)
+    for step in np.concatenate([0.1 * np.eye(n_outputs), -0.1 * np.eye(n_outputs)]):
+        assert best < loss.mean(np.broadcast_to(z + step, (len(y), n_outputs)), y, weight)
+
+
+@EVERY
+def test_a_constant_fits_rows_that_are_alike_without_a_loss(name):
+    y = np.full((5, 1 if name == "log_loss" else 3), 1.0)
+    assert LOSSES[name].of_constant(y, np.ones(5), 3) == pytest.approx(0, abs=1e-9)
