@@ -11,7 +11,9 @@ from scipy import sparse
 from sklearn.exceptions import DataConversionWarning
 from sklearn.utils import check_array, check_X_y
 
+from skbandit._core.memory import require_memory
 from skbandit._tabular.features.reader import FeatureReader
+from skbandit._tabular.features.sparse_rows import canonical
 from skbandit._tabular.types import Rows
 from skbandit.estimators._notes import Note, Notes
 
@@ -87,10 +89,10 @@ class Columns:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class CheckedRows:
-    """Rows that scikit-learn has checked; dense arrays."""
+    """Rows that scikit-learn has checked."""
 
-    X: np.ndarray
-    """f[n, n_features]"""
+    X: Any
+    """f[n, n_features], dense or CSR"""
     y: np.ndarray
     """In the user's values: shape (n,) or (n, n_outputs)."""
     weight: np.ndarray
@@ -98,9 +100,10 @@ class CheckedRows:
 
     @classmethod
     def of_checked(cls, X: Any, y: Any, weight: np.ndarray, dtype: str) -> tuple[CheckedRows, tuple[Note, ...]]:
-        """Make arrays dense, and y of one column one-dimensional; returns the rows and what to tell the user."""
+        """Make y dense, and one-dimensional if it is one column; returns the rows and what to tell the user."""
         if sparse.issparse(X):
-            X = X.astype(dtype, copy=False).toarray()
+            require_memory(X.shape, X.shape[0], dtype)  # before anything is computed, and in the user's own shape
+            X = canonical(X.astype(dtype, copy=False))
         if sparse.issparse(y):  # a multi-label indicator
             y = y.toarray()
         if y.ndim != 2 or y.shape[1] != 1:
@@ -118,8 +121,8 @@ class Encoded:
     """Checked rows, and what networks read of them."""
 
     rows: CheckedRows
-    features: np.ndarray
-    """f[n, n_columns]: what the network's inputs read of X."""
+    features: Any
+    """f[n, n_columns], dense or CSR: what the network's inputs read of X."""
     row_id: np.ndarray | None
     """What random draws know the rows by, u32[n]; None where nothing is drawn by row."""
 
@@ -230,7 +233,7 @@ def _is_constant(X: np.ndarray) -> bool:
 
 
 def row_ids(
-    X: np.ndarray, y: np.ndarray, target: Target, params: Mapping[str, Any], criterion: Any = None
+    X: Any, y: np.ndarray, target: Target, params: Mapping[str, Any], criterion: Any = None
 ) -> np.ndarray | None:
     """Return what random draws know the rows by, u32[n]: a hash of their features and target.
 
@@ -239,7 +242,7 @@ def row_ids(
     Rows of the same features need masks of their own, unless they are copies: in a table of few distinct rows, the
     noise of few masks would not average out.
     """
-    from skbandit._tabular.features.splitting import row_ranks
+    from skbandit._tabular.features.hashing import row_ranks
 
     drops_out = params["dropout"] > 0 and params["solver"] != "lbfgs"
     if not drops_out and not getattr(criterion, "draws_by_row", False):

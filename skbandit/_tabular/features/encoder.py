@@ -19,22 +19,26 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+from scipy import sparse
 
 from skbandit._tabular.features.columns import (
     Affine,
     OneHot,
-    distinct,
     encode_binary,
-    encode_number,
     encode_one_hot,
     places,
     smooth_clip,
 )
+from skbandit._tabular.features.sparse_rows import canonical, dense
+from skbandit._tabular.features.statistics import statistics
 
 #: Variables of more categories become codes, to be embedded.
 MAX_ONE_HOT = 8
 #: Values of the input per chunk: 2 MB of float64, near the cache.
 CHUNK_VALUES = 2**18
+#: Share of a sparse table that may be entries: each takes 8 bytes in float32, and as much again while it is made.
+MOST_ENTRIES = 0.25
+ALL = slice(None)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -92,13 +96,12 @@ class FeatureEncoder:
     @classmethod
     def identity(cls, n_features: int) -> FeatureEncoder:
         """Return the encoder that does nothing: a plain network on raw numbers."""
-        numbers = [Affine(j) for j in range(n_features)]
-        return cls._make(n_features, numbers, n_embeddable=n_features, n_numbers=n_features)
+        return cls._make(n_features, np.arange(n_features), n_embeddable=n_features)
 
     @classmethod
     def fit(
         cls,
-        X: np.ndarray,
+        X: Any,
         weight: np.ndarray | None = None,
         categories: Sequence[int] | None = None,
         *,
@@ -112,7 +115,7 @@ class FeatureEncoder:
         Parameters
         ----------
         X : f[n, n_features]
-            Numbers, finite or NaN, and codes of categories.
+            Numbers, finite or NaN, and codes of categories. It may be sparse where all columns are numbers.
         weight : f[n], optional
             Non-negative weights of the rows.
         categories : sequence of int, optional
@@ -127,70 +130,100 @@ class FeatureEncoder:
             Variables of more categories become codes.
         """
         n_features = X.shape[1]
-        sizes = categories or (0,) * n_features
+        sizes = np.asarray(categories or (0,) * n_features)
         weight = np.ones(X.shape[0]) if weight is None else np.asarray(weight, np.float64)
         seen = weight > 0
         if not seen.all():
             X, weight = X[seen], weight[seen]
         clip = clip and scale
 
-        embeddable: list[Affine] = []
-        numbers: list[Affine] = []
+        numbers = np.flatnonzero(sizes == 0)
+        centre, factor, fill = np.zeros(numbers.size), np.ones(numbers.size), np.full(numbers.size, np.nan)
+        indicators = np.empty(0, np.intp)
+        n_embeddable = 0
+        if scale or embed:
+            found = statistics(X, weight, numbers)
+            if scale:
+                # A column without values has no median: with NaN in its place everything counts as missing.
+                centre, factor, fill = found.centre, found.scale, np.zeros(numbers.size)
+                indicators = numbers[found.missing & (found.n_distinct > 0)]
+            if embed:
+                few = found.n_distinct <= 2
+                order = np.argsort(few, kind="stable")
+                numbers, centre, factor, n_embeddable = numbers[order], centre[order], factor[order], int(np.sum(~few))
+
         binary: list[Affine] = []
-        indicators: list[int] = []
         one_hot: list[OneHot] = []
         codes: list[tuple[int, int]] = []
-        for j, n_categories in enumerate(sizes):
-            column = X[:, j].astype(np.float64)
-            if n_categories == 0:
-                values, mass = distinct(column, weight)
-                target = embeddable if embed and values.size > 2 else numbers
-                target.append(encode_number(j, values, mass) if scale else Affine(j))
-                if scale and values.size > 0 and np.isnan(column).any():
-                    indicators.append(j)
-            elif n_categories > max(max_one_hot, 2):
+        for j in np.flatnonzero(sizes).tolist():
+            n_categories = int(sizes[j])
+            if n_categories > max(max_one_hot, 2):
                 codes.append((j, n_categories))
-            else:
-                mass = np.bincount(places(column, n_categories), weight, minlength=n_categories + 1)
-                if n_categories == 2:
-                    binary.append(encode_binary(j, mass, scale, clip))
-                elif n_categories > 2 or mass.all():
-                    one_hot.append(encode_one_hot(j, mass, scale, clip))
-        if not (embeddable or numbers or binary or one_hot or codes):
+                continue
+            mass = np.bincount(places(X[:, j], n_categories), weight, minlength=n_categories + 1)
+            if n_categories == 2:
+                binary.append(encode_binary(j, mass, scale, clip))
+            elif n_categories > 2 or mass.all():
+                one_hot.append(encode_one_hot(j, mass, scale, clip))
+        if not (numbers.size or binary or one_hot or codes):
             binary.append(Affine(0, scale=0.0, fill=0.0))  # a network needs an input, if only a constant
         return cls._make(
             n_features,
-            embeddable + numbers + binary,
+            numbers,
+            centre,
+            factor,
+            fill,
+            binary,
             indicators,
             one_hot,
             codes,
             clip,
-            n_embeddable=len(embeddable),
-            n_numbers=len(embeddable + numbers),
+            n_embeddable=n_embeddable,
         )
 
     @classmethod
     def _make(
         cls,
         n_features: int,
-        affine: Sequence[Affine],
-        indicators: Sequence[int] = (),
+        numbers: np.ndarray,
+        centre: np.ndarray | float = 0.0,
+        scale: np.ndarray | float = 1.0,
+        fill: np.ndarray | float = np.nan,
+        binary: Sequence[Affine] = (),
+        indicators: Sequence[int] | np.ndarray = (),
         one_hot: Sequence[OneHot] = (),
         codes: Sequence[tuple[int, int]] = (),
         clip: bool = False,
         *,
         n_embeddable: int,
-        n_numbers: int,
     ) -> FeatureEncoder:
-        """Put the columns of each kind into arrays; ``codes`` are pairs of a column and its number of categories."""
+        """Put the columns of each kind into arrays.
+
+        Parameters
+        ----------
+        n_features : int
+        numbers : i[n_numbers]
+            Columns of X, the embeddable ones first.
+        centre, scale, fill : f[n_numbers]
+        binary : sequence of Affine
+        indicators : i[n_indicators]
+        one_hot : sequence of OneHot
+        codes : sequence of (column, number of categories)
+        clip : bool
+        n_embeddable : int
+        """
+
+        def affine(of_numbers: np.ndarray | float, of_binary: list[float]) -> np.ndarray:
+            return np.append(np.broadcast_to(np.asarray(of_numbers, np.float64), numbers.shape), of_binary)
+
         return cls(
             n_features=n_features,
             n_embeddable=n_embeddable,
-            n_numbers=n_numbers,
-            columns=np.array([a.column for a in affine], np.intp),
-            centre=np.array([a.centre for a in affine], np.float64),
-            scale=np.array([a.scale for a in affine], np.float64),
-            fill=np.array([a.fill for a in affine], np.float64),
+            n_numbers=numbers.size,
+            columns=np.append(numbers, [a.column for a in binary]).astype(np.intp),
+            centre=affine(centre, [a.centre for a in binary]),
+            scale=affine(scale, [a.scale for a in binary]),
+            fill=affine(fill, [a.fill for a in binary]),
             clip=clip,
             indicators=np.array(indicators, np.intp),
             one_hot=np.array([o.column for o in one_hot], np.intp),
@@ -276,32 +309,73 @@ class FeatureEncoder:
             out += [label(j, category) for category in range(size)] + [f"{named[j]}_nan"] * bool(missing)
         return out + [named[j] for j in self.codes]
 
-    def transform(self, X: np.ndarray, dtype: Any = None) -> np.ndarray:
+    def transform(self, X: Any, dtype: Any = None) -> Any:
         """Compute the network's input f[n, n_outputs] from X f[n, n_features].
 
         It is computed in float64, cast to ``dtype`` (by default that of X), and C-contiguous. Codes outside the known
-        categories count as unknown. The identity returns X itself, whatever the ``dtype``.
+        categories count as unknown. The identity returns X itself, whatever the ``dtype``. Of a CSR X the result has
+        the same numbers, and is CSR, too, unless it has too few zeros for that.
         """
         if self.is_identity:
             return X
-        n = X.shape[0]
-        out = np.empty((n, self.n_outputs), X.dtype if dtype is None else dtype)
-        step = max(CHUNK_VALUES // max(self.n_features, self.n_outputs), 1)
+        dtype = X.dtype if dtype is None else dtype
         with np.errstate(over="ignore"):  # a far value may overflow before it is clipped
-            if n <= step:
-                self._write(X, out)
-            else:
-                for start in range(0, n, step):
-                    self._write(X[start : start + step], out[start : start + step])
+            if sparse.issparse(X):
+                return self._of_sparse(canonical(X), dtype)
+            return self._of_dense(X, dtype)
+
+    def _of_dense(self, X: Any, dtype: Any) -> np.ndarray:
+        """Transform rows to a dense array; of a CSR X, a chunk of rows is dense at a time."""
+        n = X.shape[0]
+        out = np.empty((n, self.n_outputs), dtype)
+        step = max(CHUNK_VALUES // max(self.n_features, self.n_outputs), 1)
+        if n <= step:
+            self._write(dense(X), out)
+        else:
+            for start in range(0, n, step):
+                self._write(dense(X[start : start + step]), out[start : start + step])
         return out
+
+    def _of_sparse(self, X: Any, dtype: Any) -> Any:
+        """Transform a CSR X of numbers, entry by entry; what becomes of a zero is computed once for each column."""
+        n, n_numbers = X.shape[0], self.columns.size
+        of_zeros = self._of_dense(np.zeros((1, self.n_features), X.dtype), dtype)[0]
+        # Zeros that do not stay zeros are entries, too: whole columns of the result.
+        filled = np.flatnonzero(of_zeros)
+        if MOST_ENTRIES * n * self.n_outputs < X.nnz + n * filled.size:
+            return self._of_dense(X, dtype)
+        place = np.empty(self.n_features, np.intp)
+        place[self.columns] = np.arange(n_numbers)
+        row, column = np.repeat(np.arange(n), np.diff(X.indptr)), place[X.indices]
+        z = self._scaled(X.data, column).astype(dtype)
+        filling = np.tile(of_zeros[filled], (n, 1))
+        at = np.full(self.n_outputs, -1)
+        at[filled] = np.arange(filled.size)
+        inside = at[column] >= 0
+        filling[row[inside], at[column[inside]]] = z[inside]
+        missing = np.isnan(X.data) & np.isin(X.indices, self.indicators)
+        indicator = n_numbers + np.searchsorted(self.indicators, X.indices[missing])
+        entries = (
+            np.concatenate([z[~inside], filling.ravel(), np.ones(indicator.size, dtype)]),
+            (
+                np.concatenate([row[~inside], np.repeat(np.arange(n), filled.size), row[missing]]),
+                np.concatenate([column[~inside], np.tile(filled, n), indicator]),
+            ),
+        )
+        return sparse.csr_array(entries, (n, self.n_outputs))
+
+    def _scaled(self, x: np.ndarray, column: np.ndarray | slice = ALL) -> np.ndarray:
+        """Scale numbers x f[..., m] of the outputs ``column``, i[m]; in float64."""
+        z: np.ndarray = x - self.centre[column]
+        z *= self.scale[column]
+        if self.clip:
+            smooth_clip(z)
+        np.copyto(z, self.fill[column], where=np.isnan(z))
+        return z
 
     def _write(self, X: np.ndarray, out: np.ndarray) -> None:
         """Transform some rows, X f[n, n_features], into out f[n, n_outputs]."""
-        z = (X if self._in_order else X.take(self.columns, axis=1)) - self.centre
-        z *= self.scale
-        if self.clip:
-            smooth_clip(z)
-        np.copyto(z, self.fill, where=np.isnan(z))
+        z = self._scaled(X if self._in_order else X.take(self.columns, axis=1))
         if self._only_affine:
             out[...] = z
             return
