@@ -155,7 +155,7 @@ def fit_member(
     result = _prune(network, rows, held_out, settings, pruning, int(seeds[2]), reporter, notes, data)
     if not ended:
         loss = result.history[0].loss_before if result.history else result.loss
-        notes.add(*_notes_on_held_out(loss, split, target, params))
+        notes.add(*_notes_on_held_out(loss, len(trained.loss_curve), split, target, params))
     interrupted = trained.status == Ending.INTERRUPTED or result.outcome == Outcome.INTERRUPTED
     return Fitted(member.pruned(result, target, params), split.held, interrupted)
 
@@ -314,16 +314,18 @@ def _notes_on_training(trained: Trained, max_iter: int | None = None) -> list[No
 
 #: A network says more than a constant if its held-out loss is lower by this share: of squared error, an R² of it.
 _MORE_THAN_A_CONSTANT = 0.02
+#: A training of fewer epochs has hardly begun, and its user knows.
+_FEWEST_EPOCHS = 10
 
 
-def _notes_on_held_out(loss: float, split: Split, target: Target, params: Parameters) -> list[Note]:
+def _notes_on_held_out(loss: float, n_epochs: int, split: Split, target: Target, params: Parameters) -> list[Note]:
     """Return what to tell where the trained network, of this loss on held-out rows, predicts no better than a constant.
 
-    Nothing where it tells nothing: rows that train judge, X is constant, or the best epoch was chosen by accuracy,
-    whose probabilities may be worse than a constant's.
+    Nothing where it tells nothing: rows that train judge, X is constant, training was very short, or the best epoch was
+    chosen by accuracy, whose probabilities may be worse than a constant's.
     """
     held_out = split.held_out
-    if held_out is None or split.all_cut or split.constant or not params["early_stopping"]:
+    if held_out is None or n_epochs < _FEWEST_EPOCHS or split.all_cut or split.constant or not params["early_stopping"]:
         return []
     if target.classifies and params["validation_metric"] != "loss":
         return []

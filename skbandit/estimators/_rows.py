@@ -13,7 +13,7 @@ from sklearn.utils import check_array, check_X_y
 
 from skbandit._core.memory import require_memory
 from skbandit._tabular.features.reader import FeatureReader
-from skbandit._tabular.features.sparse_rows import canonical
+from skbandit._tabular.features.sparse_rows import canonical, dense
 from skbandit._tabular.types import Rows
 from skbandit.estimators._notes import Note, Notes
 
@@ -227,9 +227,13 @@ def split_rows(task: FitTask, seed: int, start: float, notes: Notes) -> Split:
     return Split(rows, held_out, held, bool((judges & trains).all()), constant)
 
 
-def _is_constant(X: np.ndarray) -> bool:
-    """Say whether all rows of f[n, n_features] are the same."""
-    return all(np.array_equal(part, np.broadcast_to(X[:1], part.shape), equal_nan=True) for part in (X[:10], X))
+def _is_constant(X: Any) -> bool:
+    """Say whether all rows of f[n, n_features], dense or CSR, are the same."""
+    for start in range(0, X.shape[0], 512):  # mostly, the first rows tell
+        rows, first = dense(X[start : start + 512]), dense(X[:1])
+        if not np.array_equal(rows, np.broadcast_to(first, rows.shape), equal_nan=True):
+            return False
+    return True
 
 
 def row_ids(

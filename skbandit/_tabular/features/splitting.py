@@ -26,7 +26,6 @@ import numpy as np
 
 from skbandit._tabular.features.hashing import row_ranks
 
-
 #: A pair of more than this share of the weight is cut: held out whole, it would leave a hole of its size.
 HEAVY = 0.02
 #: A row value of more than `HEAVY` is cut, too, unless it has many light pairs: none of over this share of it.
@@ -42,7 +41,7 @@ SLACK = 1e-9
 
 
 def held_out_rows(
-    X: np.ndarray,
+    X: Any,
     weight: np.ndarray,
     fraction: float,
     seed: int,
@@ -59,7 +58,7 @@ def held_out_rows(
 
     Parameters
     ----------
-    X : f[n, n_features]
+    X : f[n, n_features], dense or CSR
     weight : f[n]
         Non-negative; rows of weight 0 count on neither side.
     fraction : float
