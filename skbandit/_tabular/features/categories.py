@@ -38,6 +38,8 @@ import numpy as np
 
 #: Bounded, as whole numbers are written out.
 _NUMBER = re.compile(r"[+-]?(?:\d{1,40}\.?\d{0,40}|\.\d{1,40})(?:e[+-]\d{1,3})?", re.ASCII | re.IGNORECASE)
+#: What the text of a number or a date begins with; most text does not.
+_NUMERIC = frozenset("+-.0123456789")
 _PADDED = re.compile(r"[+-]?0\d", re.ASCII)
 _MOMENT = re.compile(
     r"(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d)(?::(\d\d)(?:\.(\d+))?)?\s?(Z|[+-]\d\d:?\d\d)?)?", re.ASCII | re.IGNORECASE
@@ -71,6 +73,9 @@ class Found(NamedTuple):
     """Values that match no category."""
     unknown: tuple[Any, ...] = ()
     """Which these are, each once, in the order of the rows."""
+
+
+_OBJECT, _TEXT = Written(), Written(text=True)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -209,23 +214,26 @@ def _keys(value: Any, *, asked: bool = False) -> Iterator[tuple[Hashable, Writte
     Values that share a key share the later ones. "true" and "false" have the keys of 1 and 0 as well, as long as they
     are categories: a value that is asked for is then looked up as the text first.
     """
-    if _is_bool(value):
-        yield int(value), Written()
-        return
-    if isinstance(value, (Real, Decimal)):
-        yield from _number_keys(value, Written())
-        return
-    if isinstance(value, bytes):
-        value = value.decode("utf-8", "surrogateescape")
-    how = Written(text=isinstance(value, str))
-    text = unicodedata.normalize("NFC", str(value)).strip()
-    if how.text:
+    text = value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else value
+    how = _TEXT
+    if not isinstance(text, str):  # the check that is slow comes last
+        if _is_bool(value):
+            yield int(value), _OBJECT
+            return
+        if isinstance(value, (Real, Decimal)):
+            yield from _number_keys(value, _OBJECT)
+            return
+        text, how = str(value), _OBJECT
+    text = text.strip() if text.isascii() else unicodedata.normalize("NFC", text).strip()
+    if how is _TEXT:
         yield ("text", text), how
-    lower = text.casefold()
+    lower = text.lower()
     if lower in _TRUTH:
         yield lower, how
         if not asked:
             yield _TRUTH[lower], how
+    elif text[:1] not in _NUMERIC:
+        yield text, how
     elif _NUMBER.fullmatch(text):
         yield from _number_keys(Decimal(text), how._replace(padded=bool(_PADDED.match(text))))
     else:
