@@ -134,12 +134,19 @@ class Categories:
             If a value is not hashable.
         """
         items = items_of(column)
-        get = self._exact.get
-        if len(items) <= FEW_ROWS:  # a single row is served in this
-            exact = [get(value) for value in items]
-            if None not in exact:
-                return Found(np.array(exact, np.float64))
-        codes = np.fromiter(map(get, items, itertools.repeat(np.nan)), np.float64, len(items))
+        return self._find_few(items) if len(items) <= FEW_ROWS else self._find_many(items)
+
+    def _find_few(self, items: list[Any]) -> Found:
+        exact = [self._exact.get(value) for value in items]
+        if None not in exact:
+            return Found(np.array(exact, np.float64))
+        codes = [self._match(value) if code is None else code for value, code in zip(items, exact, strict=True)]
+        unknown = dict.fromkeys(value for value, code in zip(items, codes, strict=True) if code == UNKNOWN)
+        found = np.array([code if code >= 0 else np.nan for code in codes])
+        return Found(found, codes.count(MISSING), codes.count(UNKNOWN), tuple(unknown))
+
+    def _find_many(self, items: list[Any]) -> Found:
+        codes = np.fromiter(map(self._exact.get, items, itertools.repeat(np.nan)), np.float64, len(items))
         rows = missed = np.flatnonzero(np.isnan(codes)).tolist()
         if not missed:
             return Found(codes)
@@ -148,7 +155,7 @@ class Categories:
             rows = [row for row in missed if items[row] == items[row]]
         others = [items[row] for row in rows]
         # A value is matched once, however often it occurs.
-        matches = {value: MISSING if is_missing(value) else self._match(value) for value in set(others)}
+        matches = {value: self._match(value) for value in set(others)}
         matched = np.fromiter(map(matches.__getitem__, others), np.float64, len(others))
         codes[rows] = np.where(matched >= 0, matched, np.nan)
         unknown = [value for value in others if matches[value] == UNKNOWN] if UNKNOWN in matches.values() else []
@@ -176,7 +183,12 @@ class Categories:
         return table
 
     def _match(self, value: Any) -> int:
-        """Return the code of the category that a value matches loosely, where there is just one, or `UNKNOWN`."""
+        """Return the code of the category that a value matches loosely, where there is just one.
+
+        Else `MISSING` or `UNKNOWN`.
+        """
+        if is_missing(value):
+            return MISSING
         for key, asked in _keys(value, asked=True):
             if key in self._loose:
                 match = self._loose[key]
