@@ -115,7 +115,7 @@ VARIANTS = {
     ),
     **{f"fast: {name}": Variant("fast", params=params) for name, params in _WITHOUT.items()},
     "fast: no label smoothing": Variant("fast", params={"label_smoothing": 0.0}, tasks=("classification",)),
-    "fast: best epoch by the loss": Variant("fast", params={"validation_metric": "loss"}, tasks=("classification",)),
+    "fast: best epoch by accuracy": Variant("fast", params={"validation_metric": "score"}, tasks=("classification",)),
     "fast: clipped predictions": Variant("fast", params={"clip_predictions": True}, tasks=("regression",)),
     "strong, 1": Variant("strong"),
     **{f"strong, 1: {name}": Variant("strong", params=params) for name, params in _STRONG_WITHOUT.items()},
