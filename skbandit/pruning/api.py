@@ -6,11 +6,10 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-import jax
 import numpy as np
 
 from skbandit._core.constraints import check_values
-from skbandit._core.scope import in_this_precision, refuse_after_fork
+from skbandit._core.scope import in_these_settings, without_checks
 from skbandit.networks.capabilities import Prunable
 from skbandit.pruning.engine import Pruner
 from skbandit.pruning.goals import goal_of
@@ -117,7 +116,6 @@ def prune(
     """
     from skbandit.criteria import resolve
 
-    refuse_after_fork()
     given: dict[str, Any] = {
         "budget": budget,
         "pruning_ratio": pruning_ratio,
@@ -137,25 +135,16 @@ def prune(
             "The 'held_out' parameter of prune must be a tuple (X, y) or (X, y, sample_weight). "
             f"Got a {type(held_out).__name__}{length} instead."
         )
-    params = checked_params(network, params)
-    seed = seed_of(random_state)
-    criterion = resolve(policy)
-    batches = checked_rows(seed, batch_size, X, y, sample_weight)
-    judges = None if held_out is None else checked_rows(0, batch_size, *held_out, of=" of 'held_out'")
-    task = AnyNetwork(network, batches, judges, in_this_precision(repair), in_this_precision(fine_tune))
-    pruner = Pruner(
-        network,
-        batches,
-        criterion,
-        task,
-        budget=budget,
-        scope=scope,
-        seed=seed,
-        on_round=in_this_precision(on_round),
-    )
-    goal = goal_of(pruning_ratio, n_rounds=n_rounds, tolerance=tolerance, criterion=criterion)
+    repair, fine_tune, on_round = map(in_these_settings, (repair, fine_tune, on_round))
     # All is float32, also where the user has switched float64 on: the two do not mix in a compiled loop.
-    with jax.enable_x64(False):
+    with without_checks("float32"):
+        params = checked_params(network, params)
+        seed, criterion = seed_of(random_state), resolve(policy)
+        batches = checked_rows(seed, batch_size, X, y, sample_weight)
+        judges = None if held_out is None else checked_rows(0, batch_size, *held_out, of=" of 'held_out'")
+        task = AnyNetwork(network, batches, judges, repair, fine_tune)
+        pruner = Pruner(network, batches, criterion, task, budget=budget, scope=scope, seed=seed, on_round=on_round)
+        goal = goal_of(pruning_ratio, n_rounds=n_rounds, tolerance=tolerance, criterion=criterion)
         result = pruner.run(params, goal)
     for message in result.warnings:
         warnings.warn(message, UserWarning, stacklevel=2)

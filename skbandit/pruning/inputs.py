@@ -113,8 +113,7 @@ def checked_rows(seed: int, width: int, X: Any, y: Any, weight: Any = None, *, o
             f"can hold. The sum is {total}."
         )
     there = weight > 0
-    with jax.enable_x64(False):
-        return Batches.partition(np.random.default_rng(seed), X[there], y[there], weight[there], "float32", width)
+    return Batches.partition(np.random.default_rng(seed), X[there], y[there], weight[there], "float32", width)
 
 
 def _numbers(value: Any, name: str) -> np.ndarray:
