@@ -144,7 +144,6 @@ def jax_scope(dtype: str = "float32", device: str | None = None) -> Iterator[Non
 
     All holds for this thread and scope only. The default device stays the user's where ``device`` is None.
     """
-    refuse_after_fork()
     import jax
 
     with contextlib.ExitStack() as stack:

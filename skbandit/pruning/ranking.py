@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import jax
@@ -11,7 +12,7 @@ from skbandit._core.constraints import Number, check_values
 from skbandit._core.scope import without_checks
 from skbandit.criteria.base import Scores, needs_of
 from skbandit.networks.capabilities import Prunable, require
-from skbandit.pruning.inputs import checked_network, checked_params, checked_rows, seed_of
+from skbandit.pruning.inputs import checked_network, checked_params, checked_rows, remarks_on_loss, seed_of
 from skbandit.pruning.parameters import OF_ANY_NETWORK
 from skbandit.pruning.scoring import make_problem, score_units
 
@@ -45,9 +46,9 @@ def rank_units(
     network : GatedNetwork
         Loss with gates, and the groups of slices that leave together.
     params : pytree
-        Trained parameters. Floats become float32.
+        Trained parameters. Floats of every width become float32.
     X, y : ndarray of shape (n, ...)
-        Rows to measure on. Integers stay integers, floats become float32.
+        Rows to measure on. Integers stay integers, floats of every width become float32.
     sample_weight : ndarray of shape (n,), optional
         Weights of the rows.
     policy : str, Policy or Criterion, default="ucb1"
@@ -80,9 +81,14 @@ def rank_units(
     ValueError
         If an argument is invalid, if the network lacks something that the policy needs, or if no value is finite.
 
+    Warns
+    -----
+    UserWarning
+        If the loss has fewer digits than float32.
+
     See Also
     --------
-    prune : Removes the units.
+    prune : Removes the units. Its notes say which of JAX's settings hold in the loss.
 
     Examples
     --------
@@ -120,6 +126,7 @@ def rank_units(
         require(network, needs_of(criterion), lambda: criterion.label)
         seed = seed_of(random_state)
         batches = checked_rows(seed, batch_size, X, y, sample_weight)
+        remarks = remarks_on_loss(network, params, batches)
         problem = make_problem(
             network,
             params,
@@ -132,6 +139,8 @@ def rank_units(
         )
         _, scores = score_units(criterion, np.uint32(seed), None, problem, active)
         scores = Scores(*(jax.tree.map(np.asarray, part) for part in scores))
+    for message in remarks:
+        warnings.warn(message, UserWarning, stacklevel=2)
     if not np.isfinite(scores.value[active]).any():
         raise ValueError(
             "No value is finite: X, y or the parameters hold values that are too large, or NaN, or the criterion does "
