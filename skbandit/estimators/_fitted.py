@@ -234,8 +234,8 @@ class PointsToMembers:
             if members is None or name not in OF_ONE_NETWORK:
                 return super().__getattribute__(name)  # raises what it raised before: a descriptor's own error, say
             raise AttributeError(
-                f"{name!r} belongs to one network, and this estimator has {len(members)}: ask one of them, as "
-                f"estimators_[0].{name}.",
+                f"{name!r} belongs to one network, and this estimator has {len(members)}: each member has it, as "
+                f"estimators_[i].{name}.",
                 name=name,
                 obj=self,
             )
