@@ -313,9 +313,4 @@ def n_parameters(model: Any) -> tuple[int, int] | None:
 def hidden_layer_sizes(model: Any) -> list[Any] | None:
     """Widths of the hidden layers that are left, for ours; of every member where there are several."""
     model = last_step(model)
-    if hasattr(model, "hidden_layer_sizes_"):
-        return list(model.hidden_layer_sizes_)
-    members = getattr(model, "estimators_", None)
-    if members is None or not all(hasattr(member, "hidden_layer_sizes_") for member in members):
-        return None
-    return [list(member.hidden_layer_sizes_) for member in members]
+    return list(model.hidden_layer_sizes_) if hasattr(model, "hidden_layer_sizes_") else None

@@ -13,6 +13,7 @@ from collections.abc import Callable, Hashable, Iterator
 from typing import Any
 
 import jax
+import numpy as np
 
 #: Sets of shapes whose programs are kept.
 MOST_PROGRAMS = 128
@@ -27,11 +28,24 @@ def compiled(**options: Any) -> Callable[[Callable[..., Any]], Any]:
     """Return a decorator: `jax.jit` with these options, registered for `make_room`."""
 
     def decorate(function: Callable[..., Any]) -> Any:
-        jitted = jax.jit(function, **options)
+        @functools.wraps(function)
+        def of_arrays(*args: Any, **kwargs: Any) -> Any:
+            # Where the user has disabled `jit`, arguments come as they were given, and not as arrays of JAX.
+            if getattr(jax.config, "jax_disable_jit", False):
+                static = options.get("static_argnames", ())
+                args = tuple(map(_on_device, args))
+                kwargs = {name: a if name in static else _on_device(a) for name, a in kwargs.items()}
+            return function(*args, **kwargs)
+
+        jitted = jax.jit(of_arrays, **options)
         _jitted.append(jitted)
         return jitted
 
     return decorate
+
+
+def _on_device(tree: Any) -> Any:
+    return jax.tree.map(lambda leaf: jax.device_put(leaf) if isinstance(leaf, np.ndarray | np.generic) else leaf, tree)
 
 
 def make_room(program: Hashable) -> None:

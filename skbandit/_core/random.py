@@ -10,6 +10,7 @@ simulation that needs more than the 2^32 words of a key. `jax.random` takes its 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -67,7 +68,6 @@ def bits_of_rows(key: jax.Array, row_id: jax.Array, n: int) -> jax.Array:
     return _word(jax.random.key_data(key), row_id[:, None], _counters((n,)) + jnp.uint32(_FREE_STREAM))
 
 
-#: For `jax.random.key(seed, impl=COUNTER_HASH)`, seeds below 2^32.
 COUNTER_HASH = define_prng_impl(
     key_shape=(2,),
     seed=_seed,
@@ -77,6 +77,16 @@ COUNTER_HASH = define_prng_impl(
     name="counter_hash",
     tag="chash",
 )
+
+
+def key_of(seed: Any) -> jax.Array:
+    """Return the key of a seed below 2^32.
+
+    `jax.random.key` returns the same, but for adding the user's ``jax_random_seed_offset``: that is for the user's own
+    keys, and ours go by ``random_state`` alone.
+    """
+    key: jax.Array = jax.random.wrap_key_data(_seed(seed), impl=COUNTER_HASH)
+    return key
 
 
 def beta(key: jax.Array, a: jax.Array, b: jax.Array) -> jax.Array:

@@ -1,7 +1,16 @@
-"""Where and in which precision JAX computes: the one place that touches its process-wide settings.
+"""Where, in which precision and under which settings JAX computes: the one place that touches them.
 
 Nothing here runs at import, and nothing outlives its scope. (`skbandit._core.cache` switches JAX's compilation cache on
 for the process, where the user calls for it.)
+
+A user's settings (``jax.config``, the environment, JAX's context managers) reach every program of the process, and ours
+are written for some of them:
+
+- *Checks* stop a program or warn, and change no number. They are for the user's own code, and off in ours: an array may
+  be broadcast, a masked unit may make a loss infinite, rows come from the host.
+- *Numbers* depend on the precision of matrix products, and what `jax.disable_jit` does. An estimator computes the same
+  whatever they are; in `skbandit.prune` the loss is the user's, and so is the choice.
+- What says how to compile, where to keep programs and what to log is the user's everywhere.
 """
 
 from __future__ import annotations
@@ -11,6 +20,7 @@ import functools
 import os
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,6 +33,23 @@ if TYPE_CHECKING:
 _AXIS = "skbandit_devices"
 #: Programs that talk between devices must start in the same order on each of them.
 _many_devices = threading.RLock()
+
+#: JAX's checks, by the name of the context manager, and what our programs are written for: the defaults.
+_CHECKS: dict[str, Any] = {
+    "numpy_rank_promotion": "allow",
+    "numpy_dtype_promotion": "standard",
+    "debug_nans": False,
+    "debug_infs": False,
+    "debug_key_reuse": False,
+    "check_tracer_leaks": False,
+    "no_tracing": False,
+    "no_execution": False,
+    "transfer_guard_host_to_device": "allow",
+    "transfer_guard_device_to_device": "allow",
+    "transfer_guard_device_to_host": "allow",
+}
+#: Checks for which JAX has no context manager, and all but this value of which our loops do not survive.
+_CHECKS_OF_THE_PROCESS = {f"jax_error_checking_behavior_{what}": "ignore" for what in ("nan", "divide", "oob")}
 
 _jax_pid: int | None = None
 _blas_lock = threading.Lock()
@@ -78,13 +105,50 @@ def resolve_devices(device: str | None) -> list[Any]:
 
 
 @contextlib.contextmanager
-def jax_scope(dtype: str = "float32", device: str | None = None) -> Iterator[None]:
-    """Compute in ``dtype`` on ``device`` within the scope; float64 is switched on for this thread and scope only."""
+def without_checks(dtype: str = "float32") -> Iterator[None]:
+    """Compute in ``dtype`` with JAX's checks switched off, in this thread and scope; all else stays the user's.
+
+    Raises
+    ------
+    RuntimeError
+        After a fork; and if one of JAX's checks is on that cannot be switched off for a scope.
+    """
     refuse_after_fork()
     import jax
 
+    for name, value in _CHECKS_OF_THE_PROCESS.items():
+        found = getattr(jax.config, name, value)
+        if found != value:
+            raise RuntimeError(
+                f"JAX's setting {name}={found!r} must be {value!r} here: JAX's loops do not support it, and it has no "
+                f"context manager. Call jax.config.update({name!r}, {value!r})."
+            )
+    with _settings({**_CHECKS, "enable_x64": dtype == "float64"}):
+        yield
+
+
+@contextlib.contextmanager
+def _settings(values: dict[str, Any]) -> Iterator[None]:
+    """Give JAX these settings, by the names of their context managers."""
+    import jax
+
     with contextlib.ExitStack() as stack:
-        stack.enter_context(jax.enable_x64(dtype == "float64"))
+        for name, value in values.items():
+            stack.enter_context(getattr(jax, name)(value))
+        yield
+
+
+@contextlib.contextmanager
+def jax_scope(dtype: str = "float32", device: str | None = None) -> Iterator[None]:
+    """Compute in ``dtype`` on ``device`` within the scope, the same whatever the user's settings.
+
+    All holds for this thread and scope only. The default device stays the user's where ``device`` is None.
+    """
+    import jax
+
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(without_checks(dtype))
+        stack.enter_context(_settings({"default_matmul_precision": None, "disable_jit": False}))
         found = resolve_devices(device)
         if found:
             stack.enter_context(jax.default_device(found[0]))
@@ -98,19 +162,33 @@ def jax_scope(dtype: str = "float32", device: str | None = None) -> Iterator[Non
         yield
 
 
-def in_this_precision(function: Callable[..., Any] | None) -> Callable[..., Any] | None:
-    """Let a function of the user's compute with or without 64-bit types as it would here, wherever it is called."""
+def in_these_settings(function: Callable[..., Any] | None) -> Callable[..., Any] | None:
+    """Let a function of the user's run under the settings that hold here, wherever it is called in this thread."""
     if function is None:
         return None
     import jax
 
-    x64 = jax.dtypes.canonicalize_dtype("float64") == "float64"
+    here = {name: getattr(jax.config, f"jax_{name}") for name in (*_CHECKS, "enable_x64")}
 
     def called(*args: Any) -> Any:
-        with jax.enable_x64(x64):
+        with _settings(here):
             return function(*args)
 
     return called
+
+
+def for_threads(scope: Callable[[], AbstractContextManager[Any]]) -> Callable[[], AbstractContextManager[Any]]:
+    """Return the scope for other threads: with the default device of this one, which JAX keeps for each by itself."""
+    import jax
+
+    device = getattr(jax.config, "jax_default_device", None)
+
+    @contextlib.contextmanager
+    def opened() -> Iterator[None]:
+        with jax.default_device(device), scope():
+            yield
+
+    return opened
 
 
 def n_devices() -> int:

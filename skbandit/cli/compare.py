@@ -263,7 +263,7 @@ def compare(table: Table, estimator: Estimator) -> Comparison:
         str(estimator.policy),
         rows,
         len(y_test),
-        (sum(dense.hidden_layer_sizes_), sum(pruned.hidden_layer_sizes_)),
+        pruned.n_units_,
         difference,
         interval,
         notes,

@@ -23,7 +23,7 @@ from skbandit.estimators._architecture import NETWORK_PARAMETERS, architecture_o
 from skbandit.estimators._callbacks import Callbacks, FitReporter, PathReporter
 from skbandit.estimators._convert import CARRIED, member_of_sklearn, params_of_sklearn
 from skbandit.estimators._decorators import with_callbacks
-from skbandit.estimators._fitted import Member, attributes_of_ensemble
+from skbandit.estimators._fitted import Member, PointsToMembers, attributes_of_ensemble
 from skbandit.estimators._member import fit_member, prune_member, revealed, train_epoch
 from skbandit.estimators._notes import Notes
 from skbandit.estimators._parameters import CONSTRAINTS
@@ -52,7 +52,7 @@ PRUNING_PARAMETERS = (
 _OF_THE_CHECK = ("n_features_in_", "feature_names_in_")
 
 
-class BaseBanditPrunedMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
+class BaseBanditPrunedMLP(PointsToMembers, CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
     """Base of the estimators: what follows is written once for classification and regression."""
 
     _doc_link_module = "skbandit"

@@ -47,10 +47,11 @@ _SHARED = {
         "list of estimators",
         """
         The members, each a fitted estimator of one network, if ``n_members`` is larger than 1. The members then have
-        what belongs to one network: ``coefs_``, ``intercepts_``, ``activation_slopes_``, ``hidden_layer_sizes_``,
-        ``kept_units_``, ``pruning_history_``, ``best_loss_``, ``loss_curve_``, ``validation_scores_`` and
-        ``best_validation_score_``. Of the others, ``n_pulls_``, ``n_parameters_``, ``n_macs_`` and ``t_`` are sums over
-        the members, ``loss_`` is their mean, and ``n_iter_`` their maximum.
+        what belongs to one network: ``coefs_``, ``intercepts_``, ``activation_slopes_``, ``kept_units_``,
+        ``pruning_history_``, ``best_loss_``, ``loss_curve_``, ``validation_scores_`` and ``best_validation_score_``. Of
+        the others, ``hidden_layer_sizes_`` is a list with an entry for each member; ``n_units_``, ``n_pulls_``,
+        ``n_parameters_``, ``n_macs_`` and ``t_`` are sums over the members, ``loss_`` is their mean, and ``n_iter_``
+        their maximum.
         """,
         of="ensemble",
     ),
@@ -66,8 +67,10 @@ _SHARED = {
         of="network",
     ),
     "hidden_layer_sizes_": Attribute(
-        "tuple of int", "Number of units in each hidden layer after pruning.", of="network"
+        "tuple of int, or list of tuples",
+        "Number of units in each hidden layer after pruning; of several members, a tuple for each.",
     ),
+    "n_units_": Attribute("tuple of int", "Number of hidden units before and after pruning."),
     "kept_units_": Attribute(
         "list of ndarray of int",
         "For each hidden layer, the indices of the remaining units in the network before pruning.",
@@ -138,6 +141,10 @@ ATTRIBUTES: dict[Kind, dict[str, Attribute]] = {
         "oof_decision_function_": _out_of_fold("ndarray of shape (n_samples, n_classes)", "probabilities"),
     },
 }
+
+
+#: Attributes that an ensemble does not have, but each of its members.
+OF_ONE_NETWORK = frozenset(name for name, attribute in _SHARED.items() if attribute.of == "network")
 
 
 def documented(kind: Kind) -> Callable[[type[T]], type[T]]:

@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 import numpy as np
 from joblib import cpu_count
 
+from skbandit._core.scope import for_threads
 from skbandit._tabular.model import Architecture
 from skbandit.estimators._callbacks import FitReporter, PathReporter
 from skbandit.estimators._fitted import Member
@@ -158,13 +159,15 @@ def _for_each(
             stop.set()  # one member at a time: those that follow end soon, too
         return result
 
-    def in_thread(k: int) -> Result:
-        with scope():  # JAX's scopes are those of one thread
-            return one(k)
-
     try:
         if n_threads == 1:
             return [one(k) for k in range(n_members)]
+        scope = for_threads(scope)  # JAX's scopes are those of one thread
+
+        def in_thread(k: int) -> Result:
+            with scope():
+                return one(k)
+
         with ThreadPoolExecutor(n_threads, thread_name_prefix="skbandit-member") as pool:
             try:
                 futures = [pool.submit(in_thread, k) for k in range(n_members)]

@@ -9,6 +9,7 @@ import numpy as np
 
 from skbandit._tabular.features.embeddings import fold_scale, parameter_arrays, unit_scale
 from skbandit._tabular.model import Architecture, Layers, Model
+from skbandit.estimators._docs import OF_ONE_NETWORK
 from skbandit.estimators._state import check_finite
 
 if TYPE_CHECKING:
@@ -195,6 +196,7 @@ def attributes_of(model: Model) -> dict[str, Any]:
         "intercepts_": model.intercepts,
         "activation_slopes_": model.slopes,
         "hidden_layer_sizes_": model.hidden_layer_sizes,
+        "n_units_": (sum(architecture.hidden_layer_sizes), sum(model.hidden_layer_sizes)),
         "n_layers_": len(model.coefs) + 1,
         "out_activation_": architecture.out_activation,
         "n_parameters_": (architecture.n_parameters(), model.n_parameters),
@@ -209,11 +211,31 @@ def attributes_of_ensemble(members: Sequence[Member]) -> dict[str, Any]:
     def each(name: str) -> list[Any]:
         return [attributes[name] for attributes in shown]
 
+    sums_of_pairs = ("n_units_", "n_parameters_", "n_macs_")
     return {
-        **{name: tuple(int(v) for v in np.sum(each(name), axis=0)) for name in ("n_parameters_", "n_macs_")},
+        "hidden_layer_sizes_": each("hidden_layer_sizes_"),
+        **{name: tuple(int(v) for v in np.sum(each(name), axis=0)) for name in sums_of_pairs},
         **{name: sum(each(name)) for name in ("n_pulls_", "t_")},
         "n_iter_": max(each("n_iter_")),
         "loss_": float(np.mean(each("loss_"))),
         **{name: each(name)[0] for name in ("n_layers_", "out_activation_")},
         **{name: "; ".join(dict.fromkeys(each(name))) for name in ("training_status_", "pruning_status_")},
     }
+
+
+class PointsToMembers:
+    """An ensemble says where its members have what one network has."""
+
+    if not TYPE_CHECKING:  # to a type checker, an object would have every attribute
+
+        def __getattr__(self, name: str) -> Any:
+            """Raise AttributeError; called where a name is not found."""
+            members = vars(self).get("estimators_")
+            if members is None or name not in OF_ONE_NETWORK:
+                return super().__getattribute__(name)  # raises what it raised before: a descriptor's own error, say
+            raise AttributeError(
+                f"{name!r} belongs to one network, and this estimator has {len(members)}: each member has it, as "
+                f"estimators_[i].{name}.",
+                name=name,
+                obj=self,
+            )

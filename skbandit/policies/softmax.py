@@ -76,7 +76,7 @@ class Softmax(MeanRewardPolicy):
         n = active.shape[0]
         gumbel_key, tie_key = jax.random.split(key)
         logits = self.logits(state)
-        order = top_k(tie_key, logits + jax.random.gumbel(gumbel_key, (n,)), active, max(k, n))
+        order = top_k(tie_key, logits + jax.random.gumbel(gumbel_key, (n,), mode="low"), active, max(k, n))
         ordered = logits.at[order].get(mode="fill", fill_value=-jnp.inf)
         # A slot draws among the arms at or behind its place in the order.
         log_left = lax.cumlogsumexp(ordered, reverse=True)

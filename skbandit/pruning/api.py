@@ -6,15 +6,14 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-import jax
 import numpy as np
 
 from skbandit._core.constraints import check_values
-from skbandit._core.scope import in_this_precision, refuse_after_fork
+from skbandit._core.scope import in_these_settings, without_checks
 from skbandit.networks.capabilities import Prunable
 from skbandit.pruning.engine import Pruner
 from skbandit.pruning.goals import goal_of
-from skbandit.pruning.inputs import checked_network, checked_params, checked_rows, seed_of
+from skbandit.pruning.inputs import checked_network, checked_params, checked_rows, remarks_on_loss, seed_of
 from skbandit.pruning.parameters import OF_ANY_NETWORK
 from skbandit.pruning.results import PruneResult, PruningRound
 from skbandit.pruning.task import AnyNetwork
@@ -50,10 +49,10 @@ def prune(
     network : GatedNetwork
         Loss with gates, and the groups of slices that leave together.
     params : pytree
-        Trained parameters. Floats become float32, and the loss is computed with 64-bit types switched off; ``repair``,
-        ``fine_tune`` and ``on_round`` are called in the mode in which this function is.
+        Trained parameters. Floats of every width become float32: those that the functions get, those that ``repair``
+        and ``fine_tune`` return, and those of the result. Integers and booleans stay what they are.
     X, y : ndarray of shape (n, ...)
-        Rows to measure damages on. Integers stay integers, floats become float32.
+        Rows to measure damages on. Integers stay integers, floats of every width become float32.
     sample_weight : ndarray of shape (n,), optional
         Weights of the rows.
     policy : str, Policy or Criterion, default="ucb1"
@@ -86,17 +85,31 @@ def prune(
     Returns
     -------
     PruneResult
-        Compact parameters (NumPy), the units that are kept, and the history.
+        Compact parameters (NumPy, floats in float32), the units that are kept, and the history.
 
     Raises
     ------
     ValueError
-        If an argument is invalid, if the network lacks something that the policy needs, or if its loss on the held-out
-        rows (or else on ``X, y``) is not finite.
+        If an argument is invalid, if the network lacks something that the policy needs, if its loss on the held-out
+        rows (or else on ``X, y``) is not finite, or if ``repair`` or ``fine_tune`` returns no such parameters.
+
+    Warns
+    -----
+    UserWarning
+        If the loss has fewer digits than float32, or the policy does not tell one unit from another.
 
     See Also
     --------
     rank_units : Scores without removal.
+
+    Notes
+    -----
+    Of JAX's settings, those that make it check hold for your code where you call it, and are off in the compiled
+    programs here, of which the functions of ``network`` are a part: those for NaN and infinity (a masked unit may make
+    the loss infinite: such a unit stays), for the promotion of ranks and dtypes, for transfers, for tracers and keys.
+    So are 64-bit types. What else bears upon numbers is yours: ``jax_default_matmul_precision``,
+    ``jax_default_prng_impl``, and ``jax_disable_jit``, to step through the loss. ``repair``, ``fine_tune`` and
+    ``on_round`` are called under the settings that hold where this function is called.
 
     Examples
     --------
@@ -117,7 +130,6 @@ def prune(
     """
     from skbandit.criteria import resolve
 
-    refuse_after_fork()
     given: dict[str, Any] = {
         "budget": budget,
         "pruning_ratio": pruning_ratio,
@@ -137,26 +149,18 @@ def prune(
             "The 'held_out' parameter of prune must be a tuple (X, y) or (X, y, sample_weight). "
             f"Got a {type(held_out).__name__}{length} instead."
         )
-    params = checked_params(network, params)
-    seed = seed_of(random_state)
-    criterion = resolve(policy)
-    batches = checked_rows(seed, batch_size, X, y, sample_weight)
-    judges = None if held_out is None else checked_rows(0, batch_size, *held_out, of=" of 'held_out'")
-    task = AnyNetwork(network, batches, judges, in_this_precision(repair), in_this_precision(fine_tune))
-    pruner = Pruner(
-        network,
-        batches,
-        criterion,
-        task,
-        budget=budget,
-        scope=scope,
-        seed=seed,
-        on_round=in_this_precision(on_round),
-    )
-    goal = goal_of(pruning_ratio, n_rounds=n_rounds, tolerance=tolerance, criterion=criterion)
+    repair, fine_tune, on_round = map(in_these_settings, (repair, fine_tune, on_round))
     # All is float32, also where the user has switched float64 on: the two do not mix in a compiled loop.
-    with jax.enable_x64(False):
+    with without_checks("float32"):
+        params = checked_params(network, params)
+        seed, criterion = seed_of(random_state), resolve(policy)
+        batches = checked_rows(seed, batch_size, X, y, sample_weight)
+        judges = None if held_out is None else checked_rows(0, batch_size, *held_out, of=" of 'held_out'")
+        remarks = remarks_on_loss(network, params, batches)
+        task = AnyNetwork(network, batches, judges, repair, fine_tune)
+        pruner = Pruner(network, batches, criterion, task, budget=budget, scope=scope, seed=seed, on_round=on_round)
+        goal = goal_of(pruning_ratio, n_rounds=n_rounds, tolerance=tolerance, criterion=criterion)
         result = pruner.run(params, goal)
-    for message in result.warnings:
+    for message in (*remarks, *result.warnings):
         warnings.warn(message, UserWarning, stacklevel=2)
     return result

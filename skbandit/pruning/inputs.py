@@ -42,23 +42,66 @@ def checked_params(network: Prunable, params: Params) -> Params:
     ValueError
         If a leaf holds no numbers, or numbers that 32 bits cannot hold, or the groups do not fit the parameters.
     """
+    params = _on_host(params, "'params'")
+    network.groups.check(params)
+    return params
+
+
+def checked_return(name: str, given: Params, returned: Params) -> Params:
+    """Return the parameters that the user's function ``name`` returns for those ``given``, as `checked_params` does.
+
+    Raises
+    ------
+    ValueError
+        If they are not the same tree of arrays, or a leaf holds no numbers.
+    """
+    before: Any = jax.tree.structure(given)
+    after: Any = jax.tree.structure(returned)
+    if before != after:
+        raise ValueError(f"The {name!r} function must return parameters in the tree {before}. It returned {after}.")
+    returned = _on_host(returned, f"what {name!r} returns")
+    for (path, old), new in zip(jax.tree.leaves_with_path(given), jax.tree.leaves(returned), strict=True):
+        if np.shape(old) != new.shape:
+            raise ValueError(
+                f"The {name!r} function must return parameters of the same shapes. The leaf "
+                f"{jax.tree_util.keystr(path)} had {np.shape(old)} and has {new.shape}."
+            )
+    return returned
+
+
+def _on_host(params: Params, owner: str) -> Params:
+    """Return NumPy arrays, floats of every width as float32."""
 
     def to_host(path: Any, leaf: Any) -> np.ndarray:
         _outside(leaf)
-        array = np.asarray(leaf)
-        name = f"The leaf {jax.tree_util.keystr(path)} of 'params'"
+        name = f"The leaf {jax.tree_util.keystr(path)} of {owner}"
+        key = jnp.issubdtype(getattr(leaf, "dtype", None) or float, jax.dtypes.prng_key)
+        array = np.asarray(None if key else leaf)
         if jnp.issubdtype(array.dtype, jnp.floating):
-            return np.asarray(array, "float32")
-        if array.dtype.kind not in "biuc":
+            with np.errstate(over="ignore"):  # the loss then says so
+                return np.asarray(array, "float32")
+        # Integers of less than a byte are no kind of NumPy's own.
+        if array.dtype.kind not in "biuc" and not jnp.issubdtype(array.dtype, jnp.integer):
             raise ValueError(
                 f"{name} must be an array of numbers. Got {leaf!r}: keep what is no parameter out of the tree, in the "
                 "function that computes the loss."
             )
         return _in_32_bits(array, name)
 
-    params = jax.tree_util.tree_map_with_path(to_host, params)
-    network.groups.check(params)
-    return params
+    return jax.tree_util.tree_map_with_path(to_host, params)
+
+
+def remarks_on_loss(network: Prunable, params: Params, batches: Batches) -> list[str]:
+    """Return what is to be said of the loss: that it has fewer digits than float32, if it has."""
+    gates = tuple(jax.ShapeDtypeStruct((size,), np.float32) for size in network.groups.sizes)
+    rows = [jax.ShapeDtypeStruct(a.shape[1:], a.dtype) for a in batches[:3]]
+    dtype = getattr(jax.eval_shape(network.batch_loss, params, gates, gates, *rows), "dtype", np.dtype(np.float32))
+    if not jnp.issubdtype(dtype, jnp.floating) or jnp.finfo(dtype).eps <= jnp.finfo(np.float32).eps:
+        return []
+    return [
+        f"The loss of the network is {dtype}. A damage is a difference of two losses, and most differences below "
+        f"{float(jnp.finfo(dtype).eps):.1g} of the loss are lost: compute the mean over the rows in float32."
+    ]
 
 
 def seed_of(random_state: Any) -> int:
@@ -113,8 +156,7 @@ def checked_rows(seed: int, width: int, X: Any, y: Any, weight: Any = None, *, o
             f"can hold. The sum is {total}."
         )
     there = weight > 0
-    with jax.enable_x64(False):
-        return Batches.partition(np.random.default_rng(seed), X[there], y[there], weight[there], "float32", width)
+    return Batches.partition(np.random.default_rng(seed), X[there], y[there], weight[there], "float32", width)
 
 
 def _numbers(value: Any, name: str) -> np.ndarray:

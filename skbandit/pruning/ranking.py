@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import jax
 import numpy as np
 
 from skbandit._core.constraints import Number, check_values
-from skbandit._core.scope import refuse_after_fork
+from skbandit._core.scope import without_checks
 from skbandit.criteria.base import Scores, needs_of
 from skbandit.networks.capabilities import Prunable, require
-from skbandit.pruning.inputs import checked_network, checked_params, checked_rows, seed_of
+from skbandit.pruning.inputs import checked_network, checked_params, checked_rows, remarks_on_loss, seed_of
 from skbandit.pruning.parameters import OF_ANY_NETWORK
 from skbandit.pruning.scoring import make_problem, score_units
 
@@ -45,9 +46,9 @@ def rank_units(
     network : GatedNetwork
         Loss with gates, and the groups of slices that leave together.
     params : pytree
-        Trained parameters. Floats become float32.
+        Trained parameters. Floats of every width become float32.
     X, y : ndarray of shape (n, ...)
-        Rows to measure on. Integers stay integers, floats become float32.
+        Rows to measure on. Integers stay integers, floats of every width become float32.
     sample_weight : ndarray of shape (n,), optional
         Weights of the rows.
     policy : str, Policy or Criterion, default="ucb1"
@@ -80,9 +81,14 @@ def rank_units(
     ValueError
         If an argument is invalid, if the network lacks something that the policy needs, or if no value is finite.
 
+    Warns
+    -----
+    UserWarning
+        If the loss has fewer digits than float32.
+
     See Also
     --------
-    prune : Removes the units.
+    prune : Removes the units. Its notes say which of JAX's settings hold in the loss.
 
     Examples
     --------
@@ -103,7 +109,6 @@ def rank_units(
     """
     from skbandit.criteria import resolve
 
-    refuse_after_fork()
     given: dict[str, Any] = {
         "budget": budget,
         "pruning_ratio": pruning_ratio,
@@ -112,34 +117,30 @@ def rank_units(
     }
     check_values("rank_units", given, _CONSTRAINTS)
     checked_network("rank_units", network)
-    params = checked_params(network, params)
-    criterion = resolve(policy)
-    require(network, needs_of(criterion), lambda: criterion.label)
-    groups, seed = network.groups, seed_of(random_state)
-    active = _checked_active(active, groups.n_units)
-    if emissions is not None:
-        shapes = [np.shape(e) for e in emissions] if isinstance(emissions, (tuple, list)) else type(emissions)
-        if shapes != [(size,) for size in groups.sizes]:
-            raise ValueError(
-                f"The 'emissions' parameter of rank_units must have a vector for each group, of {list(groups.sizes)} "
-                f"numbers. Got {shapes}."
-            )
-        emissions = tuple(np.asarray(e, "float32") for e in emissions)
-    batches = checked_rows(seed, batch_size, X, y, sample_weight)
+    active = _checked_active(active, network.groups.n_units)
+    emissions = _checked_emissions(emissions, network.groups.sizes)
     n_active = int(active.sum())
-    problem = make_problem(
-        network,
-        params,
-        batches,
-        active,
-        emissions,
-        n_pulls=int(budget * n_active),
-        n_remove=int(pruning_ratio * n_active + 1e-9),
-        scope=scope,
-    )
-    with jax.enable_x64(False):
+    with without_checks("float32"):
+        params = checked_params(network, params)
+        criterion = resolve(policy)
+        require(network, needs_of(criterion), lambda: criterion.label)
+        seed = seed_of(random_state)
+        batches = checked_rows(seed, batch_size, X, y, sample_weight)
+        remarks = remarks_on_loss(network, params, batches)
+        problem = make_problem(
+            network,
+            params,
+            batches,
+            active,
+            emissions,
+            n_pulls=int(budget * n_active),
+            n_remove=int(pruning_ratio * n_active + 1e-9),
+            scope=scope,
+        )
         _, scores = score_units(criterion, np.uint32(seed), None, problem, active)
-    scores = Scores(*(jax.tree.map(np.asarray, part) for part in scores))
+        scores = Scores(*(jax.tree.map(np.asarray, part) for part in scores))
+    for message in remarks:
+        warnings.warn(message, UserWarning, stacklevel=2)
     if not np.isfinite(scores.value[active]).any():
         raise ValueError(
             "No value is finite: X, y or the parameters hold values that are too large, or NaN, or the criterion does "
@@ -158,3 +159,15 @@ def _checked_active(active: np.ndarray | None, n: int) -> np.ndarray:
             f"array of shape {active.shape} and dtype {active.dtype}."
         )
     return active
+
+
+def _checked_emissions(emissions: Any, sizes: tuple[int, ...]) -> tuple[np.ndarray, ...] | None:
+    if emissions is None:
+        return None
+    shapes = [np.shape(e) for e in emissions] if isinstance(emissions, (tuple, list)) else type(emissions)
+    if shapes != [(size,) for size in sizes]:
+        raise ValueError(
+            f"The 'emissions' parameter of rank_units must have a vector for each group, of {list(sizes)} numbers. "
+            f"Got {shapes}."
+        )
+    return tuple(np.asarray(e, "float32") for e in emissions)

@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 from skbandit._core.programs import QUICK_COMPILE, compiled, first_call, make_room, quick_compile_is_known
-from skbandit._core.random import COUNTER_HASH
+from skbandit._core.random import key_of
 from skbandit._core.rows import Batches
 from skbandit._core.scope import n_devices
 from skbandit.criteria.base import Criterion, Problem, Scores, checked
@@ -26,11 +26,11 @@ QUICK_UNITS = 128
 @compiled()
 def _init(criterion: Criterion, seed: Any, problem: Problem) -> Any:
     # Folded, so that it is no key of a round.
-    return criterion.init(jax.random.fold_in(jax.random.key(seed, impl=COUNTER_HASH), 1), problem)
+    return criterion.init(jax.random.fold_in(key_of(seed), 1), problem)
 
 
 def _score(criterion: Criterion, seed: Any, state: Any, problem: Problem, active: Any) -> tuple[Any, Scores]:
-    result = criterion.step(jax.random.key(seed, impl=COUNTER_HASH), state, problem, active)
+    result = criterion.step(key_of(seed), state, problem, active)
     return checked(criterion, result, problem.n_units)
 
 

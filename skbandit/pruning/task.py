@@ -9,6 +9,7 @@ import numpy as np
 
 from skbandit._core.rows import Batches
 from skbandit.networks.capabilities import Prunable
+from skbandit.pruning.inputs import checked_return
 from skbandit.pruning.scoring import mean_loss
 
 Params = Any
@@ -80,11 +81,15 @@ class AnyNetwork:
 
     def repair(self, params: Params, active: np.ndarray, removed: np.ndarray, emissions: Vectors) -> Params:
         """Call the user's function, if there is one."""
-        return params if self._repair is None else self._repair(params, active, removed, emissions)
+        if self._repair is None:
+            return params
+        return checked_return("repair", params, self._repair(params, active, removed, emissions))
 
     def fine_tune(self, params: Params, gates: Vectors, round_: int) -> Params | None:
         """Call the user's function, if there is one."""
-        return None if self._fine_tune is None else self._fine_tune(params, gates, round_)
+        if self._fine_tune is None:
+            return None
+        return checked_return("fine_tune", params, self._fine_tune(params, gates, round_))
 
     def measure(self, params: Params, gates: Vectors, emissions: Vectors | None) -> float:
         """Return the loss on the calibration rows."""

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from skbandit._core.random import COUNTER_HASH, beta, bits_of_rows
+from skbandit._core.random import COUNTER_HASH, beta, bits_of_rows, key_of
 
 #: Chance that a sound generator fails one of the tests below; the seeds are fixed.
 RARE = 1e-4
@@ -107,3 +107,21 @@ def test_bits_of_a_row_depend_on_its_name_alone():
     bits = np.asarray(bits_of_rows(key(0), jnp.asarray(names), 5))
     np.testing.assert_array_equal(bits[0], bits[2])
     np.testing.assert_array_equal(np.asarray(bits_of_rows(key(0), jnp.asarray(names[::-1]), 5)), bits[::-1])
+
+
+@pytest.mark.parametrize("x64", [False, True])
+def test_keys_are_those_of_jax_but_for_the_users_offset(x64):
+    def data(key):
+        return np.asarray(jax.random.key_data(key))
+
+    seeds = np.array([0, 1, 2**32 - 1], np.uint32)
+    with jax.enable_x64(x64):
+        expected = [data(jax.random.key(seed, impl=COUNTER_HASH)) for seed in seeds]
+        jax.config.update("jax_random_seed_offset", 5)
+        try:
+            found = [data(jax.jit(key_of)(seed)) for seed in seeds]
+            moved = data(jax.random.key(seeds[0], impl=COUNTER_HASH))
+        finally:
+            jax.config.update("jax_random_seed_offset", 0)
+    np.testing.assert_array_equal(found, expected)
+    assert (moved != expected[0]).any()

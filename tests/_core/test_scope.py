@@ -12,7 +12,15 @@ from threadpoolctl import ThreadpoolController
 
 from skbandit._core import scope
 from skbandit._core.cache import enable_compilation_cache
-from skbandit._core.scope import jax_scope, resolve_devices, single_threaded_blas, to_numpy
+from skbandit._core.scope import (
+    for_threads,
+    in_these_settings,
+    jax_scope,
+    resolve_devices,
+    single_threaded_blas,
+    to_numpy,
+    without_checks,
+)
 
 
 def default_float():
@@ -252,3 +260,64 @@ def test_arrays_come_back_to_the_host():
     assert {type(leaf) for leaf in jax.tree.leaves(found)} == {np.ndarray}
     assert [leaf.dtype.name for leaf in jax.tree.leaves(found)] == ["float64", "int32", "float32"]
     np.testing.assert_array_equal(found["a"], [1, 1])
+
+
+# --- JAX's settings -------------------------------------------------------------------------------------------------
+
+
+def found():
+    return jax.config.jax_numpy_rank_promotion, jax.config.jax_debug_nans, jax.config.jax_default_matmul_precision
+
+
+@pytest.mark.parametrize("ours", [jax_scope, without_checks])
+def test_the_users_checks_are_off_inside_and_on_again_after(ours):
+    matrix, vector = jnp.full((2, 3), -1.0), jnp.ones(3)
+
+    def compute_and_fail():
+        with ours():
+            assert found()[:2] == ("allow", False)
+            jnp.log(matrix) + vector + np.ones(3, "float32")
+            raise KeyError
+
+    with jax.numpy_rank_promotion("raise"), jax.debug_nans(True), jax.transfer_guard("disallow"):
+        with pytest.raises(KeyError):
+            compute_and_fail()
+        assert found()[:2] == ("raise", True)
+        with pytest.raises(ValueError, match="rank_promotion"):
+            matrix + vector
+        with pytest.raises(FloatingPointError):
+            jnp.log(matrix)
+        with pytest.raises(jax.errors.JaxRuntimeError, match="Disallowed host-to-device"):
+            vector + np.ones(3, "float32")
+
+
+def test_the_precision_of_products_is_ours_in_the_scope_of_an_estimator_alone():
+    with jax.default_matmul_precision("bfloat16"):
+        with without_checks():
+            assert found()[2] == "bfloat16"
+        with jax_scope():
+            assert found()[2] is None
+
+
+def test_a_function_of_the_users_sees_the_settings_outside():
+    with jax.numpy_rank_promotion("raise"), jax.enable_x64(True):
+        outside = in_these_settings(lambda: (*found(), default_float()))
+        with without_checks():
+            assert outside() == ("raise", False, None, "float64")
+            assert (*found(), default_float()) == ("allow", False, None, "float32")
+    assert in_these_settings(None) is None
+
+
+def test_other_threads_compute_on_the_users_device():
+    seen = []
+
+    def see():
+        with scope():
+            seen.append((jax.config.jax_default_device, default_float()))
+
+    with jax.default_device(jax.devices("cpu")[0]):
+        scope = for_threads(lambda: jax_scope("float64"))
+        thread = threading.Thread(target=see)
+        thread.start()
+        thread.join()
+    assert seen == [(jax.devices("cpu")[0], "float64")]

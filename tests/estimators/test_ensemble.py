@@ -219,6 +219,8 @@ def test_attributes_are_sums_means_and_maxima_over_the_members(make_data, regres
     members = model.estimators_
     assert {member.hidden_layer_sizes_ for member in members} == {(4,)}
     n_before, n_after = 4 * 8 + 8 + 8 + 1, 4 * 4 + 4 + 4 + 1
+    assert model.hidden_layer_sizes_ == [(4,)] * 3
+    assert model.n_units_ == (3 * 8, 3 * 4)
     assert model.n_parameters_ == (3 * n_before, 3 * n_after)
     assert model.n_macs_ == (3 * (4 * 8 + 8), 3 * (4 * 4 + 4))
     assert model.n_pulls_ == sum(member.n_pulls_ for member in members) > 0

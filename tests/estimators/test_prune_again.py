@@ -26,6 +26,7 @@ def test_prune_returns_a_smaller_copy_and_leaves_the_original(dense, make_data):
     assert (dense.hidden_layer_sizes_, pruned.hidden_layer_sizes_) == ((8,), (4,))
     assert (pruned.policy, pruned.pruning_ratio) == ("thompson", 0.5)
     assert pruned.score(data.X, data.y) > 0.6
+    assert pruned.n_units_ == (dense.n_units_[0], sum(pruned.hidden_layer_sizes_))
     assert pruned.n_parameters_ == (dense.n_parameters_[0], sum(a.size for a in (*pruned.coefs_, *pruned.intercepts_)))
 
 

@@ -278,11 +278,118 @@ def test_a_network_must_be_hashable():
         prune(Loose(), params, X, y)
 
 
-def test_half_precision_becomes_float32():
-    params, X, y = trained(planted=False)
-    half = jax.tree.map(lambda a: jnp.asarray(a, jnp.bfloat16), params)
-    result = prune(NETWORK, half, X, y, policy="magnitude")
-    assert all(a.dtype == np.float32 for a in jax.tree.leaves(result.params))
+def single_layer_loss(params, gates, X, y, weight):
+    hidden = jnp.tanh(X @ params["in"]) * gates[0]
+    return jnp.sum(weight * (hidden @ params["out"] - y) ** 2) / jnp.sum(weight)
+
+
+SINGLE = Groups([Group("hidden", 8, [Slice("in", 1)], [Slice("out", 0)])])
+HALF = pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16], ids=["bfloat16", "float16"])
+
+
+def single_layer(dtype):
+    """Parameters with floats of a dtype beside other leaves, rows, and the same parameters in float32."""
+    rng = np.random.default_rng(0)
+    weights = {"in": rng.normal(size=(3, 8)), "out": np.r_[np.ones(4), np.zeros(4)] + 0.01 * rng.normal(size=8)}
+    half = {name: jnp.asarray(a, dtype) for name, a in weights.items()}
+    single = {name: np.asarray(a, "float32") for name, a in half.items()}
+    X = rng.normal(size=(60, 3)).astype("float32")
+    y = np.tanh(X @ single["in"]) @ single["out"]
+    others = {"step": np.int32(7), "on": np.True_, "codes": jnp.asarray([1, -2], jnp.int4), "none": None}
+    return half | others, single | others, X, y
+
+
+@HALF
+def test_half_precision_becomes_float32(dtype):
+    half, single, X, y = single_layer(dtype)
+    seen = set()
+
+    def loss(params, *args):
+        seen.add(tuple(str(a.dtype) for a in (*jax.tree.leaves(params), *jax.tree.leaves(args))))
+        return single_layer_loss(params, *args)
+
+    network = GatedNetwork(loss, SINGLE)
+    found, expected = (prune(network, params, X, y, policy="leave_one_out") for params in (half, single))
+    assert_equal(found.kept, expected.kept)
+    assert_equal(found.params, expected.params)
+    assert found.loss == expected.loss
+    types = {name: None if leaf is None else str(leaf.dtype) for name, leaf in found.params.items()}
+    assert types == {"in": "float32", "out": "float32", "step": "int32", "on": "bool", "codes": "int4", "none": None}
+    assert seen == {("int4", "float32", "bool", "float32", "int32", *["float32"] * 4)}
+    a, b = (rank_units(network, params, X, y, policy="leave_one_out") for params in (half, single))
+    np.testing.assert_array_equal(a.damage, b.damage)
+
+
+@HALF
+def test_rows_and_weights_in_half_precision_become_float32(dtype):
+    _, params, X, y = single_layer(dtype)
+    rows = [np.asarray(jnp.asarray(a, dtype), "float32") for a in (X, y, np.linspace(0.5, 1, 60))]
+    half = [jnp.asarray(a, dtype) for a in rows]
+    network = GatedNetwork(single_layer_loss, SINGLE)
+    found, expected = (prune(network, params, *a, held_out=tuple(a), batch_size=16) for a in (half, rows))
+    assert_equal(found.kept, expected.kept)
+    assert found.loss == expected.loss
+
+
+@pytest.mark.parametrize("name", ["repair", "fine_tune"])
+@HALF
+def test_what_functions_return_in_half_precision_becomes_float32(name, dtype):
+    half, _, X, y = single_layer(dtype)
+    given = []
+
+    def function(params, *args):
+        given.append([str(a.dtype) for a in (params["in"], params["out"])])
+        return params | {key: jnp.asarray(params[key] / 2, dtype) for key in ("in", "out")}
+
+    network = GatedNetwork(single_layer_loss, SINGLE)
+    result = prune(network, half, X, y / 16, policy="leave_one_out", n_rounds=2, **{name: function})
+    assert given == [["float32", "float32"]] * 2
+    assert [result.params[key].dtype.name for key in ("in", "out")] == ["float32", "float32"]
+    assert name == "repair" or result.history[0].fine_tuned
+
+
+@HALF
+@pytest.mark.parametrize("function", [prune, rank_units])
+def test_a_loss_in_half_precision_is_warned_of(function, dtype):
+    half, _, X, y = single_layer(dtype)
+    network = GatedNetwork(lambda *args: single_layer_loss(*args).astype(dtype), SINGLE)
+    said = f"loss of the network is {dtype.dtype.name}.*mean over the rows in float32"
+    with pytest.warns(UserWarning, match=said) as warned:
+        function(network, half, X, y + 10)
+    assert [warning.filename for warning in warned] == [__file__]
+
+
+def test_damages_below_the_precision_of_the_loss_are_lost():
+    half, _, X, y = single_layer(jnp.bfloat16)
+    exact = rank_units(GatedNetwork(single_layer_loss, SINGLE), half, X, y + 10, policy="leave_one_out").damage
+    coarse = GatedNetwork(lambda *args: single_layer_loss(*args).astype(jnp.bfloat16), SINGLE)
+    with pytest.warns(UserWarning, match=r"most differences below 0.008 of the loss are lost"):
+        damage = rank_units(coarse, half, X, y + 10, policy="leave_one_out").damage
+    assert (exact[4:] != 0).all()
+    assert (damage[4:] == 0).all()  # of about 0.001 of the loss
+
+
+@pytest.mark.parametrize("name", ["repair", "fine_tune"])
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda p: None, "must return parameters in the tree .* It returned PyTreeDef\\(None\\)"),
+        (lambda p: {"in": p["in"]}, "must return parameters in the tree .*'none': None, 'on': .* It returned"),
+        (lambda p: p | {"in": p["in"][:1]}, r"of the same shapes. The leaf \['in'\] had \(3, 8\) and has \(1, 8\)"),
+        (lambda p: p | {"in": "text"}, r"The leaf \['in'\] of what '\w+' returns must be an array of numbers"),
+    ],
+)
+def test_functions_that_return_no_such_parameters_are_named(name, change, message):
+    half, _, X, y = single_layer(jnp.bfloat16)
+    with pytest.raises(ValueError, match=f"(?s){message}") as raised:
+        prune(GatedNetwork(single_layer_loss, SINGLE), half, X, y, **{name: lambda params, *args: change(params)})
+    assert f"'{name}'" in str(raised.value)
+
+
+def test_keys_are_no_parameters():
+    half, _, X, y = single_layer(jnp.bfloat16)
+    with pytest.raises(ValueError, match=r"leaf \['key'\] of 'params' must be an array of numbers"):
+        prune(GatedNetwork(single_layer_loss, SINGLE), half | {"key": jax.random.key(0)}, X, y)
 
 
 def test_values_that_are_all_nan_are_an_error_and_not_a_ranking():

@@ -28,7 +28,7 @@ import optax
 from jax import lax
 
 from skbandit._core.programs import compiled
-from skbandit._core.random import COUNTER_HASH, bits_of_rows
+from skbandit._core.random import bits_of_rows, key_of
 from skbandit._core.rows import Data
 from skbandit._core.scope import spread
 from skbandit._tabular.network.losses import LOSSES
@@ -236,7 +236,7 @@ class _Chunk:
         """Return the dropout of batch ``b``, which is drawn for each row by its id u32[width]."""
         if not self.network.dropout:
             return None
-        key = jax.random.fold_in(jax.random.key(self.plan.seed[epoch], impl=COUNTER_HASH), b)
+        key = jax.random.fold_in(key_of(self.plan.seed[epoch]), b)
         rate = self.hyper.dropout * self.plan.regular[epoch, b].astype(self.dtype)
 
         def drop(layer: int, a: jax.Array) -> jax.Array:
