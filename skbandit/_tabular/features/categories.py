@@ -177,8 +177,10 @@ class Categories:
         table: dict[Hashable, tuple[int, Written] | None] = {}
         for code, (value, keys) in enumerate(zip(self.values, keyed, strict=True)):
             numbers = [(key, how) for key, how in keys if key in (0, 1)]
-            truth = [(text, how) for key, how in numbers for text, bit in _TRUTH.items() if bit == key]
-            for key, how in dict.fromkeys([*keys, *(truth if binary or _is_bool(value) else [])]):
+            own: list[tuple[Hashable, Written]] = list(keys)
+            if binary or _is_bool(value):
+                own += [(text, how) for key, how in numbers for text, bit in _TRUTH.items() if bit == key]
+            for key, how in dict.fromkeys(own):
                 table[key] = None if key in table else (code, how)
         return table
 
