@@ -37,6 +37,7 @@ OF_THE_START = {
     "jax_platforms",
     "jax_rocm_visible_devices",
     "jax_source_url_schema",
+    "jax_xla_backend",
 }
 #: JAX's loops do not support these.
 REFUSED = {f"jax_error_checking_behavior_{what}" for what in ("nan", "divide", "oob")}
@@ -169,6 +170,7 @@ def test_prune_and_rank_units_compute_the_same(of_functions, setting, make_data)
 
 
 @pytest.mark.exhaustive
+@pytest.mark.filterwarnings("ignore:.*PGLE")  # JAX's own, where it finds no profile
 @each(OTHERS)
 def test_other_settings_are_the_users(of_estimators, of_functions, setting, make_data):
     # Some say how to optimize a program: its rounding may differ.
