@@ -216,7 +216,7 @@ def row_ids(
     Rows of the same features need masks of their own, unless they are copies: in a table of few distinct rows, the
     noise of few masks would not average out.
     """
-    from skbandit._tabular.features.splitting import row_ranks
+    from skbandit._tabular.features.hashing import row_ranks
 
     drops_out = params["dropout"] > 0 and params["solver"] != "lbfgs"
     if not drops_out and not getattr(criterion, "draws_by_row", False):

@@ -1,17 +1,14 @@
 r"""What is computed for one column of X: where it is centred, how it is scaled, and what its categories become.
 
-A dense column is scaled by its own median and quartiles, then clipped smoothly [1]_:
+A dense column is scaled by its own median and quartiles (`skbandit._tabular.features.statistics`), then clipped
+smoothly [1]_:
 
-.. math:: z = s (x - \text{median}), \qquad x' = z / \sqrt{1 + (z / 3)^2},
+.. math:: z = s (x - \text{median}), \qquad x' = z / \sqrt{1 + (z / 3)^2}.
 
-where s is 1 / (q75 - q25), or 2 / (max - min) if that is infinite, or 0. A missing number becomes 0, the median.
+A missing number becomes 0, the median.
 
-Quantiles are weighted, by the averaged inverse of the cumulative distribution. So a weight of 2 is a repeated row, a
-weight of 0 is a row that is not there, and the order of the rows does not matter.
-
-Throughout, ``values`` f[m] are the distinct values of a column, ascending and without NaN, and ``mass`` f[m] is the
-summed weight of the rows that have each of them. Of a column of categories, ``mass`` f[1 + n_categories] is the summed
-weight of the rows where the category is missing, then that of each category.
+Of a column of categories, ``mass`` f[1 + n_categories] is the summed weight of the rows where the category is missing,
+then that of each category.
 
 .. [1] Holzmüller, Grinsztajn, Steinwart: Better by default, NeurIPS 2024 (arXiv:2407.04491).
 """
@@ -22,8 +19,8 @@ import dataclasses
 
 import numpy as np
 
-#: Relative slack of cumulated weights. Sums of a million weights in another order differ by some 1e-13 of the total.
-SLACK = 1e-11
+from skbandit._tabular.features.statistics import inverse_width, quartiles
+
 #: Beyond this the clipped value no longer changes. It is small enough to be squared.
 FAR = 1e150
 
@@ -53,21 +50,6 @@ class OneHot:
     """f[n_categories + missing]: what stands for 0 in each column."""
     high: np.ndarray
     """f[n_categories + missing]: what stands for 1 in each column."""
-
-
-def encode_number(column: int, values: np.ndarray, mass: np.ndarray) -> Affine:
-    """Scale a column of numbers.
-
-    Parameters
-    ----------
-    column : int
-        Its position in X.
-    values, mass : f[m], f[m]
-        Its distinct values and their weights; missing values become 0.
-    """
-    # A column without values has no median: with NaN in its place everything counts as missing.
-    centre, scale = median_and_scale(values, mass) if values.size else (np.nan, 0.0)
-    return Affine(column, centre, scale, 0.0)
 
 
 def encode_binary(column: int, mass: np.ndarray, scale: bool, clip: bool) -> Affine:
@@ -139,36 +121,9 @@ def smooth_clip(z: np.ndarray) -> np.ndarray:
     return z
 
 
-def distinct(x: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the distinct values of x f[n], ascending, without NaN, and the summed weight of each."""
-    order = np.argsort(x)
-    order = order[: x.size - np.count_nonzero(np.isnan(x))]  # NaN stands last
-    x = x[order]
-    starts = np.flatnonzero(np.append(True, x[1:] != x[:-1])[: x.size])
-    return x[starts], np.add.reduceat(weight[order], starts) if starts.size else np.empty(0)
-
-
 def median_and_scale(values: np.ndarray, mass: np.ndarray) -> tuple[float, float]:
-    """Return the median of a column and its scale s; 0 and 0 where the values do not vary."""
+    """Return the median of distinct values f[m], ascending, of weights f[m], and their scale; 0, 0 for a single one."""
     if values.size < 2:
         return 0.0, 0.0
-    low, centre, high = quartiles(values, mass)
-    # In halves, which do not overflow.
-    width = high / 2 - low / 2
-    factor = 0.5 / width if width > 0 else 1 / (values[-1] / 2 - values[0] / 2)
-    return float(centre), float(np.nan_to_num(factor))
-
-
-def quartiles(values: np.ndarray, mass: np.ndarray) -> np.ndarray:
-    """Return the three weighted quartiles f[3] of a column.
-
-    A quantile is where the cumulated weight passes its share of the total, and halfway to the next value where it
-    meets it.
-    """
-    filled = np.cumsum(mass)
-    target = np.array([0.25, 0.5, 0.75]) * filled[-1]
-    slack = SLACK * filled[-1]
-    below = np.searchsorted(filled, target - slack)
-    above = np.searchsorted(filled, target + slack, side="right")
-    halves: np.ndarray = values[below] / 2 + values[above] / 2
-    return halves
+    low, centre, high = quartiles(values[None], mass[None])
+    return float(centre[0]), float(inverse_width(low, high, values[:1], values[-1:])[0])

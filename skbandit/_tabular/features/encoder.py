@@ -23,13 +23,12 @@ import numpy as np
 from skbandit._tabular.features.columns import (
     Affine,
     OneHot,
-    distinct,
     encode_binary,
-    encode_number,
     encode_one_hot,
     places,
     smooth_clip,
 )
+from skbandit._tabular.features.statistics import statistics
 
 #: Variables of more categories become codes, to be embedded.
 MAX_ONE_HOT = 8
@@ -92,8 +91,7 @@ class FeatureEncoder:
     @classmethod
     def identity(cls, n_features: int) -> FeatureEncoder:
         """Return the encoder that does nothing: a plain network on raw numbers."""
-        numbers = [Affine(j) for j in range(n_features)]
-        return cls._make(n_features, numbers, n_embeddable=n_features, n_numbers=n_features)
+        return cls._make(n_features, np.arange(n_features), n_embeddable=n_features)
 
     @classmethod
     def fit(
@@ -127,70 +125,100 @@ class FeatureEncoder:
             Variables of more categories become codes.
         """
         n_features = X.shape[1]
-        sizes = categories or (0,) * n_features
+        sizes = np.asarray(categories or (0,) * n_features)
         weight = np.ones(X.shape[0]) if weight is None else np.asarray(weight, np.float64)
         seen = weight > 0
         if not seen.all():
             X, weight = X[seen], weight[seen]
         clip = clip and scale
 
-        embeddable: list[Affine] = []
-        numbers: list[Affine] = []
+        numbers = np.flatnonzero(sizes == 0)
+        centre, factor, fill = np.zeros(numbers.size), np.ones(numbers.size), np.full(numbers.size, np.nan)
+        indicators = np.empty(0, np.intp)
+        n_embeddable = 0
+        if scale or embed:
+            found = statistics(X, weight, numbers)
+            if scale:
+                # A column without values has no median: with NaN in its place everything counts as missing.
+                centre, factor, fill = found.centre, found.scale, np.zeros(numbers.size)
+                indicators = numbers[found.missing & (found.n_distinct > 0)]
+            if embed:
+                few = found.n_distinct <= 2
+                order = np.argsort(few, kind="stable")
+                numbers, centre, factor, n_embeddable = numbers[order], centre[order], factor[order], int(np.sum(~few))
+
         binary: list[Affine] = []
-        indicators: list[int] = []
         one_hot: list[OneHot] = []
         codes: list[tuple[int, int]] = []
-        for j, n_categories in enumerate(sizes):
-            column = X[:, j].astype(np.float64)
-            if n_categories == 0:
-                values, mass = distinct(column, weight)
-                target = embeddable if embed and values.size > 2 else numbers
-                target.append(encode_number(j, values, mass) if scale else Affine(j))
-                if scale and values.size > 0 and np.isnan(column).any():
-                    indicators.append(j)
-            elif n_categories > max(max_one_hot, 2):
+        for j in np.flatnonzero(sizes).tolist():
+            n_categories = int(sizes[j])
+            if n_categories > max(max_one_hot, 2):
                 codes.append((j, n_categories))
-            else:
-                mass = np.bincount(places(column, n_categories), weight, minlength=n_categories + 1)
-                if n_categories == 2:
-                    binary.append(encode_binary(j, mass, scale, clip))
-                elif n_categories > 2 or mass.all():
-                    one_hot.append(encode_one_hot(j, mass, scale, clip))
-        if not (embeddable or numbers or binary or one_hot or codes):
+                continue
+            mass = np.bincount(places(X[:, j], n_categories), weight, minlength=n_categories + 1)
+            if n_categories == 2:
+                binary.append(encode_binary(j, mass, scale, clip))
+            elif n_categories > 2 or mass.all():
+                one_hot.append(encode_one_hot(j, mass, scale, clip))
+        if not (numbers.size or binary or one_hot or codes):
             binary.append(Affine(0, scale=0.0, fill=0.0))  # a network needs an input, if only a constant
         return cls._make(
             n_features,
-            embeddable + numbers + binary,
+            numbers,
+            centre,
+            factor,
+            fill,
+            binary,
             indicators,
             one_hot,
             codes,
             clip,
-            n_embeddable=len(embeddable),
-            n_numbers=len(embeddable + numbers),
+            n_embeddable=n_embeddable,
         )
 
     @classmethod
     def _make(
         cls,
         n_features: int,
-        affine: Sequence[Affine],
-        indicators: Sequence[int] = (),
+        numbers: np.ndarray,
+        centre: np.ndarray | float = 0.0,
+        scale: np.ndarray | float = 1.0,
+        fill: np.ndarray | float = np.nan,
+        binary: Sequence[Affine] = (),
+        indicators: Sequence[int] | np.ndarray = (),
         one_hot: Sequence[OneHot] = (),
         codes: Sequence[tuple[int, int]] = (),
         clip: bool = False,
         *,
         n_embeddable: int,
-        n_numbers: int,
     ) -> FeatureEncoder:
-        """Put the columns of each kind into arrays; ``codes`` are pairs of a column and its number of categories."""
+        """Put the columns of each kind into arrays.
+
+        Parameters
+        ----------
+        n_features : int
+        numbers : i[n_numbers]
+            Columns of X, the embeddable ones first.
+        centre, scale, fill : f[n_numbers]
+        binary : sequence of Affine
+        indicators : i[n_indicators]
+        one_hot : sequence of OneHot
+        codes : sequence of (column, number of categories)
+        clip : bool
+        n_embeddable : int
+        """
+
+        def affine(of_numbers: np.ndarray | float, of_binary: list[float]) -> np.ndarray:
+            return np.append(np.broadcast_to(np.asarray(of_numbers, np.float64), numbers.shape), of_binary)
+
         return cls(
             n_features=n_features,
             n_embeddable=n_embeddable,
-            n_numbers=n_numbers,
-            columns=np.array([a.column for a in affine], np.intp),
-            centre=np.array([a.centre for a in affine], np.float64),
-            scale=np.array([a.scale for a in affine], np.float64),
-            fill=np.array([a.fill for a in affine], np.float64),
+            n_numbers=numbers.size,
+            columns=np.append(numbers, [a.column for a in binary]).astype(np.intp),
+            centre=affine(centre, [a.centre for a in binary]),
+            scale=affine(scale, [a.scale for a in binary]),
+            fill=affine(fill, [a.fill for a in binary]),
             clip=clip,
             indicators=np.array(indicators, np.intp),
             one_hot=np.array([o.column for o in one_hot], np.intp),

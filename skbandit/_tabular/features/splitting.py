@@ -9,33 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-
-def row_ranks(X: np.ndarray, seed: int, dtype: str = "float64") -> np.ndarray:
-    """Hash each row to an integer: multiply and mix, column by column. Not cryptographic.
-
-    Parameters
-    ----------
-    X : f[n, n_columns]
-        NaN is a value like any other.
-    seed : int
-        Another seed gives unrelated hashes.
-    dtype : {"float64", "float32"}
-        The precision in which rows are compared.
-
-    Returns
-    -------
-    ranks : u64[n]
-        Equal rows have equal ranks.
-    """
-    state = np.full(X.shape[0], (seed * 0x9E3779B97F4A7C15 + 0x632BE59BD9B4E019) % 2**64, np.uint64)
-    with np.errstate(over="ignore"):
-        for column in X.T:
-            values = column.astype(dtype).astype(np.float64) + 0.0  # + 0.0 makes -0.0 equal to 0.0
-            bits = np.where(np.isnan(values), np.nan, values).view(np.uint64)  # there are many NaNs, too
-            state = (state ^ bits) * np.uint64(0xBF58476D1CE4E5B9)
-            state ^= state >> np.uint64(29)
-        state *= np.uint64(0x94D049BB133111EB)
-    return state ^ (state >> np.uint64(32))
+from skbandit._tabular.features.hashing import row_ranks
 
 
 def held_out_rows(

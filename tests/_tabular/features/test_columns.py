@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skbandit._tabular.features.columns import distinct, median_and_scale, places, quartiles, smooth_clip
+from skbandit._tabular.features.columns import median_and_scale, places, smooth_clip
 from skbandit._tabular.features.encoder import FeatureEncoder
 
 FEW = settings(max_examples=60, deadline=None, derandomize=True)
@@ -118,19 +118,8 @@ def test_a_category_that_fit_never_saw_is_a_constant_column(column):
 # --- by hand ----------------------------------------------------------------------------------------------------------
 
 
-def test_distinct_values_and_their_weights():
-    values, mass = distinct(np.array([3.0, NAN, 1.0, 3.0, -0.0, 0.0]), np.array([1.0, 9.0, 2.0, 4.0, 0.5, 0.25]))
-    np.testing.assert_array_equal(values, [0, 1, 3])
-    np.testing.assert_array_equal(mass, [0.75, 2, 5])
-    for array in distinct(np.full(2, NAN), np.ones(2)):
-        assert array.shape == (0,)
-
-
-def test_weighted_quartiles():
-    # Cumulated weights 1, 2, 4 of 4: the first quartile meets its share at 1, so it lies halfway to 2; the median meets
-    # its share at 2, halfway to 6; the third lies within 6.
-    np.testing.assert_array_equal(quartiles(np.array([1.0, 2.0, 6.0]), np.array([1.0, 1.0, 2.0])), [1.5, 4, 6])
-    # s = 1 / (6 - 1.5)
+def test_the_median_and_the_scale_of_distinct_values():
+    # Quartiles 1.5, 4 and 6: s = 1 / (6 - 1.5).
     assert median_and_scale(np.array([1.0, 2.0, 6.0]), np.array([1.0, 1.0, 2.0])) == (4, pytest.approx(1 / 4.5))
     assert median_and_scale(np.array([2.0]), np.array([3.0])) == (0, 0)
 

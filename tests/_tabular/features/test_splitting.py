@@ -3,7 +3,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skbandit._tabular.features.splitting import held_out_rows, row_ranks
+from skbandit._tabular.features.hashing import row_ranks
+from skbandit._tabular.features.splitting import held_out_rows
 
 FEW = settings(max_examples=60, deadline=None, derandomize=True)
 #: Few distinct values, so that many rows are equal.
@@ -144,35 +145,6 @@ def test_another_seed_is_another_split():
         for j in range(i):
             # Two independent halves agree on 100 ± 7 rows; 5 standard deviations are 35.
             assert abs(int((splits[i] == splits[j]).sum()) - 100) < 36
-
-
-def test_the_same_seed_is_the_same_split():
-    X = np.random.default_rng(0).normal(size=(50, 3))
-    np.testing.assert_array_equal(row_ranks(X, 5), row_ranks(X.copy(), 5))
-
-
-def test_minus_zero_is_zero():
-    X = np.array([[0.0, 1.0], [-0.0, 1.0]])
-    assert np.unique(row_ranks(X, 0)).size == 1
-
-
-def test_a_row_ranks_the_same_in_either_precision():
-    # Halves are exact in float32: the same rows, whatever the dtype that they came in.
-    X = np.arange(12).reshape(6, 2) / 2
-    np.testing.assert_array_equal(row_ranks(X, 0), row_ranks(X.astype(np.float32), 0))
-
-
-def test_ranks_tell_rows_and_columns_apart():
-    grid = np.stack(np.meshgrid(np.arange(64.0), np.arange(64.0)), axis=-1).reshape(-1, 2)
-    assert np.unique(row_ranks(grid, 0)).size == 64 * 64  # (a, b) is not (b, a)
-
-
-def test_ranks_are_spread_evenly():
-    # Small integers differ in few bits, and those are the high ones of a float64: the hash must still mix them.
-    ranks = row_ranks(np.arange(4096.0)[:, None], 0) / 2.0**64
-    counts = np.histogram(ranks, bins=16, range=(0, 1))[0]
-    # 256 ± 15.5 in each of 16 bins; 5 standard deviations are 78.
-    assert np.abs(counts - 256).max() < 78
 
 
 @pytest.mark.parametrize("fraction", [0.1, 0.5])
