@@ -32,6 +32,8 @@ from skbandit._tabular.features.statistics import statistics
 
 #: Variables of more categories become codes, to be embedded.
 MAX_ONE_HOT = 8
+#: Share of a category that no row has: less than the slack of a quartile, more than rounding.
+RARE = 1e-13
 #: Values of the input per chunk: 2 MB of float64, near the cache.
 CHUNK_VALUES = 2**18
 
@@ -91,7 +93,7 @@ class FeatureEncoder:
     @classmethod
     def identity(cls, n_features: int) -> FeatureEncoder:
         """Return the encoder that does nothing: a plain network on raw numbers."""
-        return cls._make(n_features, np.arange(n_features), n_embeddable=n_features)
+        return cls.of_columns(n_features, np.arange(n_features), n_embeddable=n_features)
 
     @classmethod
     def fit(
@@ -156,13 +158,15 @@ class FeatureEncoder:
                 codes.append((j, n_categories))
                 continue
             mass = np.bincount(places(X[:, j], n_categories), weight, minlength=n_categories + 1)
+            if n_categories > 1:  # a category that no row has yet is a rare one
+                mass[1:] = np.maximum(mass[1:], RARE * mass.sum())
             if n_categories == 2:
                 binary.append(encode_binary(j, mass, scale, clip))
             elif n_categories > 2 or mass.all():
                 one_hot.append(encode_one_hot(j, mass, scale, clip))
         if not (numbers.size or binary or one_hot or codes):
             binary.append(Affine(0, scale=0.0, fill=0.0))  # a network needs an input, if only a constant
-        return cls._make(
+        return cls.of_columns(
             n_features,
             numbers,
             centre,
@@ -177,7 +181,7 @@ class FeatureEncoder:
         )
 
     @classmethod
-    def _make(
+    def of_columns(
         cls,
         n_features: int,
         numbers: np.ndarray,
@@ -244,6 +248,11 @@ class FeatureEncoder:
     def cardinalities(self) -> tuple[int, ...]:
         """Rows of the embedding that each code column needs: one per category, and row 0."""
         return tuple(int(size) + 1 for size in self.code_sizes)
+
+    def same_as(self, other: FeatureEncoder) -> bool:
+        """Say whether the other one computes the same, from the same columns."""
+        pairs = ((getattr(self, f.name), getattr(other, f.name)) for f in dataclasses.fields(self))
+        return all(np.array_equal(a, b, equal_nan=np.asarray(a).dtype.kind == "f") for a, b in pairs)
 
     @cached_property
     def is_identity(self) -> bool:

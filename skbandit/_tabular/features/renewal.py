@@ -1,0 +1,137 @@
+"""An encoder that is learned on: what the first rows lacked comes in, and what need not change stays.
+
+Networks read what an encoder writes. So a column keeps its place in the order of things for as long as it can:
+
+* a column of numbers keeps its centre and its scale until they are off by more than `MOST_SHIFT` or `MOST_RATIO`; one
+  that was constant, or had no values, gets them as soon as there are some;
+* an indicator of missing numbers and an embedded number stay so, and others may join them;
+* the ends of one-hot columns stay as they were made, which is right within a factor of two whatever the shares of the
+  categories; new categories get columns of their own. Two categories (-1 and 1) become one-hot columns when there is
+  a third, and one-hot columns become codes when there are too many.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from skbandit._tabular.features.columns import Affine, OneHot, smooth_clip
+from skbandit._tabular.features.encoder import FeatureEncoder
+
+#: A centre may be off by this share of the distance between the quartiles, and a scale by this factor.
+MOST_SHIFT, MOST_RATIO = 0.25, 1.25
+
+
+def renewed(encoder: FeatureEncoder, latest: FeatureEncoder, *, rescale: bool = True) -> FeatureEncoder:
+    """Return an encoder of what was learned before and of what ``latest`` has learned since.
+
+    Parameters
+    ----------
+    encoder, latest : FeatureEncoder
+        Of the same columns of X; ``latest`` knows all categories of ``encoder``, by the same codes.
+    rescale : bool
+        Whether columns that have a scale may get another one.
+
+    Returns
+    -------
+    renewed : FeatureEncoder
+        ``encoder`` itself where nothing changes.
+    """
+    centre, scale, fill = (values.copy() for values in _numbers(latest))
+    before = _numbers(encoder)
+    kept = np.flatnonzero(~_moved(before, (centre, scale), rescale))
+    for now, then in zip((centre, scale, fill), before, strict=True):
+        now[kept] = then[kept]
+    embeddable = np.union1d(encoder.columns[: encoder.n_embeddable], latest.columns[: latest.n_embeddable])
+    others = np.setdiff1d(latest.columns[: latest.n_numbers], embeddable)
+    numbers = np.concatenate([embeddable, others]).astype(np.intp)
+    binary, one_hot, codes = _categories(encoder, latest)
+    if not (numbers.size or binary or one_hot or codes):
+        return encoder
+    result = FeatureEncoder.of_columns(
+        encoder.n_features,
+        numbers,
+        centre[numbers],
+        scale[numbers],
+        fill[numbers],
+        binary,
+        np.union1d(encoder.indicators, latest.indicators).astype(np.intp),
+        one_hot,
+        codes,
+        encoder.clip,
+        n_embeddable=embeddable.size,
+    )
+    return encoder if result.same_as(encoder) else result
+
+
+def _numbers(encoder: FeatureEncoder) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return centre, scale and fill by column of X, f[n_features]; NaN for columns that hold no numbers."""
+    by_column = np.full((3, encoder.n_features), np.nan)
+    numbers = slice(0, encoder.n_numbers)
+    by_column[:, encoder.columns[numbers]] = encoder.centre[numbers], encoder.scale[numbers], encoder.fill[numbers]
+    centre, scale, fill = by_column
+    return centre, scale, fill
+
+
+def _moved(before: tuple[np.ndarray, ...], now: tuple[np.ndarray, ...], rescale: bool) -> np.ndarray:
+    """Say of which columns centre and scale are learned anew, bool[n_features]."""
+    (centre, scale, _), (new_centre, new_scale) = before, now
+    without = (scale == 0) & ((new_scale > 0) | (np.isnan(centre) & ~np.isnan(new_centre)))
+    if not rescale:
+        return without
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        shift = np.abs(new_centre - centre) * np.minimum(scale, new_scale)
+        ratio = np.maximum(scale / new_scale, new_scale / scale)
+        moved: np.ndarray = without | ((scale > 0) & (new_scale > 0) & ((shift > MOST_SHIFT) | (ratio > MOST_RATIO)))
+    return moved
+
+
+def binary_columns(encoder: FeatureEncoder) -> dict[int, Affine]:
+    """Return the variables of two categories by their column of X."""
+    at = slice(encoder.n_numbers, None)
+    parts = (encoder.columns[at].tolist(), encoder.centre[at], encoder.scale[at], encoder.fill[at])
+    return {j: Affine(j, float(c), float(s), float(f)) for j, c, s, f in zip(*parts, strict=True)}
+
+
+def one_hot_columns(encoder: FeatureEncoder) -> dict[int, OneHot]:
+    """Return the one-hot variables by their column of X."""
+    variables, start = {}, 0
+    parts = (encoder.one_hot.tolist(), encoder.one_hot_sizes.tolist(), encoder.one_hot_missing.tolist())
+    for j, size, missing in zip(*parts, strict=True):
+        at = slice(start, start + size + missing)
+        variables[j] = OneHot(j, size, missing, encoder.low[at], encoder.high[at])
+        start = at.stop
+    return variables
+
+
+def code_columns(encoder: FeatureEncoder) -> dict[int, int]:
+    """Return the numbers of categories of the variables that stay codes, by their column of X."""
+    return dict(zip(encoder.codes.tolist(), encoder.code_sizes.tolist(), strict=True))
+
+
+def _categories(
+    encoder: FeatureEncoder, latest: FeatureEncoder
+) -> tuple[list[Affine], list[OneHot], list[tuple[int, int]]]:
+    """Return the variables of two categories, the one-hot ones and the codes."""
+    was_binary, was_hot = binary_columns(encoder), one_hot_columns(encoder)
+    binary: list[Affine] = []
+    one_hot = []
+    for j, variable in binary_columns(latest).items():
+        if j in was_hot:  # of one category, and of missing values
+            one_hot.append(_grown(was_hot[j], 2, False, encoder))
+        elif variable.scale > 0:
+            binary.append(was_binary[j] if j in was_binary and was_binary[j].scale > 0 else variable)
+    for j, hot in one_hot_columns(latest).items():
+        one_hot.append(_grown(was_hot[j], hot.n_categories, hot.missing, encoder) if j in was_hot else hot)
+    return binary, sorted(one_hot, key=lambda variable: variable.column), list(code_columns(latest).items())
+
+
+def _grown(variable: OneHot, n_categories: int, missing: bool, encoder: FeatureEncoder) -> OneHot:
+    """Return a one-hot variable with columns for more categories, or for missing values; they are rare so far."""
+    n_before = variable.n_categories
+    # Of a rare category the centre is 0 and the scale 2.
+    end = float(smooth_clip(np.array([2.0]))[0]) if encoder.clip else 1.0
+    ends = []
+    for of_variable, new in ((variable.low, 0.0), (variable.high, end)):
+        of_missing = of_variable[n_before:] if variable.missing else np.full(int(missing), new)
+        ends.append(np.concatenate([of_variable[:n_before], np.full(n_categories - n_before, new), of_missing]))
+    return OneHot(variable.column, n_categories, variable.missing or missing, *ends)
