@@ -150,7 +150,8 @@ def quartiles(values: np.ndarray, mass: np.ndarray | None) -> np.ndarray:
         order = np.argsort(values, axis=1)
         values = np.take_along_axis(values, order, axis=1)
         mass = mass[order] if mass.ndim == 1 else np.take_along_axis(mass, order, axis=1)
-        filled = np.cumsum(np.where(np.isnan(values), 0.0, mass), axis=1)
+        np.copyto(mass, 0.0, where=np.isnan(values))
+        filled = np.cumsum(mass, axis=1, out=mass)
         target, slack = shares * filled[:, -1], SLACK * filled[:, -1]
         below = np.array([np.count_nonzero(filled < t[:, None], axis=1) for t in target - slack])
         above = np.array([np.count_nonzero(filled <= t[:, None], axis=1) for t in target + slack])
