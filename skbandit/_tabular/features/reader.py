@@ -3,32 +3,52 @@
 from __future__ import annotations
 
 import dataclasses
+import re
+import reprlib
 from collections.abc import Iterable
 from numbers import Integral
-from typing import Any
+from typing import Any, NamedTuple
 
 import narwhals as nw
 import numpy as np
 from scipy import sparse
+
+from skbandit._tabular.features.categories import Categories, Found, is_missing, items_of
+
+#: A column of text is read as categories where it has at most so many distinct values, or so many rows for each.
+FEW_VALUES, ROWS_PER_VALUE = 10, 3
+#: Unknown categories are worth a warning where they are the greater part of a column, and at least so many.
+FEWEST_UNKNOWN = 5
+#: A column of categories is worth a warning where it has more than this share of as many categories as rows, of which
+#: there are at least so many.
+ALMOST_ALL, FEWEST_ROWS = 0.8, 20
+
+#: Numbers in ways that `float` does not read: "1,5", "1 234", "$ 3.50", "12%".
+_LIKE_A_NUMBER = re.compile(r"[^\w\s]?\s?[+-]?\d[\d.,'\s]*[%€$£]?")
+
+
+class Reading(NamedTuple):
+    """A table as numbers and codes, and what is odd about it."""
+
+    X: Any
+    """f[n, n_features], or what was given."""
+    remarks: tuple[str, ...] = ()
+    """For the user, a sentence or two each."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class FeatureReader:
     """Which columns hold categories, and the codes of their values; made by `fit`.
 
-    scikit-learn's ``OrdinalEncoder`` would do for the codes, but for a single row it takes 0.3 ms per column, a
-    dictionary 1 µs, and it takes neither ``pd.NA`` nor values of several types in one column.
-
     Attributes
     ----------
-    tables : tuple of (dict or None)
-        Per column of categories the code of each value, in ascending order; None for a column of numbers. Empty where
-        no column holds categories.
+    columns : tuple of (Categories or None)
+        The categories of each column, None for numbers. Empty where no column holds categories.
     names : tuple or None
         Names of the columns, where X was a frame.
     """
 
-    tables: tuple[dict[Any, int] | None, ...]
+    columns: tuple[Categories | None, ...]
     names: tuple[Any, ...] | None
 
     @classmethod
@@ -40,22 +60,24 @@ class FeatureReader:
         X : array-like or frame of shape (n, n_features)
             A frame is what narwhals takes for one, as in scikit-learn: of pandas, polars and others.
         categorical_features : None, "from_dtype" or array-like of bool, int or str
-            None: no column. "from_dtype": those of a frame that have a categorical or enum dtype. Else a mask over the
-            columns, their numbers, or their names in a frame.
+            None: no column. "from_dtype": those of a frame that have a categorical or enum dtype, and those of text
+            that have few distinct values (`_holds_labels`). Else a mask over the columns, their numbers, or their
+            names in a frame.
 
         Raises
         ------
         ValueError
             Where `categorical_features` does not fit X, and where a column of a frame is neither of numbers nor
-            declared.
+            declared nor of few texts.
         """
+        check_eager(X, "X")
         by_dtype = isinstance(categorical_features, str) and categorical_features == "from_dtype"
         is_frame = nw.dependencies.is_into_dataframe(X)
         if not is_frame and (by_dtype or categorical_features is None):
             return cls((), None)
         if by_dtype or categorical_features is None:
             columns, names = _columns(X)
-            categorical = [by_dtype and column.dtype in (nw.Categorical, nw.Enum) for column in columns]
+            categorical = [by_dtype and _holds_categories(c, _label(names, j)) for j, c in enumerate(columns)]
         else:
             given = _as_list(categorical_features)
             if not (is_frame or given):
@@ -67,18 +89,18 @@ class FeatureReader:
                 )
             columns, names = _columns(X)
             categorical = _mask(given, names, len(columns))
-        tables: list[dict[Any, int] | None] = []
+        found: list[Categories | None] = []
         for j, column in enumerate(columns):
             label = _label(names, j)
-            tables.append(_table(column, label) if categorical[j] else None)
+            found.append(_categories(column, label) if categorical[j] else None)
             if is_frame and not categorical[j] and not (column.dtype.is_numeric() or column.dtype == nw.Boolean):
                 _numbers(column, label)  # raises for text; scikit-learn's own error would not name the column
-        return cls(tuple(tables) if any(categorical) else (), names)
+        return cls(tuple(found) if any(categorical) else (), names)
 
     @property
     def is_trivial(self) -> bool:
         """Whether no column holds categories: `convert` returns X itself, and scikit-learn checks it."""
-        return not self.tables
+        return not self.columns
 
     @property
     def categories(self) -> tuple[int, ...]:
@@ -86,58 +108,103 @@ class FeatureReader:
 
         A column of categories that are all missing counts as one of a single category, which never occurs.
         """
-        return tuple(0 if table is None else max(len(table), 1) for table in self.tables)
+        return tuple(0 if column is None else max(len(column.values), 1) for column in self.columns)
 
     @property
     def values(self) -> tuple[tuple[Any, ...], ...]:
         """The categories of each column, in the order of their codes, none for numbers; empty if trivial."""
-        return tuple(() if table is None else tuple(table) for table in self.tables)
+        return tuple(() if column is None else column.values for column in self.columns)
 
     def convert(self, X: Any) -> Any:
-        """Return numbers and codes, f[n, n_features]; X itself if trivial.
+        """Return what `read` reads, without the remarks."""
+        return self.read(X).X
+
+    def read(self, X: Any) -> Reading:
+        """Return numbers and codes; X itself if trivial.
 
         Values are looked up as they are, so that neither the container nor the order of the categories in a dtype
-        plays a part. An unknown category is NaN, as is whatever is missing. The array is of float32 where all columns
-        of numbers are, else of float64.
+        plays a part; how a value matches that comes in another type is told in `features.categories`. An unknown
+        category is NaN, as is whatever is missing; columns in which unknown ones prevail are remarked on. The array is
+        of float32 where all columns of numbers are, else of float64.
 
         Raises
         ------
         ValueError
             Where columns are missing, too many or in another order, and where one that should holds no numbers.
         """
+        check_eager(X, "X")
         if self.is_trivial:
-            return X
+            return Reading(X)
         if sparse.issparse(X):
             raise ValueError("X is sparse, but some columns hold categories since fit. Convert it to a dense array.")
         columns, names = _columns(X)
-        if len(columns) != len(self.tables):
-            raise ValueError(f"X has {len(columns)} features, but {len(self.tables)} are expected, as in fit.")
+        if len(columns) != len(self.columns):
+            raise ValueError(f"X has {len(columns)} features, but {len(self.columns)} are expected, as in fit.")
         if names is not None and self.names is not None and names != self.names:
             raise ValueError(f"The columns of X must be those of fit, {list(self.names)}. Got {list(names)} instead.")
-        floats = []
-        for j, (column, table) in enumerate(zip(columns, self.tables, strict=True)):
+        floats, remarks = [], []
+        for j, (column, known) in enumerate(zip(columns, self.columns, strict=True)):
             label = _label(self.names, j)
-            floats.append(_numbers(column, label) if table is None else _codes(column, table, label))
-        numbers = {array.dtype for array, table in zip(floats, self.tables, strict=True) if table is None}
+            if known is None:
+                floats.append(_numbers(column, label))
+                continue
+            found = _found(column, known, label)
+            floats.append(found.codes)
+            if len(found.unknown) >= max(FEWEST_UNKNOWN, found.n_present // 2 + 1):
+                remarks.append(_on_unknown(found, known, label))
+        numbers = {array.dtype for array, known in zip(floats, self.columns, strict=True) if known is None}
         out = np.empty((floats[0].size, len(floats)), np.float32 if numbers == {np.dtype(np.float32)} else np.float64)
         for j, array in enumerate(floats):
             out[:, j] = array
-        return out
+        return Reading(out, tuple(remarks))
+
+    def remarks_on_categories(self, codes: np.ndarray) -> tuple[str, ...]:
+        """Remark on the columns of almost as many categories as rows; codes f[n, n_features] are those of the fit."""
+        remarks = []
+        for j, known in enumerate(self.columns):
+            n_present = 0 if known is None else int(np.count_nonzero(~np.isnan(codes[:, j])))
+            if known is not None and n_present >= FEWEST_ROWS and len(known.values) > ALMOST_ALL * n_present:
+                remarks.append(
+                    f"{_label(self.names, j)} has {len(known.values)} categories in {n_present} rows, such as "
+                    f"{_some(known.values)}: hardly anything can be learned of one, and new rows will bring others. "
+                    "Drop the column if it only names the rows, or make groups of its values."
+                )
+        return tuple(remarks)
 
     def restricted(self, codes: np.ndarray, rows: np.ndarray) -> tuple[FeatureReader, np.ndarray]:
         """Forget the categories that none of ``rows``, bool[n], has; codes f[n, n_features] are expressed anew."""
-        tables, codes = list(self.tables), codes.copy()
-        for j, table in enumerate(self.tables):
-            if table is None:
+        columns, codes = list(self.columns), codes.copy()
+        for j, column in enumerate(self.columns):
+            if column is None:
                 continue
             known = codes[:, j] >= 0  # not NaN
-            values = np.array([*table, None], dtype=object)[:-1]
             used = np.unique(codes[rows & known, j]).astype(int)
-            tables[j] = {value: code for code, value in enumerate(values[used])}
-            renumbered = np.full(values.size, np.nan)
+            columns[j] = Categories(tuple(column.values[code] for code in used))
+            renumbered = np.full(len(column.values), np.nan)
             renumbered[used] = np.arange(used.size)
             codes[known, j] = renumbered[codes[known, j].astype(int)]
-        return dataclasses.replace(self, tables=tuple(tables)), codes
+        return dataclasses.replace(self, columns=tuple(columns)), codes
+
+
+def check_eager(data: Any, name: str) -> None:
+    """Raise ValueError for a lazy frame, which has no rows yet."""
+    if isinstance(data, nw.LazyFrame) or nw.dependencies.is_polars_lazyframe(data):
+        raise ValueError(f"{name} is a LazyFrame, which has no rows yet: call .collect() first.")
+
+
+def complaint_on_text(X: Any) -> str | None:
+    """Say which column of X, whose columns are all to be numbers, holds text that is none; None if none does."""
+    try:
+        columns, names = _columns(X)
+    except ValueError:  # no table
+        return None
+    for j, column in enumerate(columns):
+        if any(isinstance(value, (str, bytes)) for value in items_of(column)):
+            try:
+                _numbers(column, _label(names, j))
+            except ValueError as error:
+                return str(error)
+    return None
 
 
 def _columns(X: Any) -> tuple[list[Any], tuple[Any, ...] | None]:
@@ -204,38 +271,72 @@ def _mask(items: list[Any], names: tuple[Any, ...] | None, n_features: int) -> l
     return [column in items for column in known]
 
 
-def _is_missing(value: Any) -> bool:
-    """Return whether a value is None, NaN, NaT or pandas' NA."""
-    try:
-        return value is None or bool(value != value)
-    except TypeError:  # pd.NA is neither equal to itself nor unequal
+def _holds_categories(column: nw.Series[Any], label: str) -> bool:
+    """Return whether a column of a frame holds categories, going by its dtype and, where it is of text, its values.
+
+    Text that is numbers throughout is numbers. Other text is categories where its values repeat themselves: where they
+    are at most `FEW_VALUES`, or each has `ROWS_PER_VALUE` rows on average; not where most of many values look like
+    numbers, which are rather written in a way that is to be mended.
+
+    Raises
+    ------
+    ValueError
+        If it holds text, and is neither numbers nor categories.
+    """
+    if column.dtype in (nw.Categorical, nw.Enum):
         return True
-
-
-def _items(column: Any) -> list[Any]:
-    """Return the values of a column as Python objects."""
-    return column.to_list() if isinstance(column, nw.Series) else column.tolist()
-
-
-def _table(column: Any, label: str) -> dict[Any, int]:
-    """Number the distinct values of a column in ascending order; those of several types by type, then as text."""
+    if column.dtype not in (nw.String, nw.Object):
+        return False
     try:
-        values = [value for value in set(_items(column)) if not _is_missing(value)]
+        _numbers(column, label)
+    except ValueError as error:
+        values = [value for value in items_of(column) if not is_missing(value)]
+        if not all(isinstance(value, str) for value in values):
+            raise
+        distinct = dict.fromkeys(values)
+        if len(distinct) <= FEW_VALUES:
+            return True
+        if 2 * sum(_LIKE_A_NUMBER.fullmatch(value.strip()) is not None for value in distinct) > len(distinct):
+            raise ValueError(f"{error} Most of its texts look like numbers, such as {_some(distinct)}.") from None
+        if len(distinct) * ROWS_PER_VALUE > len(values):
+            raise ValueError(
+                f"{error} It has {len(distinct)} distinct texts in {len(values)} rows, too many to be taken for "
+                "categories without being declared."
+            ) from None
+        return True
+    return False
+
+
+def _some(values: Iterable[Any]) -> str:
+    """Return a list of values as text, cut short."""
+    short = reprlib.Repr(maxlist=4, maxstring=40, maxother=40)
+    return short.repr(list(values))
+
+
+def _categories(column: Any, label: str) -> Categories:
+    """Return the categories of a column."""
+    try:
+        return Categories.of(column)
     except TypeError as error:
         raise ValueError(f"{label} cannot hold categories: {error}.") from None
-    try:
-        values.sort()
-    except TypeError:
-        values.sort(key=lambda value: (type(value).__name__, str(value)))
-    return {value: code for code, value in enumerate(values)}
 
 
-def _codes(column: Any, table: dict[Any, int], label: str) -> np.ndarray:
-    """Look up the code of each value, NaN for those that are missing or unknown."""
+def _found(column: Any, known: Categories, label: str) -> Found:
+    """Look up the values of a column."""
     try:
-        return np.array([table.get(value, np.nan) for value in _items(column)], np.float64)
+        return known.find(column)
     except TypeError as error:
         raise ValueError(f"{label} cannot hold categories: {error}.") from None
+
+
+def _on_unknown(found: Found, known: Categories, label: str) -> str:
+    """Remark on a column whose values are for the greater part unknown."""
+    values = f"only {_some(known.values)} are" if known.values else "none is, as all were missing there"
+    return (
+        f"{label}: {len(found.unknown)} of {found.n_present} values are not among the categories of the fit, and count "
+        f"as missing: {_some(dict.fromkeys(found.unknown))} are not, {values}. Predictions make no use of them. Give "
+        "the values as they were in the fit."
+    )
 
 
 def _numbers(column: Any, label: str) -> np.ndarray:
@@ -245,7 +346,7 @@ def _numbers(column: Any, label: str) -> np.ndarray:
         if array.dtype.kind in "biuf":
             return array if array.dtype == np.float32 else array.astype(np.float64)
         if array.dtype.kind in "OSUT":
-            return np.array([np.nan if _is_missing(value) else value for value in array.tolist()], np.float64)
+            return np.array([np.nan if is_missing(value) else value for value in array.tolist()], np.float64)
         problem = f"it is of dtype {array.dtype}"
     except (TypeError, ValueError) as error:
         problem = str(error)

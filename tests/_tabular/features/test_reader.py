@@ -262,7 +262,7 @@ def test_sparse_rows_have_no_categories():
 def test_text_must_be_declared(library):
     X = FRAMES[library]({"n": [1, 2], "city": ["Rome", None], "c": categorical(library, ["a", "b"])})
     message = "Column 'city' of X must hold numbers, but .*'Rome'. .* declare the column in 'categorical_features'"
-    for categorical_features in ("from_dtype", ["c"], None, [0]):
+    for categorical_features in (["c"], None, [0]):
         with pytest.raises(ValueError, match=message):
             FeatureReader.fit(X, categorical_features)
     with pytest.raises(ValueError, match=r"Column 'c' of X must hold numbers.*'a'"):
