@@ -35,6 +35,8 @@ from skbandit._tabular.model import Architecture, Model
 
 #: Parameters of the inputs, and the layers; or an array for each of them.
 Parameters = tuple[dict[str, Any], Any]
+#: A line that is flatter than this tells nothing of the value before.
+_FLAT = 1e-6
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -74,6 +76,10 @@ class Reparametrization:
         rows = now.transform(X, np.float64)
         there = ~np.isnan(X[:, numbers]) * weight[:, None]
         slope, offset = _lines(rows[:, : numbers.size], then.transform(X, np.float64)[:, place], there)
+        # Where the rows at hand are all alike, the line about 0, where nothing is clipped.
+        lost = (slope < _FLAT) & (then.scale[place] > 0) & (now.scale[: numbers.size] > 0)
+        near_slope, near_offset = _lines_about_0(then, place, now)
+        slope, offset = np.where(lost, near_slope, slope), np.where(lost, near_offset, offset)
         same = (then.centre[place] == now.centre[: numbers.size]) & (then.scale[place] == now.scale[: numbers.size])
         slope, offset = np.where(same, 1.0, slope), np.where(same, 0.0, offset)
         return cls(before, after, slope, offset, rows, weight)
@@ -209,11 +215,12 @@ class Reparametrization:
         there = _places(then.encoder.indicators, now.encoder.indicators)
         mix.keep(flag[there >= 0], was_flag[there[there >= 0]])
         if old is not None and new is not None and kept.size:
-            zero = (self.before.inputs.features(np, old, then.nothing), self.after.inputs.features(np, new, now.nothing))
+            was_zero = self.before.inputs.features(np, old, then.nothing)[0]
+            zero = self.after.inputs.features(np, new, now.nothing)[0]
             for i in np.flatnonzero(at < before.size):
                 if before[at[i]] >= 0:
                     f, was_f = WIDTH * at[i] + more, WIDTH * before[at[i]] + more
-                    mix.add(np.full(more.size, flag[i]), was_f, zero[0][0, was_f] - zero[1][0, f])
+                    mix.add(np.full(more.size, flag[i]), was_f, was_zero[was_f] - zero[f])
         self._mix_categories(mix, then, now)
         return mix
 
@@ -284,11 +291,13 @@ class _Mix:
         """Return the weights of the new features, from f[n_before, n_units]."""
         new, old, factor = (np.concatenate(parts) for parts in zip(*self.entries, strict=True))
         matrix = sparse.coo_array((factor, (new, old)), (n_features, self.n_before)).tocsr()
-        return matrix @ W.astype(np.float64)
+        mixed: np.ndarray = matrix @ W.astype(np.float64)
+        return mixed
 
     def bias(self, W: np.ndarray) -> np.ndarray:
         """Return what comes to the bias, f[n_units]."""
-        return self.shifts @ W.astype(np.float64)
+        shift: np.ndarray = self.shifts @ W.astype(np.float64)
+        return shift
 
     def lines(self, n_features: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return which old feature each new one is (-1: none), and slope and offset from its value to the old one."""
@@ -367,6 +376,14 @@ def _lines(new: np.ndarray, old: np.ndarray, weight: np.ndarray) -> tuple[np.nda
     covariance = (share * (new - mean) * (old - old_mean)).sum(axis=0)
     slope = covariance / np.where(variance > 0, variance, 1.0)
     return slope, old_mean - slope * mean
+
+
+def _lines_about_0(then: FeatureEncoder, place: np.ndarray, now: FeatureEncoder) -> tuple[np.ndarray, np.ndarray]:
+    """Return slope and offset of what numbers were, as a function of what they are, but for the clip of the slope."""
+    scale, new_scale = then.scale[place], now.scale[: place.size]
+    slope = scale / np.where(new_scale > 0, new_scale, 1.0)
+    offset = (now.centre[: place.size] - then.centre[place]) * scale
+    return slope, smooth_clip(offset) if then.clip else offset
 
 
 def _gathered(values: np.ndarray, origin: np.ndarray, otherwise: Any) -> np.ndarray:

@@ -6,6 +6,7 @@ JAX is imported when a network is trained or pruned, not before: a fitted model 
 from __future__ import annotations
 
 import copy
+import dataclasses
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Any, ClassVar, Self
@@ -24,10 +25,20 @@ from skbandit.estimators._callbacks import Callbacks, FitReporter, PathReporter
 from skbandit.estimators._convert import CARRIED, member_of_sklearn, params_of_sklearn
 from skbandit.estimators._decorators import with_callbacks
 from skbandit.estimators._fitted import Member, attributes_of_ensemble
+from skbandit.estimators._incremental import RowsSeen, learn_on
 from skbandit.estimators._member import fit_member, prune_member, revealed, train_epoch
 from skbandit.estimators._notes import Notes
 from skbandit.estimators._parameters import CONSTRAINTS
-from skbandit.estimators._rows import NO_TARGET, CheckedRows, Columns, Encoded, FitTask, held_out_are_given, row_ids
+from skbandit.estimators._rows import (
+    NO_TARGET,
+    CheckedRows,
+    Columns,
+    Encoded,
+    FitTask,
+    Resumed,
+    held_out_are_given,
+    row_ids,
+)
 from skbandit.estimators._state import unchanged_on_error
 from skbandit.estimators._targets import Kind, Target
 from skbandit.export.sklearn import to_sklearn
@@ -80,6 +91,8 @@ class BaseBanditPrunedMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[
     _target: Target
     _architecture: Architecture
     """The same for all members."""
+    _seen: RowsSeen
+    """What there were of rows, over all calls."""
     _description: dict[str, Any]
     """The parameters that the network was made with."""
     _member: Member
@@ -190,10 +203,10 @@ class BaseBanditPrunedMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[
             params, criterion = self._checked_parameters(), _resolve(self.policy)
             warm = self.warm_start and self.__sklearn_is_fitted__()
             given = {"X": X, "y": y}  # callbacks see the user's own frame, whose names they need
-            rows = self._learn(X, y, sample_weight, notes, reset=not warm)
+            rows, resumed, _ = self._learn(X, y, sample_weight, notes, reset=not warm)
             rng = check_random_state(self.random_state)
             held_out = self._check_held_out(X_val, y_val, sample_weight_val, criterion, notes)
-            task = FitTask(params, self._target, criterion, self._encode(rows, criterion), held_out)
+            task = FitTask(params, self._target, criterion, self._encode(rows, criterion), held_out, resumed)
             with self._computing():
                 context = self._init_callback_context(max_subtasks=2 if self.n_members == 1 else self.n_members)
                 context.call_on_fit_task_begin(estimator=self, **given)
@@ -344,6 +357,7 @@ class BaseBanditPrunedMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[
         of_table = {name: getattr(model, name) for name in _OF_THE_CHECK if hasattr(model, name)}
         estimator.__dict__.update(of_table | target.attributes)
         estimator._columns, estimator._target, estimator._architecture = Columns(), target, member.architecture
+        estimator._seen = RowsSeen(0, 0.0, 0.0)
         estimator._description = describe(own)
         estimator._show(member)
         return estimator
@@ -401,15 +415,19 @@ class BaseBanditPrunedMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[
 
         return self._columns.checked(X, y, validate, type(self).__name__)
 
-    def _check_rows(self, X: Any, y: Any, sample_weight: Any, notes: Notes, *, reset: bool) -> CheckedRows:
-        """Validate X, y and the weights."""
-        y = self._kind.read(y)
+    def _check_rows(
+        self, X: Any, y: Any, sample_weight: Any, notes: Notes, *, reset: bool, extend: bool = False
+    ) -> CheckedRows:
+        """Validate X, y and the weights; ``extend`` says whether categories may come in that are not known."""
+        y, known = self._kind.read(y), None
         if reset:
             self._columns = Columns.fit(X, self._parameters())
+        elif extend:
+            known, self._columns = self._columns.n_known, self._columns.extended(X)
         X, y = self._check_features(X, reset=reset, y=y)
         weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
-        if reset:
-            self._columns, X = self._columns.of_rows(X, weight)
+        if reset or extend:
+            self._columns, X = self._columns.of_rows(X, weight, known)
         rows, remarks = CheckedRows.of_checked(X, y, weight, self.dtype)
         notes.add(*remarks)
         return rows
@@ -439,12 +457,23 @@ class BaseBanditPrunedMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[
         reset: bool,
         incremental: bool = False,
         **classes: Any,
-    ) -> CheckedRows:
-        """Validate rows and learn what they are, anew or on top of an earlier fit."""
+    ) -> tuple[CheckedRows, Resumed | None, bool]:
+        """Validate rows and learn what they are, anew or on top of an earlier fit.
+
+        Returns
+        -------
+        rows : CheckedRows
+            To train on.
+        resumed : Resumed or None
+            What the network was trained for, where there is one.
+        anew : bool
+            Whether a new network is to take its place.
+        """
         params, owner = self._parameters(), type(self).__name__
         if not reset:
             check_unchanged(self._description, params)
-        rows = self._check_rows(X, y, sample_weight, notes, reset=reset)
+            before = self._columns, self._target
+        rows = self._check_rows(X, y, sample_weight, notes, reset=reset, extend=not reset)
         learn = self._kind.learn if reset else self._target.learn_on
         target = self._target = learn(rows.y, rows.weight, params, owner, incremental=incremental, **classes)
         if reset:
@@ -453,8 +482,20 @@ class BaseBanditPrunedMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[
             self._architecture = architecture_of(
                 params, rows.X, rows.weight, self._columns.categories, target.n_outputs, target.loss
             )
+            self._seen = RowsSeen.of(rows, self._architecture.encoder, incremental=incremental)
             self.__dict__.update(target.attributes)
-        return rows
+            return rows, None, False
+        learned = learn_on(
+            self._architecture,
+            self._seen,
+            rows,
+            params,
+            self._columns.categories,
+            incremental=incremental,
+            grown=self._columns.n_known != before[0].n_known,
+        )
+        self._architecture, self._seen = learned.architecture, learned.seen
+        return learned.rows, Resumed(learned.columns, before[1]), learned.anew
 
     def _forget(self) -> None:
         """Drop what an earlier fit left, but for what was learned of X and y just now."""
@@ -481,7 +522,8 @@ class BaseBanditPrunedMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[
         self.estimators_ = []
         for member, wrapper in zip(members, wrappers, strict=True):
             estimator = copy.copy(wrapper).set_params(**shared)
-            estimator._target = self._target
+            estimator._target, estimator._columns = self._target, self._columns
+            estimator._architecture, estimator._seen = self._architecture, self._seen
             self.estimators_.append(estimator._show(member))
         self.__dict__.update(attributes_of_ensemble(members))
         return self
@@ -530,12 +572,12 @@ class BaseBanditPrunedMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[
                     "partial_fit does not support learning_rate='adaptive': it never sees training converge."
                 )
             first = not hasattr(self, "coefs_")
-            rows = self._learn(X, y, sample_weight, notes, reset=first, incremental=True, **classes)
+            rows, resumed, anew = self._learn(X, y, sample_weight, notes, reset=first, incremental=True, **classes)
             rng = check_random_state(self.random_state)
-            task = FitTask(params, self._target, None, self._encode(rows), None)
+            task = FitTask(params, self._target, None, self._encode(rows), None, resumed)
             with self._computing():
                 before, reporter = None if first else self._member, FitReporter(verbose=bool(self.verbose))
-                return self._show(train_epoch(before, self._architecture, task, rng, reporter, notes))
+                return self._show(train_epoch(before, self._architecture, task, rng, reporter, notes, anew=anew))
 
     def _prune_again(
         self, X: Any, y: Any, sample_weight: Any, X_val: Any, y_val: Any, sample_weight_val: Any, params: dict[str, Any]
@@ -550,6 +592,7 @@ class BaseBanditPrunedMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[
             values, criterion = new._checked_parameters(), _resolve(new.policy)
             rows = new._check_rows(X, y, sample_weight, notes, reset=False)
             new._target = self._target.learn_on(rows.y, rows.weight, values, type(self).__name__)
+            new._seen = dataclasses.replace(self._seen, few=None)  # of them a network as large would be made anew
             rng = check_random_state(new.random_state)
             held_out = new._check_held_out(X_val, y_val, sample_weight_val, criterion, notes)
             task = FitTask(values, new._target, criterion, new._encode(rows, criterion), held_out)

@@ -116,6 +116,10 @@ class Target(ABC):
         """Mean and scale f[n_outputs] that a fitted network's last layer carries; None where it carries none."""
         return None
 
+    def ratio_to(self, before: Target) -> np.ndarray | None:
+        """Return the scale that another target had over the scale of this one, f[n_outputs]; None where they agree."""
+        return None
+
     def link(self, z: np.ndarray) -> np.ndarray:
         """Return what one network predicts, f[n, n_outputs]."""
         return LOSSES[self.loss].link(z)
@@ -281,6 +285,12 @@ class RegressionTarget(Target):
     def scale(self) -> tuple[np.ndarray, np.ndarray] | None:
         """Mean and scale of y, f[n_outputs] each."""
         return self.y_mean, self.y_scale
+
+    def ratio_to(self, before: Target) -> np.ndarray | None:
+        """Return the scale that another target had over the scale of this one, f[n_outputs]; None where they agree."""
+        assert isinstance(before, RegressionTarget)
+        ratio: np.ndarray = before.y_scale / self.y_scale
+        return None if (ratio == 1).all() else ratio
 
     def link(self, z: np.ndarray) -> np.ndarray:
         """Return predictions, clipped to the range that was seen where that is asked for."""

@@ -158,6 +158,24 @@ class FeatureReader:
             out[:, j] = array
         return Reading(out, tuple(remarks))
 
+    def extended(self, X: Any) -> FeatureReader:
+        """Return a reader that knows the categories of other rows, too; the codes of those that are known stay.
+
+        What is wrong with X as a table is left to `read`.
+        """
+        check_eager(X, "X")
+        if self.is_trivial or sparse.issparse(X):
+            return self
+        table, _ = _columns(X)
+        if len(table) != len(self.columns):
+            return self
+        columns = list(self.columns)
+        for j, (column, known) in enumerate(zip(table, self.columns, strict=True)):
+            if known is not None:
+                unknown = _found(column, known, _label(self.names, j)).unknown
+                columns[j] = known.extended(unknown) if unknown else known
+        return self if tuple(columns) == self.columns else dataclasses.replace(self, columns=tuple(columns))
+
     def remarks_on_categories(self, codes: np.ndarray) -> tuple[str, ...]:
         """Remark on the columns of almost as many categories as rows; codes f[n, n_features] are those of the fit."""
         remarks = []
@@ -171,18 +189,24 @@ class FeatureReader:
                 )
         return tuple(remarks)
 
-    def restricted(self, codes: np.ndarray, rows: np.ndarray) -> tuple[FeatureReader, np.ndarray]:
-        """Forget the categories that none of ``rows``, bool[n], has; codes f[n, n_features] are expressed anew."""
+    def restricted(
+        self, codes: np.ndarray, rows: np.ndarray, known: tuple[int, ...] | None = None
+    ) -> tuple[FeatureReader, np.ndarray]:
+        """Forget the categories that none of ``rows``, bool[n], has; codes f[n, n_features] are expressed anew.
+
+        Of column j the first ``known[j]`` categories stay.
+        """
         columns, codes = list(self.columns), codes.copy()
         for j, column in enumerate(self.columns):
             if column is None:
                 continue
-            known = codes[:, j] >= 0  # not NaN
-            used = np.unique(codes[rows & known, j]).astype(int)
+            there = codes[:, j] >= 0  # not NaN
+            used = np.unique(codes[rows & there, j]).astype(int)
+            used = np.union1d(used, np.arange(known[j] if known else 0))
             columns[j] = Categories(tuple(column.values[code] for code in used))
             renumbered = np.full(len(column.values), np.nan)
             renumbered[used] = np.arange(used.size)
-            codes[known, j] = renumbered[codes[known, j].astype(int)]
+            codes[there, j] = renumbered[codes[there, j].astype(int)]
         return dataclasses.replace(self, columns=tuple(columns)), codes
 
 

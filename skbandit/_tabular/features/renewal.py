@@ -77,11 +77,13 @@ def _moved(before: tuple[np.ndarray, ...], now: tuple[np.ndarray, ...], rescale:
     (centre, scale, _), (new_centre, new_scale) = before, now
     without = (scale == 0) & ((new_scale > 0) | (np.isnan(centre) & ~np.isnan(new_centre)))
     if not rescale:
-        return without
+        never: np.ndarray = without
+        return never
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         shift = np.abs(new_centre - centre) * np.minimum(scale, new_scale)
         ratio = np.maximum(scale / new_scale, new_scale / scale)
-        moved: np.ndarray = without | ((scale > 0) & (new_scale > 0) & ((shift > MOST_SHIFT) | (ratio > MOST_RATIO)))
+        off = (shift > MOST_SHIFT) | (ratio > MOST_RATIO)
+    moved: np.ndarray = without | ((scale > 0) & (new_scale > 0) & off)
     return moved
 
 
