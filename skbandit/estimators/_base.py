@@ -20,22 +20,21 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 from skbandit._core.constraints import check_values
 from skbandit._tabular.model import Architecture, raw_outputs
 from skbandit.estimators import _ensemble
-from skbandit.estimators._architecture import NETWORK_PARAMETERS, architecture_of, check_unchanged, describe
+from skbandit.estimators._architecture import NETWORK_PARAMETERS, check_unchanged, describe
 from skbandit.estimators._callbacks import Callbacks, FitReporter, PathReporter
 from skbandit.estimators._convert import CARRIED, member_of_sklearn, params_of_sklearn
 from skbandit.estimators._decorators import with_callbacks
 from skbandit.estimators._fitted import Member, attributes_of_ensemble
-from skbandit.estimators._incremental import RowsSeen, learn_on
+from skbandit.estimators._incremental import Learned, RowsSeen, check_incremental, learn, learn_on
 from skbandit.estimators._member import fit_member, prune_member, revealed, train_epoch
 from skbandit.estimators._notes import Notes
-from skbandit.estimators._parameters import CONSTRAINTS
+from skbandit.estimators._parameters import CONSTRAINTS, PRUNING_PARAMETERS
 from skbandit.estimators._rows import (
     NO_TARGET,
     CheckedRows,
     Columns,
     Encoded,
     FitTask,
-    Resumed,
     held_out_are_given,
     row_ids,
 )
@@ -43,21 +42,6 @@ from skbandit.estimators._state import unchanged_on_error
 from skbandit.estimators._targets import Kind, Target
 from skbandit.export.sklearn import to_sklearn
 from skbandit.presets import preset_params
-
-#: Parameters that `prune` may be given.
-PRUNING_PARAMETERS = (
-    "policy",
-    "budget",
-    "pruning_ratio",
-    "tolerance",
-    "scope",
-    "n_rounds",
-    "ablation",
-    "compensate",
-    "fine_tune_iter",
-    "calibration",
-    "random_state",
-)
 
 #: Fitted attributes that scikit-learn sets when it checks X.
 _OF_THE_CHECK = ("n_features_in_", "feature_names_in_")
@@ -203,10 +187,11 @@ class BaseBanditPrunedMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[
             params, criterion = self._checked_parameters(), _resolve(self.policy)
             warm = self.warm_start and self.__sklearn_is_fitted__()
             given = {"X": X, "y": y}  # callbacks see the user's own frame, whose names they need
-            rows, resumed, _ = self._learn(X, y, sample_weight, notes, reset=not warm)
+            learned = self._learn(X, y, sample_weight, notes, reset=not warm)
             rng = check_random_state(self.random_state)
             held_out = self._check_held_out(X_val, y_val, sample_weight_val, criterion, notes)
-            task = FitTask(params, self._target, criterion, self._encode(rows, criterion), held_out, resumed)
+            train = self._encode(learned.rows, criterion)
+            task = FitTask(params, self._target, criterion, train, held_out, learned.resumed)
             with self._computing():
                 context = self._init_callback_context(max_subtasks=2 if self.n_members == 1 else self.n_members)
                 context.call_on_fit_task_begin(estimator=self, **given)
@@ -457,45 +442,25 @@ class BaseBanditPrunedMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[
         reset: bool,
         incremental: bool = False,
         **classes: Any,
-    ) -> tuple[CheckedRows, Resumed | None, bool]:
-        """Validate rows and learn what they are, anew or on top of an earlier fit.
-
-        Returns
-        -------
-        rows : CheckedRows
-            To train on.
-        resumed : Resumed or None
-            What the network was trained for, where there is one.
-        anew : bool
-            Whether a new network is to take its place.
-        """
+    ) -> Learned:
+        """Validate rows and learn what they are, anew or on top of an earlier fit."""
         params, owner = self._parameters(), type(self).__name__
-        if not reset:
-            check_unchanged(self._description, params)
-            before = self._columns, self._target
-        rows = self._check_rows(X, y, sample_weight, notes, reset=reset, extend=not reset)
-        learn = self._kind.learn if reset else self._target.learn_on
-        target = self._target = learn(rows.y, rows.weight, params, owner, incremental=incremental, **classes)
         if reset:
+            rows = self._check_rows(X, y, sample_weight, notes, reset=True)
+            self._target = self._kind.learn(rows.y, rows.weight, params, owner, incremental=incremental, **classes)
             self._forget()
             self.n_members_, self._description = int(self.n_members), describe(params)
-            self._architecture = architecture_of(
-                params, rows.X, rows.weight, self._columns.categories, target.n_outputs, target.loss
-            )
-            self._seen = RowsSeen.of(rows, self._architecture.encoder, incremental=incremental)
-            self.__dict__.update(target.attributes)
-            return rows, None, False
-        learned = learn_on(
-            self._architecture,
-            self._seen,
-            rows,
-            params,
-            self._columns.categories,
-            incremental=incremental,
-            grown=self._columns.n_known != before[0].n_known,
-        )
+            self.__dict__.update(self._target.attributes)
+            learned = learn(rows, params, self._columns, self._target, incremental=incremental)
+        else:
+            check_unchanged(self._description, params)
+            columns, target = self._columns, self._target
+            rows = self._check_rows(X, y, sample_weight, notes, reset=False, extend=True)
+            self._target = target.learn_on(rows.y, rows.weight, params, owner, incremental=incremental, **classes)
+            both = (columns, self._columns), (target, self._target)
+            learned = learn_on(self._architecture, self._seen, rows, params, *both, incremental=incremental)
         self._architecture, self._seen = learned.architecture, learned.seen
-        return learned.rows, Resumed(learned.columns, before[1]), learned.anew
+        return learned
 
     def _forget(self) -> None:
         """Drop what an earlier fit left, but for what was learned of X and y just now."""
@@ -565,19 +530,16 @@ class BaseBanditPrunedMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[
         """One epoch; the optimizer's state goes on from call to call."""
         with Notes() as notes:
             params = self._checked_parameters()
-            if self.solver == "lbfgs":
-                raise ValueError("partial_fit needs a mini-batch solver. Got solver='lbfgs'.")
-            if isinstance(self.learning_rate, str) and self.learning_rate == "adaptive":
-                raise ValueError(
-                    "partial_fit does not support learning_rate='adaptive': it never sees training converge."
-                )
+            check_incremental(params)
             first = not hasattr(self, "coefs_")
-            rows, resumed, anew = self._learn(X, y, sample_weight, notes, reset=first, incremental=True, **classes)
+            learned = self._learn(X, y, sample_weight, notes, reset=first, incremental=True, **classes)
             rng = check_random_state(self.random_state)
-            task = FitTask(params, self._target, None, self._encode(rows), None, resumed)
+            task = FitTask(params, self._target, None, self._encode(learned.rows), None, learned.resumed)
             with self._computing():
                 before, reporter = None if first else self._member, FitReporter(verbose=bool(self.verbose))
-                return self._show(train_epoch(before, self._architecture, task, rng, reporter, notes, anew=anew))
+                return self._show(
+                    train_epoch(before, self._architecture, task, rng, reporter, notes, anew=learned.anew)
+                )
 
     def _prune_again(
         self, X: Any, y: Any, sample_weight: Any, X_val: Any, y_val: Any, sample_weight_val: Any, params: dict[str, Any]

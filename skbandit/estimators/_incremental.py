@@ -16,8 +16,8 @@ as all before, which is what doubling means.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from scipy import sparse
@@ -26,7 +26,12 @@ from skbandit._tabular.features.encoder import FeatureEncoder
 from skbandit._tabular.model import Architecture
 from skbandit._tabular.reparametrization import Reparametrization
 from skbandit.estimators._architecture import architecture_of, architecture_on
-from skbandit.estimators._rows import CheckedRows
+from skbandit.estimators._rows import CheckedRows, Columns, Resumed
+
+if TYPE_CHECKING:
+    from skbandit.estimators._targets import Target
+
+Parameters = Mapping[str, Any]
 
 #: Rows that a network is made of at least: the quartiles of so many are good to a quarter of their distance.
 FEW_ROWS = 32
@@ -91,27 +96,49 @@ class RowsSeen:
 
 
 class Learned(NamedTuple):
-    """What a later call comes to."""
+    """What was learned of the columns."""
 
     architecture: Architecture
     seen: RowsSeen
     rows: CheckedRows
     """To train on."""
-    columns: Reparametrization | None
-    """From what networks read of X to what they are to read; None where that is the same."""
-    anew: bool
-    """Whether the network is to be made anew."""
+    resumed: Resumed | None = None
+    """What the network was trained for, where training goes on with it."""
+    anew: bool = False
+    """Whether a new network is to take the place of one that has seen few rows."""
+
+
+def learn(
+    rows: CheckedRows, params: Parameters, columns: Columns, target: Target, *, incremental: bool, anew: bool = False
+) -> Learned:
+    """Learn what the rows of a first call show of the columns.
+
+    Parameters
+    ----------
+    rows : CheckedRows
+    params : mapping
+        Parameters of the estimator.
+    columns : Columns
+    target : Target
+    incremental : bool
+        Whether the call is one of `partial_fit`.
+    anew : bool
+        Whether there were others, of few rows.
+    """
+    made_of = params, rows.X, rows.weight, columns.categories, target.n_outputs, target.loss
+    architecture = architecture_of(*made_of)
+    return Learned(architecture, RowsSeen.of(rows, architecture.encoder, incremental=incremental), rows, None, anew)
 
 
 def learn_on(
     architecture: Architecture,
     seen: RowsSeen,
     rows: CheckedRows,
-    params: Mapping[str, Any],
-    categories: tuple[int, ...],
+    params: Parameters,
+    columns: Sequence[Columns],
+    targets: Sequence[Target],
     *,
     incremental: bool,
-    grown: bool,
 ) -> Learned:
     """Learn what the rows of a later call show of the columns.
 
@@ -124,36 +151,35 @@ def learn_on(
         Of this one.
     params : mapping
         Parameters of the estimator.
-    categories : tuple of int
-        Number of categories of each column, by now.
+    columns, targets : pair of Columns, pair of Target
+        Before the call, and with what its rows show.
     incremental : bool
         Whether the call is one of `partial_fit`.
-    grown : bool
-        Whether there are categories that the encoder does not know.
     """
     if incremental and seen.few is not None:
         rows = CheckedRows.concatenated(seen.few, rows)
-        target = architecture.n_outputs, architecture.loss
-        architecture = architecture_of(params, rows.X, rows.weight, categories, *target)
-        return Learned(architecture, RowsSeen.of(rows, architecture.encoder, incremental=True), rows, None, True)
-    encoder, there = architecture.encoder, rows.present()
-    if encoder is None or not len(there.weight):
-        return Learned(
-            architecture, seen.and_then(rows, encoder, incremental=incremental, learned=False), rows, None, False
-        )
-    doubled = seen.weight + there.weight.sum() >= 2 * seen.weight_then
-    if not incremental:
-        doubled = bool(there.weight.sum() >= seen.weight)
-    new, columns = architecture, None
-    if doubled or grown or _brings_news(encoder, seen.lone, there.X):
+        return learn(rows, params, columns[1], targets[1], incremental=True, anew=True)
+    encoder, there, new, change = architecture.encoder, rows.present(), architecture, None
+    weight = there.weight.sum()
+    doubled = bool(seen.weight + weight >= 2 * seen.weight_then if incremental else weight >= seen.weight)
+    if encoder is None or weight == 0:
+        doubled = False
+    elif doubled or columns[0].n_known != columns[1].n_known or _brings_news(encoder, seen.lone, there.X):
         at_hand = _at_hand(seen, there)
-        new = architecture_on(architecture, at_hand.X, at_hand.weight, params, categories, rescale=doubled)
+        new = architecture_on(architecture, at_hand.X, at_hand.weight, params, columns[1].categories, rescale=doubled)
         if new is not architecture:
             some = sampled(at_hand, seen.n, LINE_ROWS)
-            columns = Reparametrization.of(architecture, new, _dense(some.X), some.weight)
-    return Learned(
-        new, seen.and_then(rows, new.encoder, incremental=incremental, learned=doubled), rows, columns, False
-    )
+            change = Reparametrization.of(architecture, new, _dense(some.X), some.weight)
+    seen = seen.and_then(rows, new.encoder, incremental=incremental, learned=doubled)
+    return Learned(new, seen, rows, Resumed(change, targets[0]))
+
+
+def check_incremental(params: Parameters) -> None:
+    """Raise ValueError for parameters that `partial_fit` cannot do with."""
+    if params["solver"] == "lbfgs":
+        raise ValueError("partial_fit needs a mini-batch solver. Got solver='lbfgs'.")
+    if isinstance(params["learning_rate"], str) and params["learning_rate"] == "adaptive":
+        raise ValueError("partial_fit does not support learning_rate='adaptive': it never sees training converge.")
 
 
 def sampled(rows: CheckedRows, seed: int, n_most: int = SAMPLE_ROWS) -> CheckedRows:

@@ -59,6 +59,21 @@ def _is_transformation(value: Any) -> bool:
     )
 
 
+#: Parameters that `prune` may be given.
+PRUNING_PARAMETERS = (
+    "policy",
+    "budget",
+    "pruning_ratio",
+    "tolerance",
+    "scope",
+    "n_rounds",
+    "ablation",
+    "compensate",
+    "fine_tune_iter",
+    "calibration",
+    "random_state",
+)
+
 _AT_LEAST_1 = Number(1, integral=True)
 
 _NETWORK = {
