@@ -13,7 +13,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from scipy import sparse
 
+from skbandit._core.memory import require_memory, zeros
 from skbandit._core.scope import spread, to_device
 
 SMALLEST_BUCKET = 64
@@ -42,7 +44,7 @@ class Data(NamedTuple):
     @classmethod
     def pad(
         cls,
-        X: np.ndarray,
+        X: Any,
         y: np.ndarray,
         weight: np.ndarray,
         dtype: str,
@@ -51,21 +53,34 @@ class Data(NamedTuple):
     ) -> Data:
         """Copy the rows once, into padded arrays on the default device; floats become ``dtype``, integers stay.
 
-        Without ``row_id``, it is a row's position.
+        A CSR ``X`` becomes dense here. Without ``row_id``, it is a row's position.
         """
         n = X.shape[0]
         size = bucket(n) if rows is None else rows
         row_id = np.arange(n, dtype=np.uint32) if row_id is None else row_id
 
-        def padded(array: np.ndarray) -> jax.Array:
-            integral = np.issubdtype(array.dtype, np.integer)
-            out = np.zeros((size, *array.shape[1:]), dtype=array.dtype if integral else dtype)
-            with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and training says so
-                out[:n] = array
-            on_device: jax.Array = to_device(out)
+        def padded(array: Any) -> jax.Array:
+            on_device: jax.Array = to_device(_placed(array, slice(n), size, dtype))
             return on_device
 
         return cls(padded(X), padded(y), padded(weight), to_device(np.int32(n)), padded(row_id))
+
+
+def _placed(array: Any, place: np.ndarray | slice, n_rows: int, dtype: Any) -> np.ndarray:
+    """Put rows, dense or CSR, into their places i[n], ascending, among ``n_rows`` of zeros; floats become ``dtype``."""
+    dtype = array.dtype if np.issubdtype(array.dtype, np.integer) else dtype
+    if sparse.issparse(array):
+        require_memory(array.shape, n_rows, dtype)
+    out = zeros((n_rows, *array.shape[1:]), dtype)
+    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and training says so
+        if sparse.issparse(array):
+            counts = np.zeros(n_rows + 1, array.indptr.dtype)
+            counts[1:][place] = np.diff(array.indptr)
+            entries = array.data.astype(dtype, copy=False), array.indices, np.cumsum(counts, dtype=counts.dtype)
+            sparse.csr_array(entries, out.shape).toarray(out=out)
+        else:
+            out[place] = array
+    return out
 
 
 class Batches(NamedTuple):
@@ -92,7 +107,7 @@ class Batches(NamedTuple):
     def partition(
         cls,
         rng: np.random.Generator,
-        X: np.ndarray,
+        X: Any,
         y: np.ndarray,
         weight: np.ndarray,
         dtype: str,
@@ -101,8 +116,8 @@ class Batches(NamedTuple):
     ) -> Batches:
         """Shuffle the rows and cut them into as few batches of at most ``width`` rows as possible.
 
-        Floats become ``dtype``, integers stay. No batch depends on how many of them are padding. Without ``row_id``, it
-        is a row's position.
+        Floats become ``dtype``, integers stay; a CSR ``X`` becomes dense. No batch depends on how many of them are
+        padding. Without ``row_id``, it is a row's position.
         """
         n = X.shape[0]
         size = bucket(n)
@@ -114,11 +129,8 @@ class Batches(NamedTuple):
         place = np.arange(n) + np.repeat(batch * width - (batch * q + np.minimum(batch, r)), q + (batch < r))
         order = rng.permutation(n)
 
-        def blocks(array: np.ndarray) -> np.ndarray:
-            integral = np.issubdtype(array.dtype, np.integer)
-            out = np.zeros((-(-size // width) * width, *array.shape[1:]), array.dtype if integral else dtype)
-            with np.errstate(over="ignore"):
-                out[place] = array[order]
+        def blocks(array: Any) -> np.ndarray:
+            out = _placed(array[order], place, -(-size // width) * width, dtype)
             return out.reshape(-1, width, *array.shape[1:])
 
         weight = blocks(weight)

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from scipy import sparse
 
 from skbandit._tabular.features.embeddings import Inputs
 from skbandit._tabular.features.encoder import FeatureEncoder
+from skbandit._tabular.features.sparse_rows import chunk_rows, dense
 from skbandit._tabular.network import accounting
 from skbandit._tabular.network.inference import CHUNK_ROWS, raw_output
 from skbandit._tabular.network.losses import LOSSES
@@ -59,9 +59,7 @@ class Architecture:
 
     def encode(self, X: Any) -> Any:
         """Return what the network's inputs read, f[n, n_columns], of dense or CSR rows; X itself without an encoder."""
-        if self.encoder is None:
-            return X
-        return self.encoder.transform(X.toarray() if sparse.issparse(X) else X)
+        return X if self.encoder is None else self.encoder.transform(X)
 
     def layer_sizes(self, hidden: Sequence[int] | None = None) -> tuple[int, ...]:
         """Return features, hidden widths (those before pruning by default) and outputs."""
@@ -165,11 +163,10 @@ class Model:
         """Multiply-accumulates of the layers for one row."""
         return self.architecture.n_macs(self.hidden_layer_sizes)
 
-    def embed(self, encoded: Any) -> np.ndarray:
-        """Return what the first layer reads of encoded rows, f[n, n_features]."""
-        rows: np.ndarray = encoded.toarray() if sparse.issparse(encoded) else encoded
-        features: np.ndarray = self.architecture.inputs.features(np, self.input_params, rows)
-        return features
+    def embed(self, encoded: Any) -> Any:
+        """Return what the first layer reads of encoded rows, f[n, n_features]; CSR where nothing is embedded."""
+        inputs = self.architecture.inputs
+        return encoded if inputs.is_identity else inputs.features(np, self.input_params, dense(encoded))
 
     def raw_output(self, X: Any) -> np.ndarray:
         """Return the output layer's pre-activation f[n, n_outputs] of rows f[n, n_columns of X], dense or CSR."""
@@ -179,7 +176,7 @@ class Model:
         """Return the output layer's pre-activation f[n, n_outputs] of rows that are encoded."""
         return self._raw_output(encoded, None if self.architecture.reads_raw_rows else self.embed)
 
-    def _read(self, X: Any) -> np.ndarray:
+    def _read(self, X: Any) -> Any:
         return self.embed(self.architecture.encode(X))
 
     def _raw_output(self, X: Any, features: Any) -> np.ndarray:
@@ -191,8 +188,9 @@ def raw_outputs(models: Sequence[Model], X: Any) -> list[np.ndarray]:
     if len(models) == 1:
         return [models[0].raw_output(X)]
     parts: list[list[np.ndarray]] = [[] for _ in models]
-    for start in range(0, X.shape[0], CHUNK_ROWS):
-        encoded = models[0].architecture.encode(X[start : start + CHUNK_ROWS])
+    step = chunk_rows(X, CHUNK_ROWS)
+    for start in range(0, X.shape[0], step):
+        encoded = models[0].architecture.encode(X[start : start + step])
         for model, outputs in zip(models, parts, strict=True):
             outputs.append(model.raw_output_of_encoded(encoded))
     return [np.concatenate(outputs) for outputs in parts]

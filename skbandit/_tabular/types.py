@@ -36,8 +36,8 @@ class Network(NamedTuple):
 class Rows(NamedTuple):
     """A data set."""
 
-    X: np.ndarray
-    """f[n, n_columns], any float dtype, dense: what the network's inputs read."""
+    X: Any
+    """f[n, n_columns], any float dtype, dense or CSR: what the network's inputs read."""
     y: np.ndarray
     """f[n, n_targets], encoded as the loss wants it."""
     weight: np.ndarray
@@ -52,7 +52,7 @@ class Rows(NamedTuple):
         return Rows(self.X[rows], self.y[rows], self.weight[rows], row_id)
 
     def pad(self, dtype: str) -> Data:
-        """Copy them to the device, padded."""
+        """Copy them to the device, padded and dense."""
         from skbandit._core.rows import Data
 
         return Data.pad(self.X, self.y, self.weight, dtype, row_id=self.row_id)

@@ -31,7 +31,7 @@ NETWORK_PARAMETERS = (
 
 
 def architecture_of(
-    params: Parameters, X: np.ndarray, weight: np.ndarray, categories: tuple[int, ...], n_outputs: int, loss: str
+    params: Parameters, X: Any, weight: np.ndarray, categories: tuple[int, ...], n_outputs: int, loss: str
 ) -> Architecture:
     """Learn how columns become what a network reads, and lay out the network.
 
@@ -40,6 +40,7 @@ def architecture_of(
     params : mapping
         Parameters of the estimator.
     X, weight : f[n, n_features], f[n]
+        X dense or CSR.
     categories : tuple of int
         Number of categories of each column, 0 for numbers; empty where no column has any.
     n_outputs, loss : int, str

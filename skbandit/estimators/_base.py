@@ -163,7 +163,8 @@ class BaseBanditPrunedMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Training rows. Sparse rows are made dense in the estimator's ``dtype``.
+            Training rows. Sparse ones are trained on as dense rows, of which there is one copy in the estimator's
+            ``dtype`` (for pruning, there is one of at most 16 384 rows beside it).
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Target.
         sample_weight : array-like of shape (n_samples,), default=None

@@ -11,6 +11,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_memory
 
 from skbandit._tabular.features.embeddings import fold_scale
+from skbandit._tabular.features.sparse_rows import dense
 from skbandit._tabular.model import Architecture, Model
 from skbandit._tabular.types import Ending, Network, Rows, Trained
 from skbandit.estimators._callbacks import FitReporter, PathReporter
@@ -51,7 +52,7 @@ class Pruned(NamedTuple):
 
 
 def draw_network(
-    architecture: Architecture, params: Parameters, encoded: np.ndarray, weight: np.ndarray, rng: np.random.RandomState
+    architecture: Architecture, params: Parameters, encoded: Any, weight: np.ndarray, rng: np.random.RandomState
 ) -> Network:
     """Draw a new network; its start may depend on the rows, but not on their target."""
     from skbandit._core.scope import single_threaded_blas
@@ -61,7 +62,7 @@ def draw_network(
     inputs, dtype = architecture.inputs, params["dtype"]
     there = np.flatnonzero(weight > 0)
     if inputs.looks_at_rows:
-        input_params = inputs.init(rng, dtype, encoded[there], weight[there])
+        input_params = inputs.init(rng, dtype, dense(encoded[there]), weight[there])
     else:
         input_params = inputs.init(rng, dtype)
     features = None
@@ -69,7 +70,7 @@ def draw_network(
         if there.size > MOST_ROWS or np.ptp(weight[there]) > 0:
             # Drawn in proportion to their weights, they count the same.
             there = there[rng.choice(there.size, MOST_ROWS, p=weight[there] / weight[there].sum())]
-        features = inputs.features(np, input_params, encoded[there])
+        features = inputs.features(np, input_params, dense(encoded[there]))
     sizes, activation = architecture.layer_sizes(), params["activation"]
     with single_threaded_blas():  # the same network whatever the threads of the process
         layers: Any = init_params(sizes, activation, rng, dtype, params["weight_init"], features)

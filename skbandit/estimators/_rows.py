@@ -11,7 +11,9 @@ from scipy import sparse
 from sklearn.exceptions import DataConversionWarning
 from sklearn.utils import check_array, check_X_y
 
+from skbandit._core.memory import require_memory
 from skbandit._tabular.features.reader import FeatureReader
+from skbandit._tabular.features.sparse_rows import canonical
 from skbandit._tabular.types import Rows
 from skbandit.estimators._notes import Note
 
@@ -104,10 +106,10 @@ class Columns:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class CheckedRows:
-    """Rows that scikit-learn has checked; dense arrays."""
+    """Rows that scikit-learn has checked."""
 
-    X: np.ndarray
-    """f[n, n_features]"""
+    X: Any
+    """f[n, n_features], dense or CSR"""
     y: np.ndarray
     """In the user's values: shape (n,) or (n, n_outputs)."""
     weight: np.ndarray
@@ -115,9 +117,10 @@ class CheckedRows:
 
     @classmethod
     def of_checked(cls, X: Any, y: Any, weight: np.ndarray, dtype: str) -> tuple[CheckedRows, tuple[Note, ...]]:
-        """Make arrays dense, and y of one column one-dimensional; returns the rows and what to tell the user."""
+        """Make y dense, and one-dimensional if it is one column; returns the rows and what to tell the user."""
         if sparse.issparse(X):
-            X = X.astype(dtype, copy=False).toarray()
+            require_memory(X.shape, X.shape[0], dtype)  # before anything is computed, and in the user's own shape
+            X = canonical(X.astype(dtype, copy=False))
         if sparse.issparse(y):  # a multi-label indicator
             y = y.toarray()
         if y.ndim != 2 or y.shape[1] != 1:
@@ -147,8 +150,8 @@ class Encoded:
     """Checked rows, and what networks read of them."""
 
     rows: CheckedRows
-    features: np.ndarray
-    """f[n, n_columns]: what the network's inputs read of X."""
+    features: Any
+    """f[n, n_columns], dense or CSR: what the network's inputs read of X."""
     row_id: np.ndarray | None
     """What random draws know the rows by, u32[n]; None where nothing is drawn by row."""
 
@@ -252,7 +255,7 @@ def split_rows(task: FitTask, seed: int, start: float) -> tuple[Rows, Rows | Non
 
 
 def row_ids(
-    X: np.ndarray, y: np.ndarray, target: Target, params: Mapping[str, Any], criterion: Any = None
+    X: Any, y: np.ndarray, target: Target, params: Mapping[str, Any], criterion: Any = None
 ) -> np.ndarray | None:
     """Return what random draws know the rows by, u32[n]: a hash of their features and target.
 

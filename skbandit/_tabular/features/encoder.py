@@ -19,6 +19,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+from scipy import sparse
 
 from skbandit._tabular.features.columns import (
     Affine,
@@ -28,6 +29,7 @@ from skbandit._tabular.features.columns import (
     places,
     smooth_clip,
 )
+from skbandit._tabular.features.sparse_rows import canonical, dense
 from skbandit._tabular.features.statistics import statistics
 
 #: Variables of more categories become codes, to be embedded.
@@ -36,6 +38,9 @@ MAX_ONE_HOT = 8
 RARE = 1e-13
 #: Values of the input per chunk: 2 MB of float64, near the cache.
 CHUNK_VALUES = 2**18
+#: Share of a sparse table that may be entries: each takes 8 bytes in float32, and as much again while it is made.
+MOST_ENTRIES = 0.25
+ALL = slice(None)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -98,7 +103,7 @@ class FeatureEncoder:
     @classmethod
     def fit(
         cls,
-        X: np.ndarray,
+        X: Any,
         weight: np.ndarray | None = None,
         categories: Sequence[int] | None = None,
         *,
@@ -112,7 +117,7 @@ class FeatureEncoder:
         Parameters
         ----------
         X : f[n, n_features]
-            Numbers, finite or NaN, and codes of categories.
+            Numbers, finite or NaN, and codes of categories. It may be sparse where all columns are numbers.
         weight : f[n], optional
             Non-negative weights of the rows.
         categories : sequence of int, optional
@@ -313,32 +318,73 @@ class FeatureEncoder:
             out += [label(j, category) for category in range(size)] + [f"{named[j]}_nan"] * bool(missing)
         return out + [named[j] for j in self.codes]
 
-    def transform(self, X: np.ndarray, dtype: Any = None) -> np.ndarray:
+    def transform(self, X: Any, dtype: Any = None) -> Any:
         """Compute the network's input f[n, n_outputs] from X f[n, n_features].
 
         It is computed in float64, cast to ``dtype`` (by default that of X), and C-contiguous. Codes outside the known
-        categories count as unknown. The identity returns X itself, whatever the ``dtype``.
+        categories count as unknown. The identity returns X itself, whatever the ``dtype``. Of a CSR X the result has
+        the same numbers, and is CSR, too, unless it has too few zeros for that.
         """
         if self.is_identity:
             return X
-        n = X.shape[0]
-        out = np.empty((n, self.n_outputs), X.dtype if dtype is None else dtype)
-        step = max(CHUNK_VALUES // max(self.n_features, self.n_outputs), 1)
+        dtype = X.dtype if dtype is None else dtype
         with np.errstate(over="ignore"):  # a far value may overflow before it is clipped
-            if n <= step:
-                self._write(X, out)
-            else:
-                for start in range(0, n, step):
-                    self._write(X[start : start + step], out[start : start + step])
+            if sparse.issparse(X):
+                return self._of_sparse(canonical(X), dtype)
+            return self._of_dense(X, dtype)
+
+    def _of_dense(self, X: Any, dtype: Any) -> np.ndarray:
+        """Transform rows to a dense array; of a CSR X, a chunk of rows is dense at a time."""
+        n = X.shape[0]
+        out = np.empty((n, self.n_outputs), dtype)
+        step = max(CHUNK_VALUES // max(self.n_features, self.n_outputs), 1)
+        if n <= step:
+            self._write(dense(X), out)
+        else:
+            for start in range(0, n, step):
+                self._write(dense(X[start : start + step]), out[start : start + step])
         return out
+
+    def _of_sparse(self, X: Any, dtype: Any) -> Any:
+        """Transform a CSR X of numbers, entry by entry; what becomes of a zero is computed once for each column."""
+        n, n_numbers = X.shape[0], self.columns.size
+        of_zeros = self._of_dense(np.zeros((1, self.n_features), X.dtype), dtype)[0]
+        # Zeros that do not stay zeros are entries, too: whole columns of the result.
+        filled = np.flatnonzero(of_zeros)
+        if MOST_ENTRIES * n * self.n_outputs < X.nnz + n * filled.size:
+            return self._of_dense(X, dtype)
+        place = np.empty(self.n_features, np.intp)
+        place[self.columns] = np.arange(n_numbers)
+        row, column = np.repeat(np.arange(n), np.diff(X.indptr)), place[X.indices]
+        z = self._scaled(X.data, column).astype(dtype)
+        filling = np.tile(of_zeros[filled], (n, 1))
+        at = np.full(self.n_outputs, -1)
+        at[filled] = np.arange(filled.size)
+        inside = at[column] >= 0
+        filling[row[inside], at[column[inside]]] = z[inside]
+        missing = np.isnan(X.data) & np.isin(X.indices, self.indicators)
+        indicator = n_numbers + np.searchsorted(self.indicators, X.indices[missing])
+        entries = (
+            np.concatenate([z[~inside], filling.ravel(), np.ones(indicator.size, dtype)]),
+            (
+                np.concatenate([row[~inside], np.repeat(np.arange(n), filled.size), row[missing]]),
+                np.concatenate([column[~inside], np.tile(filled, n), indicator]),
+            ),
+        )
+        return sparse.csr_array(entries, (n, self.n_outputs))
+
+    def _scaled(self, x: np.ndarray, column: np.ndarray | slice = ALL) -> np.ndarray:
+        """Scale numbers x f[..., m] of the outputs ``column``, i[m]; in float64."""
+        z: np.ndarray = x - self.centre[column]
+        z *= self.scale[column]
+        if self.clip:
+            smooth_clip(z)
+        np.copyto(z, self.fill[column], where=np.isnan(z))
+        return z
 
     def _write(self, X: np.ndarray, out: np.ndarray) -> None:
         """Transform some rows, X f[n, n_features], into out f[n, n_outputs]."""
-        z = (X if self._in_order else X.take(self.columns, axis=1)) - self.centre
-        z *= self.scale
-        if self.clip:
-            smooth_clip(z)
-        np.copyto(z, self.fill, where=np.isnan(z))
+        z = self._scaled(X if self._in_order else X.take(self.columns, axis=1))
         if self._only_affine:
             out[...] = z
             return

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from skbandit._tabular.features.sparse_rows import chunk_rows, product
 from skbandit._tabular.network.activations import activate
 
 #: Rows per chunk: a layer's activations stay near the cache, and with 1 000 float64 units they take 16 MB.
@@ -45,7 +46,7 @@ def hidden_activations(
     """
     layers, h = [], X
     for i, (W, b) in enumerate(zip(coefs[:-1], intercepts[:-1], strict=True)):
-        h = activate(np, activation, h @ W + b, slopes[i] if slopes else None)
+        h = activate(np, activation, product(h, W) + b, slopes[i] if slopes else None)
         if gates is not None:
             h = h * gates[i]
         layers.append(h)
@@ -58,7 +59,7 @@ def raw_output(
     intercepts: Sequence[np.ndarray],
     activation: str,
     slopes: Sequence[np.ndarray] | None = None,
-    features: Callable[[Any], np.ndarray] | None = None,
+    features: Callable[[Any], Any] | None = None,
 ) -> np.ndarray:
     """Return the output layer's pre-activation f[n, n_outputs] for dense or CSR rows.
 
@@ -79,11 +80,12 @@ def raw_output(
     coefs = [W if W.dtype == X.dtype else W.astype(X.dtype) for W in coefs]
     n = X.shape[0]
     network = coefs, intercepts, activation, slopes or (None,) * len(coefs), features
-    if n <= CHUNK_ROWS:
+    step = chunk_rows(X, CHUNK_ROWS)
+    if n <= step:
         return _forward(X, *network)
     out = np.empty((n, coefs[-1].shape[1]), dtype=np.result_type(X.dtype, intercepts[-1].dtype))
-    for start in range(0, n, CHUNK_ROWS):
-        out[start : start + CHUNK_ROWS] = _forward(X[start : start + CHUNK_ROWS], *network)
+    for start in range(0, n, step):
+        out[start : start + step] = _forward(X[start : start + step], *network)
     return out
 
 
@@ -93,7 +95,7 @@ def _forward(
     intercepts: Sequence[np.ndarray],
     activation: str,
     slopes: Sequence[np.ndarray | None],
-    features: Callable[[Any], np.ndarray] | None,
+    features: Callable[[Any], Any] | None,
 ) -> np.ndarray:
     """Compute the output of one chunk of rows."""
     # In place where that is possible, and so in the dtype of the rows. But the last intercept keeps its precision: a

@@ -36,11 +36,11 @@ class Calibration:
     Parameters
     ----------
     X, y, weight : f[n, n_features], f[n, n_targets], f[n]
-        All in the precision of the network.
+        All in the precision of the network; X dense or CSR.
     network : MLP
     """
 
-    def __init__(self, X: np.ndarray, y: np.ndarray, weight: np.ndarray, network: MLP):
+    def __init__(self, X: Any, y: np.ndarray, weight: np.ndarray, network: MLP):
         self.X, self.y, self.weight, self.network = X, y, weight, network
         self._last: _Pass | None = None
 

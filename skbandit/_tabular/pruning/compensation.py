@@ -13,6 +13,8 @@ labels. In NumPy on the host: a solve per layer costs less than compiling one.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from skbandit._tabular.network.activations import activate
@@ -26,7 +28,7 @@ Params = tuple[tuple[np.ndarray, ...], ...]
 RIDGE = 1e-2
 
 
-def forward(layers: Params, X: np.ndarray, activation: str) -> list[np.ndarray]:
+def forward(layers: Params, X: Any, activation: str) -> list[np.ndarray]:
     """Return the activations f[n, n_l] of every hidden layer, and the output's pre-activation."""
     slopes = [slope for layer in layers[:-1] for slope in layer[2:]]
     hidden = hidden_activations(X, [p[0] for p in layers], [p[1] for p in layers], activation, slopes=slopes)
@@ -36,7 +38,7 @@ def forward(layers: Params, X: np.ndarray, activation: str) -> list[np.ndarray]:
 
 def reweight(
     params: Params,
-    X: np.ndarray,
+    X: Any,
     weight: np.ndarray,
     activation: str,
     groups: Groups,
@@ -51,7 +53,7 @@ def reweight(
     params : tuple of (W, b)
         The network before the removal; slices of units that left earlier are zero.
     X, weight : f[n, n_features], f[n]
-        Calibration rows.
+        Calibration rows; X dense or CSR.
     active, removed : bool[n_units]
         Units that were on before the removal, and those of them that leave.
     hidden : list of f[n, units that are on], optional

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from skbandit._tabular.features.sparse_rows import dense
 from skbandit._tabular.network.inference import raw_output
 from skbandit._tabular.network.losses import LOSSES
 from skbandit._tabular.network.mlp import MLP
@@ -19,11 +20,11 @@ class Judge:
     Parameters
     ----------
     X, y, weight : f[n, n_features], f[n, n_targets], f[n]
-        In the precision of the network; what the first layer reads.
+        In the precision of the network; what the first layer reads, dense or CSR.
     network : MLP
     """
 
-    def __init__(self, X: np.ndarray, y: np.ndarray, weight: np.ndarray, network: MLP) -> None:
+    def __init__(self, X: Any, y: np.ndarray, weight: np.ndarray, network: MLP) -> None:
         self.X, self.y, self.weight, self.network = X, y, weight, network
 
     def loss(self, layers: Layers, gates: Any) -> float:
@@ -42,4 +43,5 @@ class Judge:
         # A gate of 0 is a row of zeros in the next layer's weights.
         coefs[1:] = [W * gate[:, None] for W, gate in zip(coefs[1:], gates, strict=True)]
         slopes = [slope for layer in layers for slope in layer[2:]]
-        return raw_output(self.X, coefs, [b for _, b, *_ in layers], self.network.activation, slopes)
+        intercepts = [b for _, b, *_ in layers]
+        return raw_output(self.X, coefs, intercepts, self.network.activation, slopes, dense)

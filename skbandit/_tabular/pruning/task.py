@@ -17,6 +17,7 @@ import numpy as np
 
 from skbandit._core.rows import Batches, Data
 from skbandit._core.scope import single_threaded_blas
+from skbandit._tabular.features.sparse_rows import dense, stacked
 from skbandit._tabular.pruning.calibration import Calibration
 from skbandit._tabular.pruning.compensation import fold_emissions
 from skbandit._tabular.pruning.judge import Judge
@@ -120,8 +121,11 @@ class MLPTask:
 
 def as_read_by_layers(network: Network, rows: Rows, training: TrainSettings) -> Rows:
     """Return rows as the first layer reads them, converted once: repair and measurement run in NumPy."""
-    X, y, weight = (np.asarray(a, training.dtype) for a in rows[:3])
-    return Rows(training.network.inputs.features(np, network.inputs, X), y, weight, rows.row_id)
+    inputs = training.network.inputs
+    X = rows.X.astype(training.dtype, copy=False)
+    if not inputs.is_identity:
+        X = inputs.features(np, network.inputs, dense(X))
+    return Rows(X, np.asarray(rows.y, training.dtype), np.asarray(rows.weight, training.dtype), rows.row_id)
 
 
 def calibration_rows(rows: Rows, held_out: Rows | None, which: str, rng: np.random.Generator) -> Rows:
@@ -137,7 +141,7 @@ def calibration_rows(rows: Rows, held_out: Rows | None, which: str, rng: np.rand
     if held_out is not None and which == "held_out":
         chosen = held_out
     elif held_out is not None and which == "all":
-        chosen = Rows(*(np.concatenate(both) for both in zip(rows[:3], held_out[:3], strict=True)))
+        chosen = Rows(*(stacked(both) for both in zip(rows[:3], held_out[:3], strict=True)))
         if rows.row_id is not None and held_out.row_id is not None:
             chosen = chosen._replace(row_id=np.concatenate([rows.row_id, held_out.row_id]))
     if chosen.X.shape[0] > CALIBRATION_ROWS:
