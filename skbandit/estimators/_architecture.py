@@ -23,6 +23,7 @@ NETWORK_PARAMETERS = (
     "parametric_activation",
     "preprocessing",
     "categorical_features",
+    "categories",
     "numeric_embedding",
     "input_scaling",
     "n_members",
@@ -117,4 +118,6 @@ def _plain(value: Any) -> Any:
     """Return a parameter so that it can be compared: NumPy's scalars and arrays as Python's."""
     if isinstance(value, np.generic):
         return value.item()
+    if isinstance(value, Mapping):
+        return {key: _plain(items) for key, items in value.items()}
     return list(value) if np.iterable(value) and not isinstance(value, str) else value

@@ -23,6 +23,7 @@ import numpy as np
 from scipy import sparse
 
 from skbandit._tabular.features.encoder import FeatureEncoder
+from skbandit._tabular.features.sparse_rows import dense
 from skbandit._tabular.model import Architecture
 from skbandit._tabular.reparametrization import Reparametrization
 from skbandit.estimators._architecture import architecture_of, architecture_on
@@ -169,7 +170,7 @@ def learn_on(
         new = architecture_on(architecture, at_hand.X, at_hand.weight, params, columns[1].categories, rescale=doubled)
         if new is not architecture:
             some = sampled(at_hand, seen.n, LINE_ROWS)
-            change = Reparametrization.of(architecture, new, _dense(some.X), some.weight)
+            change = Reparametrization.of(architecture, new, dense(some.X), some.weight)
     seen = seen.and_then(rows, new.encoder, incremental=incremental, learned=doubled)
     return Learned(new, seen, rows, Resumed(change, targets[0]))
 
@@ -200,7 +201,7 @@ def _at_hand(seen: RowsSeen, rows: CheckedRows) -> CheckedRows:
     if seen.sample is not None:
         return CheckedRows.concatenated(seen.sample, rows)
     assert seen.lone is not None
-    first = _dense(rows.X[:1]).astype(np.float64)
+    first = dense(rows.X[:1]).astype(np.float64)
     first[0] = np.where(np.isnan(seen.lone), first[0], seen.lone)
     return CheckedRows.concatenated(CheckedRows(first, rows.y[:1], rows.weight[:1]), rows)
 
@@ -223,7 +224,7 @@ def _brings_news(encoder: FeatureEncoder, lone: np.ndarray | None, X: Any) -> bo
     if (missing & ~flagged).any():
         return True
     at = np.flatnonzero(unscaled)
-    values = _dense(X[:, at])
+    values = dense(X[:, at])
     return bool((~np.isnan(values) & ~(values == lone[at])).any())
 
 
@@ -240,7 +241,7 @@ def _lone_values(X: Any, encoder: FeatureEncoder) -> np.ndarray:
     lone = np.full(encoder.n_features, np.nan)
     at = np.flatnonzero(_unscaled(encoder))
     if at.size and X.shape[0]:
-        lone[at] = np.fmax.reduce(_dense(X[:, at]), axis=0)
+        lone[at] = np.fmax.reduce(dense(X[:, at]), axis=0)
     return lone
 
 
@@ -252,8 +253,3 @@ def _any_missing(X: Any) -> np.ndarray:
         return missing
     found: np.ndarray = np.isnan(X).any(axis=0)
     return found
-
-
-def _dense(X: Any) -> np.ndarray:
-    rows: np.ndarray = X.toarray() if sparse.issparse(X) else X
-    return rows

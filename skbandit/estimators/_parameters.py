@@ -13,6 +13,7 @@ To add a parameter:
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from numbers import Integral
 from typing import Any, NamedTuple
 
@@ -109,6 +110,17 @@ _NETWORK = {
         of more categories gets a learned embedding of eight numbers. Missing categories, and categories that were not
         in the training rows, are allowed.
         """,
+    ),
+    "categories": Parameter(
+        "dict or None",
+        """
+        All values that columns of categories have, where they are known beforehand: a dict from the name or the number
+        of a column to a list, as ``{"size": ["S", "M", "L"]}``. These columns hold categories whatever
+        ``categorical_features`` says. Training rows with other values raise an error. The categories of other columns
+        are those of the training rows; `partial_fit` and a warm `fit` learn new ones as they come, which may need
+        another compilation.
+        """,
+        (NONE, Where(lambda value: isinstance(value, Mapping), "a dict from columns to their values")),
     ),
     "numeric_embedding": Parameter(
         '{None, "periodic", "piecewise_linear"}',

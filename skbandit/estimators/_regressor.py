@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -88,6 +88,7 @@ class BanditPrunedMLPRegressor(RegressorMixin, Constructor, BaseBanditPrunedMLP)
         parametric_activation: bool = False,
         preprocessing: str | None = "auto",
         categorical_features: str | Sequence[bool | int | str] | np.ndarray | None = "from_dtype",
+        categories: Mapping[Any, Any] | None = None,
         numeric_embedding: str | None = None,
         input_scaling: bool = True,
         parametrization: str = "ntk",

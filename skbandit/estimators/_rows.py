@@ -13,7 +13,7 @@ from sklearn.utils import check_array, check_X_y
 
 from skbandit._core.memory import require_memory
 from skbandit._tabular.features.reader import FeatureReader
-from skbandit._tabular.features.sparse_rows import canonical
+from skbandit._tabular.features.sparse_rows import canonical, stacked
 from skbandit._tabular.types import Rows
 from skbandit.estimators._notes import Note
 
@@ -43,7 +43,7 @@ class Columns:
     @classmethod
     def fit(cls, X: Any, params: Mapping[str, Any]) -> Columns:
         """Find the columns of categories and the values in them, with the parameters of an estimator."""
-        reader = FeatureReader.fit(X, params["categorical_features"])
+        reader = FeatureReader.fit(X, params["categorical_features"], params["categories"])
         return cls(None if reader.is_trivial else reader, params["preprocessing"] is not None)
 
     @property
@@ -135,9 +135,11 @@ class CheckedRows:
     @classmethod
     def concatenated(cls, first: CheckedRows, second: CheckedRows) -> CheckedRows:
         """Return the rows of both."""
-        stack = sparse.vstack if sparse.issparse(second.X) else np.concatenate
-        X = stack([first.X, second.X])
-        return cls(X, np.concatenate([first.y, second.y]), np.concatenate([first.weight, second.weight]))
+        return cls(
+            stacked([first.X, second.X]),
+            np.concatenate([first.y, second.y]),
+            np.concatenate([first.weight, second.weight]),
+        )
 
     def present(self) -> CheckedRows:
         """Return the rows of positive weight; one of weight 0 is not there."""
