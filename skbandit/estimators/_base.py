@@ -373,7 +373,8 @@ class BaseBanditPrunedMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[
     def _raw_predict(self, X: Any) -> list[np.ndarray]:
         """Return the output layer's pre-activation f[n, n_outputs] of each member."""
         check_is_fitted(self)
-        X = self._check_features(X, reset=False)
+        with Notes() as notes:
+            X = self._check_features(X, notes, reset=False)
         return raw_outputs([member.model for member in self._networks()], X)
 
     def _networks(self) -> list[Member]:
@@ -393,13 +394,13 @@ class BaseBanditPrunedMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[
         check_values(type(self).__name__, self.get_params(deep=False), CONSTRAINTS)
         return self._parameters()
 
-    def _check_features(self, X: Any, *, reset: bool, y: Any = NO_TARGET) -> Any:
+    def _check_features(self, X: Any, notes: Notes, *, reset: bool, y: Any = NO_TARGET) -> Any:
         """Validate X, and y where it is given; categories become their codes."""
 
         def validate(*arrays: Any, **kinds: Any) -> Any:
             return validate_data(self, *arrays, reset=reset, **kinds)
 
-        return self._columns.checked(X, y, validate, type(self).__name__)
+        return self._columns.checked(X, y, validate, type(self).__name__, notes)
 
     def _check_rows(
         self, X: Any, y: Any, sample_weight: Any, notes: Notes, *, reset: bool, extend: bool = False
@@ -410,7 +411,7 @@ class BaseBanditPrunedMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[
             self._columns = Columns.fit(X, self._parameters())
         elif extend:
             known, self._columns = self._columns.n_known, self._columns.extended(X)
-        X, y = self._check_features(X, reset=reset, y=y)
+        X, y = self._check_features(X, notes, reset=reset, y=y)
         weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
         if reset or extend:
             self._columns, X = self._columns.of_rows(X, weight, known)
@@ -448,6 +449,8 @@ class BaseBanditPrunedMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[
         params, owner = self._parameters(), type(self).__name__
         if reset:
             rows = self._check_rows(X, y, sample_weight, notes, reset=True)
+            if not incremental:  # else more rows will come
+                notes.add(*self._columns.notes_on_categories(rows.X, rows.weight))
             self._target = self._kind.learn(rows.y, rows.weight, params, owner, incremental=incremental, **classes)
             self._forget()
             self.n_members_, self._description = int(self.n_members), describe(params)

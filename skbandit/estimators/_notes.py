@@ -40,6 +40,8 @@ class Notes:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        if not self.notes:
+            return
         level = _level_of_the_user()
         for note in dict.fromkeys(self.notes):
             warnings.warn(note.text, note.category, stacklevel=level)
@@ -48,7 +50,7 @@ class Notes:
 def _level_of_the_user() -> int:
     """Return the ``stacklevel`` at which the caller of this function points at the first line that is not ours.
 
-    Nor is it one of scikit-learn's wrapper around methods that have callbacks.
+    Nor is it one of scikit-learn's wrapper around methods that have callbacks, or of its ``score``.
     """
     level, frame = 1, sys._getframe(1)
     while frame.f_back is not None and _is_ours(frame.f_globals.get("__name__", "")):
@@ -57,4 +59,4 @@ def _level_of_the_user() -> int:
 
 
 def _is_ours(module: str) -> bool:
-    return module.partition(".")[0] == "skbandit" or module.startswith("sklearn.callback.")
+    return module.partition(".")[0] == "skbandit" or module.startswith("sklearn.callback.") or module == "sklearn.base"

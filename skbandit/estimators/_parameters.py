@@ -105,10 +105,13 @@ _NETWORK = {
     "categorical_features": Parameter(
         '{"from_dtype", None} or array-like of bool, int or str',
         """
-        Columns that hold categories. ``"from_dtype"``: the columns of a data frame that have a categorical dtype. An
-        array gives a mask, column indices or column names. A column of up to eight categories is one-hot encoded; one
-        of more categories gets a learned embedding of eight numbers. Missing categories, and categories that were not
-        in the training rows, are allowed.
+        Columns that hold categories. ``"from_dtype"``: the columns of a data frame that have a categorical dtype, and
+        those of text that have up to ten distinct values, or three rows for each on average; text that is numbers
+        throughout is read as numbers. An array gives a mask, column indices or column names. A column of up to eight
+        categories is one-hot encoded; one of more categories gets a learned embedding of eight numbers. Missing
+        categories, and categories that were not in the training rows, are allowed; a warning says where most of a
+        column are such. Values may come back in another type: 3, 3.0 and ``"3"`` are one category, unless two of them
+        were in the training rows.
         """,
     ),
     "categories": Parameter(

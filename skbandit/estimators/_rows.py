@@ -12,10 +12,10 @@ from sklearn.exceptions import DataConversionWarning
 from sklearn.utils import check_array, check_X_y
 
 from skbandit._core.memory import require_memory
-from skbandit._tabular.features.reader import FeatureReader
+from skbandit._tabular.features.reader import FeatureReader, check_eager, complaint_on_text
 from skbandit._tabular.features.sparse_rows import canonical, stacked
 from skbandit._tabular.types import Rows
-from skbandit.estimators._notes import Note
+from skbandit.estimators._notes import Note, Notes
 
 if TYPE_CHECKING:
     from skbandit._tabular.reparametrization import Reparametrization
@@ -56,7 +56,7 @@ class Columns:
         """Number of categories of each column, 0 for numbers; empty where no column has any."""
         return () if self.reader is None else self.reader.categories
 
-    def checked(self, X: Any, y: Any, validate: Callable[..., Any], owner: str) -> Any:
+    def checked(self, X: Any, y: Any, validate: Callable[..., Any], owner: str, notes: Notes) -> Any:
         """Return X, and y where it is asked for, validated; categories become their codes.
 
         Parameters
@@ -66,13 +66,23 @@ class Columns:
             scikit-learn's ``validate_data`` for the estimator.
         owner : str
             Name of the estimator, for messages.
+        notes : Notes
+            Where to put what the user is to be told.
         """
         finite: Any = "allow-nan" if self.allow_nan else True
         kinds = {"dtype": (np.float64, np.float32), "accept_sparse": "csr", "ensure_all_finite": finite}
         if self.reader is None:
-            return validate(X, **kinds) if y is NO_TARGET else validate(X, y, multi_output=True, **kinds)
+            check_eager(X, "X")
+            try:
+                return validate(X, **kinds) if y is NO_TARGET else validate(X, y, multi_output=True, **kinds)
+            except ValueError:
+                complaint = complaint_on_text(X)
+                if complaint is None:
+                    raise
+                raise ValueError(complaint) from None
         validate(X, skip_check_array=True)
-        X = self.reader.convert(X)
+        X, remarks = self.reader.read(X)
+        notes.add(*map(Note, remarks))
         if not self.allow_nan:  # a missing category is no missing number
             check_array(X[:, np.asarray(self.reader.categories) == 0], ensure_min_features=0, input_name="X")
             kinds["ensure_all_finite"] = "allow-nan"
@@ -102,6 +112,12 @@ class Columns:
             return self, X
         reader, X = self.reader.restricted(X, weight > 0, known)
         return dataclasses.replace(self, reader=reader), X
+
+    def notes_on_categories(self, X: np.ndarray, weight: np.ndarray) -> tuple[Note, ...]:
+        """Return what the user is to be told about the categories of the rows of a fit, X f[n, n_features]."""
+        if self.reader is None:
+            return ()
+        return tuple(map(Note, self.reader.remarks_on_categories(X[weight > 0])))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

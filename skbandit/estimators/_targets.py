@@ -13,11 +13,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple, Self, cast
 
 import numpy as np
-from scipy import sparse
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
 
 from skbandit._tabular.network.losses import LOSSES
+from skbandit.estimators._given import as_classes, as_numbers, check_labels
 from skbandit.estimators._moments import Moments
 
 Parameters = Mapping[str, Any]
@@ -309,19 +309,6 @@ class RegressionTarget(Target):
 _RESOLUTION = np.finfo(np.float32).eps
 
 
-def as_numbers(y: Any) -> Any:
-    """Convert a regression target of objects or strings; an error says what stood in the way."""
-    array = np.asarray(y)
-    if array.dtype.kind in "mM":
-        raise ValueError(f"y must hold numbers for regression. It has dtype {array.dtype}: convert it first.")
-    if array.dtype.kind not in "OSU" or y is None or sparse.issparse(y):
-        return y
-    try:
-        return array.astype(np.float64)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"y must hold numbers for regression, but {error}. It has dtype {array.dtype}.") from None
-
-
 REGRESSION = Kind(as_numbers, RegressionTarget.learn, RegressionTarget.of_sklearn)
 
 
@@ -359,6 +346,7 @@ class ClassificationTarget(Target):
         if incremental and not multilabel:
             if classes is None:
                 raise ValueError("classes must be passed on the first call to partial_fit.")
+            check_labels(classes, "classes")
             seen = unique_labels(classes)
         if len(seen) < 2 and not multilabel:
             raise ValueError(f"{owner} needs at least 2 classes in y; it has only one class: {seen.tolist()[0]!r}.")
@@ -551,7 +539,7 @@ class LabelTarget(ClassificationTarget):
         return prediction
 
 
-CLASSIFICATION = Kind(lambda y: y, ClassificationTarget.learn, ClassificationTarget.of_sklearn)
+CLASSIFICATION = Kind(as_classes, ClassificationTarget.learn, ClassificationTarget.of_sklearn)
 
 
 def _target_of_classes(classes: np.ndarray, multilabel: bool) -> ClassificationTarget:

@@ -54,6 +54,7 @@ def assert_plain(value, path):
         assert not isinstance(value, (jax.Array, enum.Enum)), path
 
 
+@pytest.mark.filterwarnings("ignore:Column 3 of X has 60 categories in 60 rows")
 @pytest.mark.parametrize("kind", KINDS)
 def test_fitted_attributes_are_plain(kind, make_data, make_estimator):
     data = make_data(kind)

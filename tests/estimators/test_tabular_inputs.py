@@ -1,5 +1,7 @@
 """Tables as they come: categories, missing values, embeddings; and the options of training that go with them."""
 
+import io
+
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -28,6 +30,11 @@ def small(cls=BanditPrunedMLPRegressor, **params):
 
 def input_params(model):
     return model._member.model.input_params
+
+
+def read(library, columns):
+    """Make a frame as a file is read: text is text."""
+    return (pd if library == "pandas" else pl).DataFrame(columns)
 
 
 def table_of(library, columns):
@@ -118,6 +125,25 @@ def test_unknown_categories_are_missing_ones(columns, library):
     np.testing.assert_array_equal(unknown[others], known[others])
 
 
+def test_categories_come_back_in_other_types(columns):
+    """As CSV and JSON give them: whole numbers as text or as floats, truth values as text, text as it is."""
+    y = columns[1]
+    X = pd.DataFrame({"age": columns[0]["age"], "room": np.arange(60) % 4, "paid": np.arange(60) % 3 == 0})
+    X = X.astype({"room": "category", "paid": "category"})
+    model = small().fit(X, y)
+    served = X.assign(room=X["room"].astype(str), paid=X["paid"].astype(str).str.lower())
+    np.testing.assert_array_equal(model.predict(served), model.predict(X))
+    served = X.assign(room=X["room"].astype(float), paid=X["paid"].astype(int))
+    np.testing.assert_array_equal(model.predict(served), model.predict(X))
+    np.testing.assert_allclose(model.predict(pd.read_json(io.StringIO(X.to_json()))), model.predict(X), rtol=1e-9)
+
+
+def test_columns_of_few_texts_are_categories(columns, library):
+    X, y = columns
+    model, declared = small().fit(read(library, X), y), small().fit(table_of(library, X), y)
+    np.testing.assert_array_equal(model.predict(read(library, X)), declared.predict(table_of(library, X)))
+
+
 def test_columns_must_be_those_of_the_fit(columns):
     X = table_of("pandas", columns[0])
     model = small().fit(X, columns[1])
@@ -133,7 +159,7 @@ def test_arrays_and_lists_can_hold_categories(columns):
     as_frame = small().fit(table_of("pandas", columns[0]), y)
     np.testing.assert_array_equal(model.predict(rows), as_frame.predict(table_of("pandas", columns[0])))
     np.testing.assert_array_equal(model.predict(np.array(rows, object)), model.predict(rows))
-    with pytest.raises(ValueError, match="could not convert string to float: 'blue'"):
+    with pytest.raises(ValueError, match=r"Column 1 of X must hold numbers, but .*'blue'.* 'categorical_features'"):
         small().fit(rows, y)
     with pytest.raises(ValueError, match=r"X has 4 features, but .* 5 features"):
         model.predict([row[:4] for row in rows])

@@ -3,6 +3,7 @@
 import numpy as np
 import optax
 import pandas as pd
+import polars as pl
 import pytest
 from sklearn.exceptions import NotFittedError
 
@@ -200,11 +201,105 @@ def test_numbers_written_out_are_numbers(dtype, make_data, regressor):
     np.testing.assert_array_equal(written.predict(data.X), regressor().fit(data.X, data.y).predict(data.X))
 
 
-def test_a_frame_with_a_column_of_strings_is_refused(make_data, regressor):
+def test_a_frame_with_a_column_of_many_texts_is_refused(make_data, regressor):
     data = make_data("regression")
-    table = pd.DataFrame(data.X, columns=list("abcd")).assign(a="red")
-    with pytest.raises(ValueError, match="could not convert string to float: 'red'"):
+    table = pd.DataFrame(data.X, columns=list("abcd")).assign(a=[f"red {i}" for i in range(60)])
+    with pytest.raises(ValueError, match=r"Column 'a' of X must hold numbers, but .*'red 0'.*'categorical_features'"):
         regressor().fit(table, data.y)
+
+
+@pytest.mark.parametrize(
+    "of",
+    [
+        *(lambda X: X, lambda X: X.tolist(), lambda X: X.astype(str), lambda X: X.astype("S5")),
+        *(lambda X: pd.DataFrame(X), lambda X: X[:1].tolist()),
+    ],
+)
+@pytest.mark.parametrize("kind", KINDS)
+def test_text_is_refused_with_the_number_of_its_column(of, kind, make_data, make_estimator):
+    data = make_data(kind)
+    X = data.X.astype(object)
+    X[:, 2] = [f"red {i}" for i in range(60)]
+    X = of(X)
+    message = r"Column 2 of X must hold numbers, but .*'red 0'.* declare the column in 'categorical_features'"
+    with pytest.raises(ValueError, match=message):
+        make_estimator(kind).fit(X, data.y[: len(X)])
+    model = make_estimator(kind).fit(data.X, data.y)
+    with pytest.raises(ValueError, match=message):
+        model.predict(X)
+    with pytest.raises(ValueError, match=message):
+        model.prune(X, data.y[: len(X)])
+
+
+def test_numbers_as_text_are_numbers_in_an_array(make_data, regressor):
+    data = make_data("regression")
+    model = regressor().fit(data.X, data.y)
+    written = np.array([[repr(float(value)) for value in row] for row in data.X])
+    for X in (written, written.tolist(), written.astype(object)):
+        np.testing.assert_allclose(model.predict(X), model.predict(data.X), rtol=1e-6)
+
+
+LABELS = [None, "a", "b", "a"] * 15
+MISSING = {
+    "list": LABELS,
+    "list of NaN": [np.nan if label is None else label for label in LABELS],
+    "tuple": tuple(LABELS),
+    "object": np.array(LABELS, dtype=object),
+    "column": np.array(LABELS, dtype=object)[:, None],
+    "columns": np.array([LABELS, LABELS], dtype=object).T,
+    "Series": pd.Series(LABELS),
+    "Series of objects": pd.Series(LABELS, dtype=object),
+    "Series of strings": pd.Series(LABELS, dtype="string"),
+    "Series of categories": pd.Series(LABELS, dtype="category"),
+    "Categorical": pd.Categorical(LABELS),
+    "frame": pd.DataFrame({"a": LABELS, "b": "a"}),
+    "frame of like names": pd.concat([pd.Series(LABELS, name="a")] * 2, axis=1),
+    "NA": [pd.NA, *LABELS[1:]],
+    "NaT": pd.to_datetime(pd.Series([None, "2020-01-01"] * 30)),
+    "Int64": pd.Series([None, 1] * 30, dtype="Int64"),
+    "boolean": pd.Series([None, True] * 30, dtype="boolean"),
+    "polars": pl.Series(LABELS),
+    "polars of categories": pl.Series(LABELS, dtype=pl.Categorical),
+    "polars frame": pl.DataFrame({"a": LABELS, "b": LABELS}),
+    "polars numbers": pl.Series([None, 1] * 30),
+}
+
+
+@pytest.mark.parametrize("name", MISSING)
+@pytest.mark.parametrize("kind", ["regression", "binary"])
+def test_a_missing_label_is_called_missing(name, kind, make_data, make_estimator):
+    data, y = make_data(kind), MISSING[name]
+    model = make_estimator(kind).fit(data.X, data.y)
+    calls = [
+        lambda: make_estimator(kind).fit(data.X, y),
+        lambda: make_estimator(kind).fit(data.X, data.y, X_val=data.X, y_val=y),
+        lambda: make_estimator(kind, solver="adam").partial_fit(data.X, y),
+        lambda: model.prune(data.X, y),
+    ]
+    for call in calls:
+        with pytest.raises(ValueError, match="Input y contains NaN"):
+            call()
+
+
+def test_a_missing_label_is_counted_and_placed(make_data, classifier):
+    data = make_data("binary")
+    y = ["a", "b", None] * 20
+    with pytest.raises(ValueError, match=r"20 of 60 values are missing, the first one \(None\) at position 2"):
+        classifier().fit(data.X, y)
+    with pytest.raises(ValueError, match=r"Input classes contains NaN: 1 of 3 values are missing"):
+        classifier().partial_fit(data.X, data.y, classes=["a", "b", None])
+
+
+@pytest.mark.parametrize("kind", ["regression", "binary"])
+def test_a_lazy_frame_is_to_be_collected(kind, make_data, make_estimator):
+    data = make_data(kind)
+    X, y = pl.LazyFrame(data.X), pl.LazyFrame({"y": data.y})
+    model = make_estimator(kind).fit(data.X, data.y)
+    for call in (lambda: make_estimator(kind).fit(X, data.y), lambda: model.predict(X), lambda: model.prune(X, data.y)):
+        with pytest.raises(ValueError, match=r"X is a LazyFrame, .* call \.collect\(\) first"):
+            call()
+    with pytest.raises(ValueError, match=r"y is a LazyFrame, .* call \.collect\(\) first"):
+        make_estimator(kind).fit(data.X, y)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -2,6 +2,8 @@
 
 import warnings
 
+import numpy as np
+import pandas as pd
 import pytest
 from sklearn.exceptions import ConvergenceWarning, DataConversionWarning
 
@@ -89,6 +91,50 @@ def test_a_column_vector_as_y(n_members, method, told, make_data, regressor):
     ((text, category),) = found
     assert category is DataConversionWarning
     assert text.startswith("A column-vector y was passed when a 1d array was expected.")
+
+
+@MEMBERS
+@pytest.mark.parametrize("method", ["predict", "score", "prune", "prune_path", "X_val"])
+def test_a_column_of_unknown_categories(n_members, method, told, make_data, regressor):
+    data = make_data("regression")
+    X = pd.DataFrame(data.X[:, :2], columns=["a", "b"]).assign(kind=["x", "y", "z"] * 20)
+    codes = X.assign(kind=X["kind"].astype("category").cat.codes)  # the numbers of the labels in place of them
+    fit = {"n_members": n_members, "max_iter": 3, "pruning_ratio": 0, "n_iter_no_change": float("inf")}
+    fit["categorical_features"] = "from_dtype"
+    if method == "X_val":
+        _, found = told(lambda: regressor(**fit).fit(X, data.y, X_val=codes, y_val=data.y))
+    else:
+        model, _ = told(lambda: regressor(**fit).fit(X, data.y))
+        y = () if method == "predict" else (data.y,)
+        _, found = told(lambda: getattr(model, method)(codes, *y))
+        assert not told(lambda: model.predict(X))[1]
+        assert not told(lambda: [model.predict(codes[i : i + 1]) for i in range(6)])[1]
+    text = (
+        "Column 'kind' of X has unknown categories in 60 of 60 rows, such as [0, 1, 2]: they count as missing. Known "
+        "are those of the fit, such as ['x', 'y', 'z']. Give the values that were given to fit."
+    )
+    assert found == [(text, UserWarning)]
+
+
+@pytest.mark.parametrize("method", ["predict", "predict_proba", "predict_log_proba"])
+def test_a_classifier_on_unknown_categories(method, told, make_data, classifier):
+    X = np.column_stack([np.arange(60) % 3, np.arange(60)])
+    model, _ = told(lambda: classifier(max_iter=3, categorical_features=[0]).fit(X, np.arange(60) % 2))
+    ((text, _),) = told(lambda: getattr(model, method)(np.add(X, [3, 0])))[1]
+    assert text.startswith("Column 0 of X has unknown categories in 60 of 60 rows, such as [3, 4, 5]:")
+
+
+def test_a_column_that_names_the_rows(told, make_data, regressor):
+    data = make_data("regression")
+    X = pd.DataFrame({"a": data.X[:, 0], "who": pd.Categorical([f"p{i:02}" for i in range(60)])})
+    model = regressor(max_iter=3, n_iter_no_change=float("inf"), categorical_features="from_dtype")
+    _, ((text, category),) = told(lambda: model.fit(X, data.y))
+    assert category is UserWarning
+    assert text.startswith("Column 'who' of X has 60 categories in 60 rows, such as ['p00', 'p01', 'p02', 'p03', ...]:")
+    # Rows without weight are not there; and of a first batch nobody knows what will come.
+    weight = np.arange(60) < 10
+    assert not told(lambda: model.fit(X, data.y, sample_weight=weight))[1]
+    assert not told(lambda: regressor(categorical_features="from_dtype").partial_fit(X, data.y))[1]
 
 
 @MEMBERS

@@ -22,6 +22,7 @@ Equality comes first. What would match several categories loosely matches none, 
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import itertools
 import re
@@ -42,6 +43,10 @@ _MOMENT = re.compile(
     r"(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d)(?::(\d\d)(?:\.(\d+))?)?\s?(Z|[+-]\d\d:?\d\d)?)?", re.ASCII | re.IGNORECASE
 )
 _TRUTH = {"true": 1, "false": 0}
+#: In place of a code.
+MISSING, UNKNOWN = -1, -2
+#: A loop takes so few rows faster than NumPy does.
+FEW_ROWS = 16
 #: A decimal number of more digits before the point is compared as a float.
 MOST_DIGITS = 400
 
@@ -61,10 +66,11 @@ class Found(NamedTuple):
 
     codes: np.ndarray
     """f[n]: NaN for what is missing or unknown."""
-    n_present: int
-    """Values that are not missing."""
-    unknown: list[Any]
-    """Those of them that match no category, as often as they occur."""
+    n_missing: int = 0
+    n_unknown: int = 0
+    """Values that match no category."""
+    unknown: tuple[Any, ...] = ()
+    """Which these are, each once, in the order of the rows."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -123,25 +129,26 @@ class Categories:
             If a value is not hashable.
         """
         items = items_of(column)
-        codes = np.fromiter(map(self._exact.get, items, itertools.repeat(np.nan)), np.float64, len(items))
-        missed = np.isnan(codes)
-        if not missed.any():
-            return Found(codes, len(items), [])
-        strangers = [(i, items[i]) for i in np.flatnonzero(missed).tolist() if not is_missing(items[i])]
-        n_present = len(items) - int(np.count_nonzero(missed)) + len(strangers)
-        # By type, too: equal values of two types, Decimal(1) and 1.0, need not be written alike.
-        matches: dict[Any, int | None] = {}
-        unknown = []
-        for i, value in strangers:
-            key = (type(value), value)
-            if key not in matches:
-                matches[key] = self._match(value)
-            code = matches[key]
-            if code is None:
-                unknown.append(value)
-            else:
-                codes[i] = code
-        return Found(codes, n_present, unknown)
+        get = self._exact.get
+        if len(items) <= FEW_ROWS:  # a single row is served in this
+            exact = [get(value) for value in items]
+            if None not in exact:
+                return Found(np.array(exact, np.float64))
+        codes = np.fromiter(map(get, items, itertools.repeat(np.nan)), np.float64, len(items))
+        rows = missed = np.flatnonzero(np.isnan(codes)).tolist()
+        if not missed:
+            return Found(codes)
+        with contextlib.suppress(TypeError):  # of pd.NA
+            # Each NaN is an object of its own, and there may be many.
+            rows = [row for row in missed if items[row] == items[row]]
+        others = [items[row] for row in rows]
+        # A value is matched once, however often it occurs.
+        matches = {value: MISSING if is_missing(value) else self._match(value) for value in set(others)}
+        matched = np.fromiter(map(matches.__getitem__, others), np.float64, len(others))
+        codes[rows] = np.where(matched >= 0, matched, np.nan)
+        unknown = [value for value in others if matches[value] == UNKNOWN] if UNKNOWN in matches.values() else []
+        n_found = int(np.count_nonzero(matched >= 0))
+        return Found(codes, len(missed) - n_found - len(unknown), len(unknown), tuple(dict.fromkeys(unknown)))
 
     def __getstate__(self) -> dict[str, Any]:
         return {"values": self.values}  # the look-ups are made when they are needed
@@ -163,17 +170,13 @@ class Categories:
                 table[key] = None if key in table else (code, how)
         return table
 
-    def _match(self, value: Any) -> int | None:
-        """Return the code of the category that a value matches loosely, where there is just one."""
+    def _match(self, value: Any) -> int:
+        """Return the code of the category that a value matches loosely, where there is just one, or `UNKNOWN`."""
         for key, asked in _keys(value, asked=True):
-            if key not in self._loose:
-                continue
-            match = self._loose[key]
-            if match is None:
-                return None
-            code, known = match
-            return code if _agree(key, asked, known) else None
-        return None
+            if key in self._loose:
+                match = self._loose[key]
+                return match[0] if match is not None and _agree(key, asked, match[1]) else UNKNOWN
+        return UNKNOWN
 
 
 def items_of(column: Any) -> list[Any]:
@@ -192,6 +195,8 @@ def is_missing(value: Any) -> bool:
         return value is None or bool(value != value)
     except TypeError:  # pd.NA is neither equal to itself nor unequal
         return True
+    except ValueError:  # an array
+        return False
 
 
 def _is_bool(value: Any) -> bool:

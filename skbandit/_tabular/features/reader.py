@@ -7,6 +7,7 @@ import re
 import reprlib
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from functools import cached_property
 from numbers import Integral
 from typing import Any, NamedTuple
 
@@ -128,6 +129,10 @@ class FeatureReader:
         """The categories of each column, in the order of their codes, none for numbers; empty if trivial."""
         return tuple(() if column is None else column.values for column in self.columns)
 
+    @cached_property
+    def _labels(self) -> tuple[str, ...]:
+        return tuple(_label(self.names, j) for j in range(len(self.columns)))
+
     def convert(self, X: Any) -> Any:
         """Return what `read` reads, without the remarks."""
         return self.read(X).X
@@ -156,14 +161,13 @@ class FeatureReader:
         if names is not None and self.names is not None and names != self.names:
             raise ValueError(f"The columns of X must be those of fit, {list(self.names)}. Got {list(names)} instead.")
         floats, remarks = [], []
-        for j, (column, known) in enumerate(zip(columns, self.columns, strict=True)):
-            label = _label(self.names, j)
+        for column, known, label in zip(columns, self.columns, self._labels, strict=True):
             if known is None:
                 floats.append(_numbers(column, label))
                 continue
             found = _found(column, known, label)
             floats.append(found.codes)
-            if len(found.unknown) >= max(FEWEST_UNKNOWN, found.n_present // 2 + 1):
+            if found.n_unknown >= FEWEST_UNKNOWN and found.n_unknown > (len(found.codes) - found.n_missing) / 2:
                 remarks.append(_on_unknown(found, known, label))
         numbers = {array.dtype for array, known in zip(floats, self.columns, strict=True) if known is None}
         out = np.empty((floats[0].size, len(floats)), np.float32 if numbers == {np.dtype(np.float32)} else np.float64)
@@ -203,7 +207,7 @@ class FeatureReader:
             n_present = 0 if known is None else int(np.count_nonzero(~np.isnan(codes[:, j])))
             if known is not None and n_present >= FEWEST_ROWS and len(known.values) > ALMOST_ALL * n_present:
                 remarks.append(
-                    f"{_label(self.names, j)} has {len(known.values)} categories in {n_present} rows, such as "
+                    f"{self._labels[j]} has {len(known.values)} categories in {n_present} rows, such as "
                     f"{_some(known.values)}: hardly anything can be learned of one, and new rows will bring others. "
                     "Drop the column if it only names the rows, or make groups of its values."
                 )
@@ -243,7 +247,8 @@ def complaint_on_text(X: Any) -> str | None:
     except ValueError:  # no table
         return None
     for j, column in enumerate(columns):
-        if any(isinstance(value, (str, bytes)) for value in items_of(column)):
+        numeric = column.dtype.is_numeric() if isinstance(column, nw.Series) else column.dtype.kind not in "OUS"
+        if not numeric and any(isinstance(value, (str, bytes)) for value in items_of(column)):
             try:
                 _numbers(column, _label(names, j))
             except ValueError as error:
@@ -348,9 +353,17 @@ def _declared(categories: Mapping[Any, Any], names: tuple[Any, ...] | None, n_fe
     return declared
 
 
+def _found(column: Any, known: Categories, label: str) -> Found:
+    """Look up the values of a column."""
+    try:
+        return known.find(column)
+    except TypeError as error:
+        raise ValueError(f"{label} cannot hold categories: {error}.") from None
+
+
 def _check_declared(column: Any, known: Categories, label: str) -> None:
     """Raise ValueError if a column has other values than were named for it."""
-    unknown = dict.fromkeys(_found(column, known, label).unknown)
+    unknown = _found(column, known, label).unknown
     if unknown:
         raise ValueError(
             f"{label} has values that 'categories' does not name, such as {_some(unknown)}. It names "
@@ -384,7 +397,10 @@ def _holds_categories(column: nw.Series[Any], label: str) -> bool:
         if len(distinct) <= FEW_VALUES:
             return True
         if 2 * sum(_LIKE_A_NUMBER.fullmatch(value.strip()) is not None for value in distinct) > len(distinct):
-            raise ValueError(f"{error} Most of its texts look like numbers, such as {_some(distinct)}.") from None
+            raise ValueError(
+                f"{error} Most of its texts look like numbers, such as {_some(distinct)}, so that they are not taken "
+                "for categories without being declared."
+            ) from None
         if len(distinct) * ROWS_PER_VALUE > len(values):
             raise ValueError(
                 f"{error} It has {len(distinct)} distinct texts in {len(values)} rows, too many to be taken for "
@@ -396,7 +412,8 @@ def _holds_categories(column: nw.Series[Any], label: str) -> bool:
 
 def _some(values: Iterable[Any]) -> str:
     """Return a list of values as text, cut short."""
-    short = reprlib.Repr(maxlist=4, maxstring=40, maxother=40)
+    short = reprlib.Repr()
+    short.maxlist, short.maxstring, short.maxother = 4, 40, 40
     return short.repr(list(values))
 
 
@@ -408,21 +425,13 @@ def _categories(column: Any, label: str) -> Categories:
         raise ValueError(f"{label} cannot hold categories: {error}.") from None
 
 
-def _found(column: Any, known: Categories, label: str) -> Found:
-    """Look up the values of a column."""
-    try:
-        return known.find(column)
-    except TypeError as error:
-        raise ValueError(f"{label} cannot hold categories: {error}.") from None
-
-
 def _on_unknown(found: Found, known: Categories, label: str) -> str:
     """Remark on a column whose values are for the greater part unknown."""
-    values = f"only {_some(known.values)} are" if known.values else "none is, as all were missing there"
+    values = f"such as {_some(known.values)}" if known.values else "of which there was none: all were missing"
     return (
-        f"{label}: {len(found.unknown)} of {found.n_present} values are not among the categories of the fit, and count "
-        f"as missing: {_some(dict.fromkeys(found.unknown))} are not, {values}. Predictions make no use of them. Give "
-        "the values as they were in the fit."
+        f"{label} has unknown categories in {found.n_unknown} of {len(found.codes) - found.n_missing} rows, such as "
+        f"{_some(found.unknown)}: they count as missing. Known are those of the fit, {values}. Give the values that "
+        "were given to fit."
     )
 
 

@@ -224,7 +224,131 @@ def test_a_reader_survives_pickling(frame):
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(FeatureReader.fit(frame))).convert(frame), CODES)
 
 
+# Text
+
+
+TEXT = {"pandas": ["str", "string", "object"], "polars": [pl.String]}
+
+
+@pytest.mark.parametrize("dtype", range(3))
+def test_a_column_of_few_texts_holds_categories(library, dtype):
+    kinds = TEXT[library]
+    series = pd.Series if library == "pandas" else pl.Series
+    city = series(["Ulm", "Bonn", None, "Ulm"], dtype=kinds[min(dtype, len(kinds) - 1)])
+    X = FRAMES[library]({"n": [1, 2, 3, 4], "city": city})
+    reader = FeatureReader.fit(X)
+    assert reader.values == ((), ("Bonn", "Ulm"))
+    np.testing.assert_array_equal(reader.convert(X)[:, 1], [1, 0, NAN, 1])
+    # What fit found holds, however the column comes back.
+    for back in (categorical(library, ["Bonn"]), ["Bonn "]):
+        np.testing.assert_array_equal(reader.convert(FRAMES[library]({"n": [1], "city": back})), [[1, 0]])
+    np.testing.assert_array_equal(reader.convert(FRAMES[library]({"n": [1], "city": [2.5]})), [[1, NAN]])
+
+
+@pytest.mark.parametrize(
+    ("n_distinct", "n_rows", "holds"),
+    [(10, 10, True), (11, 11, False), (11, 32, False), (11, 33, True), (33, 99, True), (33, 98, False)],
+)
+def test_texts_are_few_where_each_has_three_rows_on_average(library, n_distinct, n_rows, holds):
+    texts = [f"city {i % n_distinct}" for i in range(n_rows)]
+    X = FRAMES[library]({"city": [*texts, None, None]})  # missing ones do not count
+    if holds:
+        assert FeatureReader.fit(X).categories == (n_distinct,)
+    else:
+        message = (
+            f"Column 'city' of X must hold numbers, but .*'city 0'.* declare the column in 'categorical_features'.*"
+            f" {n_distinct} distinct texts in {n_rows} rows, too many"
+        )
+        with pytest.raises(ValueError, match=message):
+            FeatureReader.fit(X)
+        assert FeatureReader.fit(X, ["city"]).categories == (n_distinct,)
+
+
+def test_text_that_is_numbers_is_numbers(library):
+    X = FRAMES[library]({"n": ["1.5", None, "-2"], "city": ["Ulm", "Ulm", "Bonn"]})
+    reader = FeatureReader.fit(X)
+    assert reader.categories == (0, 2)
+    np.testing.assert_array_equal(reader.convert(X), [[1.5, 1], [NAN, 1], [-2, 0]])
+    assert FeatureReader.fit(X[["n"]]).is_trivial
+
+
+@pytest.mark.parametrize("texts", [[f"{i},5" for i in range(11)], [str(i) for i in range(11)] + ["n/a"]])
+def test_many_numbers_written_badly_are_no_categories(library, texts):
+    X = FRAMES[library]({"price": texts * 9})
+    with pytest.raises(ValueError, match=r"Column 'price' of X must hold numbers.*Most of its texts look like numbers"):
+        FeatureReader.fit(X)
+    # Few of them may be meant as they are: numbers of children, "3+" among them.
+    children = ["0", "1", "2", "3+"] * 9
+    assert FeatureReader.fit(FRAMES[library]({"children": children})).values == (("0", "1", "2", "3+"),)
+
+
+def test_numbers_beside_text_are_no_categories():
+    X = pd.DataFrame({"n": pd.Series([1, "1", "a", "a"], dtype=object)})
+    with pytest.raises(ValueError, match=r"Column 'n' of X must hold numbers, but .*'a'"):
+        FeatureReader.fit(X)
+    assert FeatureReader.fit(X, ["n"]).values == ((1, "1", "a"),)
+
+
+def test_answers_are_numbers():
+    X = pd.DataFrame({"a": [True, False], "b": pd.Series([True, None], dtype=object)})
+    assert FeatureReader.fit(X).is_trivial
+    np.testing.assert_array_equal(FeatureReader.fit(X.assign(c="Ulm")).convert(X.assign(c="Ulm"))[0], [1, 1, 0])
+
+
+# Remarks
+
+
+def test_a_column_of_unknown_categories_is_remarked_on(library):
+    def of(kinds):
+        return FRAMES[library]({"kind": categorical(library, kinds), "n": np.arange(len(kinds))})
+
+    reader = FeatureReader.fit(of(["a", "b", "c"]))
+    (remark,) = reader.read(of(["x", "y", "x", "x", "z", "a", None, None])).remarks
+    assert remark == (
+        "Column 'kind' of X has unknown categories in 5 of 6 rows, such as ['x', 'y', 'z']: they count as missing. "
+        "Known are those of the fit, such as ['a', 'b', 'c']. Give the values that were given to fit."
+    )
+    assert not reader.read(of(["x"] * 4)).remarks  # a few rows only
+    assert not reader.read(of(["x", "a"] * 50)).remarks  # not most
+    assert reader.read(of(["x", "a"] * 50 + ["x"])).remarks
+    assert not reader.read(of([None] * 50)).remarks
+    assert not reader.read(of([" a", "b ", "c", "c", "c"])).remarks
+
+
+def test_categories_where_fit_had_none_are_remarked_on():
+    reader = FeatureReader.fit(pd.DataFrame({"c": pd.Categorical([None, None])}))
+    (remark,) = reader.read(pd.DataFrame({"c": ["x"] * 9})).remarks
+    assert "Known are those of the fit, of which there was none: all were missing." in remark
+
+
+def test_long_values_are_cut_short_in_a_remark():
+    reader = FeatureReader.fit(pd.DataFrame({"c": pd.Categorical([f"{i}" * 99 for i in range(9)])}))
+    (remark,) = reader.read(pd.DataFrame({"c": ["x" * 99] * 9})).remarks
+    assert len(remark) < 500
+
+
+@pytest.mark.parametrize(
+    ("n_categories", "n_rows", "remarked"), [(19, 19, False), (20, 20, True), (17, 20, True), (16, 20, False)]
+)
+def test_a_column_of_almost_as_many_categories_as_rows_is_remarked_on(n_categories, n_rows, remarked):
+    names = [f"p{i % n_categories}" for i in range(n_rows)]
+    X = pd.DataFrame({"who": pd.Categorical([*names, None]), "n": 1.0})
+    reader = FeatureReader.fit(X)
+    remarks = reader.remarks_on_categories(reader.convert(X))
+    assert bool(remarks) == remarked
+    if remarked:
+        assert f"Column 'who' of X has {n_categories} categories in {n_rows} rows, such as ['p0', " in remarks[0]
+
+
 # Errors
+
+
+def test_a_lazy_frame_has_no_rows(frame, library):
+    reader = FeatureReader.fit(frame)
+    lazy = pl.LazyFrame({"age": [1.0], "colour": ["red"], "n": [1]})
+    for call in (FeatureReader.fit, reader.convert, FeatureReader.fit(np.eye(2)).convert):
+        with pytest.raises(ValueError, match=r"X is a LazyFrame, .* call \.collect\(\) first"):
+            call(lazy)
 
 
 @pytest.mark.parametrize(
