@@ -19,6 +19,8 @@ from skbandit._core.memory import require_memory, zeros
 from skbandit._core.scope import spread, to_device
 
 SMALLEST_BUCKET = 64
+#: Values of sparse rows that are made dense at a time, near the cache.
+CHUNK_VALUES = 2**18
 
 
 def bucket(n: int) -> int:
@@ -74,10 +76,9 @@ def _placed(array: Any, place: np.ndarray | slice, n_rows: int, dtype: Any) -> n
     out = zeros((n_rows, *array.shape[1:]), dtype)
     with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and training says so
         if sparse.issparse(array):
-            counts = np.zeros(n_rows + 1, array.indptr.dtype)
-            counts[1:][place] = np.diff(array.indptr)
-            entries = array.data.astype(dtype, copy=False), array.indices, np.cumsum(counts, dtype=counts.dtype)
-            sparse.csr_array(entries, out.shape).toarray(out=out)
+            places, step = np.arange(n_rows)[place], max(CHUNK_VALUES // max(array.shape[1], 1), 1)
+            for start in range(0, array.shape[0], step):
+                out[places[start : start + step]] = array[start : start + step].toarray()
         else:
             out[place] = array
     return out

@@ -164,7 +164,7 @@ class BaseBanditPrunedMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Training rows. Sparse ones are trained on as dense rows, of which there is one copy in the estimator's
-            ``dtype`` (for pruning, there is one of at most 16 384 rows beside it).
+            ``dtype``; pruning measures on a part of them that is copied.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Target.
         sample_weight : array-like of shape (n_samples,), default=None

@@ -5,8 +5,8 @@ Which rows are used for what:
 * *training rows*: gradients;
 * *held-out rows*, where there are any: early stopping, the choice between a repaired and a fine-tuned network, and the
   decision how far ``pruning_ratio="auto"`` goes;
-* *calibration rows*, of the training rows, the held-out rows or both (at most `CALIBRATION_ROWS` of them): damages,
-  mean activations, least squares.
+* *calibration rows*, of the training rows, the held-out rows or both (at most `CALIBRATION_ROWS` of them, fewer where
+  they are wide): damages, mean activations, least squares.
 """
 
 from __future__ import annotations
@@ -30,8 +30,12 @@ from skbandit.pruning.results import PruneResult
 
 Vectors = tuple[Any, ...]
 
-#: Rows that pruning measures on at most: at 256 rows a mini-batch, 64 distinct ones.
+#: Rows that pruning measures on at most: at 256 rows a mini-batch, 64 distinct ones. Of more than 2 048 features fewer,
+#: so that they take 128 MB in float32, beside the training rows; but eight mini-batches, as many as the default budget
+#: has pulls for a unit.
 CALIBRATION_ROWS = 2**14
+CALIBRATION_VALUES = 2**25
+FEWEST_CALIBRATION_ROWS = 2**11
 #: Rows of a mini-batch of a pull.
 PULL_ROWS = 256
 
@@ -128,15 +132,20 @@ def as_read_by_layers(network: Network, rows: Rows, training: TrainSettings) -> 
     return Rows(X, np.asarray(rows.y, training.dtype), np.asarray(rows.weight, training.dtype), rows.row_id)
 
 
-def calibration_rows(rows: Rows, held_out: Rows | None, which: str, rng: np.random.Generator) -> Rows:
-    """Return the rows to measure on: at most `CALIBRATION_ROWS` of the training rows, the held-out rows, or both.
+def calibration_rows(
+    rows: Rows, held_out: Rows | None, which: str, rng: np.random.Generator, n_features: int = 1
+) -> Rows:
+    """Return the rows to measure on: some of the training rows, the held-out rows, or both.
 
     Parameters
     ----------
     rows, held_out : Rows, Rows or None
     which : {"train", "held_out", "all"}
     rng : numpy.random.Generator
+    n_features : int
+        What the first layer reads of a row.
     """
+    at_most = min(CALIBRATION_ROWS, max(CALIBRATION_VALUES // n_features, FEWEST_CALIBRATION_ROWS))
     chosen = rows
     if held_out is not None and which == "held_out":
         chosen = held_out
@@ -144,8 +153,8 @@ def calibration_rows(rows: Rows, held_out: Rows | None, which: str, rng: np.rand
         chosen = Rows(*(stacked(both) for both in zip(rows[:3], held_out[:3], strict=True)))
         if rows.row_id is not None and held_out.row_id is not None:
             chosen = chosen._replace(row_id=np.concatenate([rows.row_id, held_out.row_id]))
-    if chosen.X.shape[0] > CALIBRATION_ROWS:
-        chosen = chosen.take(np.sort(rng.choice(chosen.X.shape[0], CALIBRATION_ROWS, replace=False)))
+    if chosen.X.shape[0] > at_most:
+        chosen = chosen.take(np.sort(rng.choice(chosen.X.shape[0], at_most, replace=False)))
     return chosen
 
 
@@ -176,7 +185,9 @@ def prune(
         ``rows`` on the device, if they are there already.
     """
     rng = np.random.default_rng(seed)
-    calibration = as_read_by_layers(network, calibration_rows(rows, held_out, settings.calibration, rng), training)
+    n_features = training.network.inputs.n_features
+    measured = calibration_rows(rows, held_out, settings.calibration, rng, n_features)
+    calibration = as_read_by_layers(network, measured, training)
     batches = Batches.partition(rng, *calibration[:3], training.dtype, PULL_ROWS, calibration.row_id)
     task = MLPTask(network, rows, held_out, calibration, training, settings, rng, reporter=reporter, data=data)
     pruner = Pruner(
