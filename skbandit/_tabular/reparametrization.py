@@ -10,7 +10,8 @@ become :math:`z'`. The old ones are affine in the new ones, :math:`z = A z' + c`
   the least-squares line through the clipped values of the rows that are at hand.
 * An embedded number: cosines get other frequencies and phases, which is exact but for the clip; bins get other edges,
   and between them the function that they made is interpolated.
-* A column that was constant did not reach the network. It does now, with weights of 0.
+* A column that was constant did not reach the network. It does now, with weights of 0; where the network has seen few
+  rows, with those that were drawn.
 * An indicator of missing numbers takes up what another median stands for.
 * A category that is new is at first what an unknown one was. Categories have linear features: two of them on one axis,
   one-hot columns, or a table of codes. From each of these to the next the map is exact.
@@ -61,7 +62,14 @@ class Reparametrization:
     weight: np.ndarray
 
     @classmethod
-    def of(cls, before: Architecture, after: Architecture, X: np.ndarray, weight: np.ndarray) -> Reparametrization:
+    def of(
+        cls,
+        before: Architecture,
+        after: Architecture,
+        X: np.ndarray,
+        weight: np.ndarray,
+        lone: np.ndarray | None = None,
+    ) -> Reparametrization:
         """Fit lines from what numbers are to what they were.
 
         Parameters
@@ -69,6 +77,9 @@ class Reparametrization:
         before, after : Architecture
         X, weight : f[n, n_features], f[n]
             Rows at hand.
+        lone : f[n_features], optional
+            Of columns that were constant the value that they had, where the rest of the network is as good as new: the
+            weights of these columns stay then as they were drawn, and the function is the same at that value.
         """
         then, now = _encoder(before), _encoder(after)
         numbers = now.columns[: now.n_numbers]
@@ -82,6 +93,10 @@ class Reparametrization:
         slope, offset = np.where(lost, near_slope, slope), np.where(lost, near_offset, offset)
         same = (then.centre[place] == now.centre[: numbers.size]) & (then.scale[place] == now.scale[: numbers.size])
         slope, offset = np.where(same, 1.0, slope), np.where(same, 0.0, offset)
+        if lone is not None:
+            drawn = (then.scale[place] == 0) & (now.scale[: numbers.size] > 0)
+            value = now.transform(lone[None], np.float64)[0, : numbers.size]
+            slope, offset = np.where(drawn, 1.0, slope), np.where(drawn, -value, offset)
         return cls(before, after, slope, offset, rows, weight)
 
     def model(self, model: Model, rng: np.random.RandomState) -> Model:
@@ -103,8 +118,9 @@ class Reparametrization:
         """Map moments of the gradients of a network's parameters.
 
         The gradient of a weight of :math:`z'` is that of the weight of :math:`z`, less :math:`c` times that of the
-        bias, divided by :math:`a`. Second moments are mapped as if these two were independent. New features begin with
-        a first moment of 0 and the mean second moment of their unit.
+        bias, divided by :math:`a`. Second moments are mapped as if these two were independent, and those of cosines
+        and their phases as if these were. New features begin with a first moment of 0 and the mean second moment of
+        their unit.
 
         Parameters
         ----------
@@ -117,12 +133,14 @@ class Reparametrization:
         """
         (inputs, ((W, b, *slopes), *others)), (new, ((new_W, *_), *_)) = moments, network
         origin, slope, offset = self._mix(None, None).lines(len(new_W))
-        if "scale" in new:
-            offset = offset * new["scale"]
-        first = _gathered(W, origin, W.mean(axis=0) if order == 2 else 0.0)
-        first = (first + (-offset[:, None]) ** order * b) / slope[:, None] ** order
         mapped = {name: self._moments_of(name, inputs.get(name), array, origin, order) for name, array in new.items()}
-        return mapped, ((first.astype(W.dtype), b, *slopes), *others)
+        factor = np.ones(len(new_W))
+        if "scale" in new:
+            factor = new["scale"]
+            mapped["scale"] = mapped["scale"] + ((-offset / slope)[:, None] * new_W) ** order @ b
+        first = _gathered(W, origin, W.mean(axis=0) if order == 2 else 0.0)
+        first = (first + (-offset * factor)[:, None] ** order * b) / slope[:, None] ** order
+        return mapped, ((first, b, *slopes), *others)
 
     def _moments_of(self, name: str, moments: Any, parameter: Any, origin: np.ndarray, order: int) -> Any:
         """Map the moments of an array of the inputs; ``origin`` is that of the features."""

@@ -5,12 +5,12 @@ Two things happen with what the first rows lacked:
 * Until `FEW_ROWS` rows have come by `partial_fit`, nothing can be said of scales, and hardly anything was learned: each
   call makes the network anew, of all rows so far, and trains it on them.
 * From then on the network stays what it is. Categories, missing values and numbers that begin to vary come in as they
-  come; centres and scales are learned anew each time that the rows seen, by their weight, have doubled, from a sample
-  of those before and the rows of the call. The network is written anew so that it computes the same
+  come; centres and scales are learned anew each time that the rows seen, by their weight, have grown by half, from a
+  sample of those before and the rows of the call. The network is written anew so that it computes the same
   (`skbandit._tabular.reparametrization`).
 
-A warm fit has no sample of the rows before. There, centres and scales are those of the new rows if they weigh as much
-as all before, which is what doubling means.
+A warm fit has no sample of the rows before. There, centres and scales are those of the new rows if these weigh as much
+as all before.
 """
 
 from __future__ import annotations
@@ -36,6 +36,8 @@ Parameters = Mapping[str, Any]
 
 #: Rows that a network is made of at least: the quartiles of so many are good to a quarter of their distance.
 FEW_ROWS = 32
+#: Centres and scales are learned anew where the rows seen are so many times those that they were learned from.
+GROWTH = 1.5
 #: Rows of the sample, and values in it at most (16 MB of float64).
 SAMPLE_ROWS, SAMPLE_VALUES = 256, 2**21
 #: Rows that tell what became of a scale.
@@ -162,16 +164,17 @@ def learn_on(
         return learn(rows, params, columns[1], targets[1], incremental=True, anew=True)
     encoder, there, new, change = architecture.encoder, rows.present(), architecture, None
     weight = there.weight.sum()
-    doubled = bool(seen.weight + weight >= 2 * seen.weight_then if incremental else weight >= seen.weight)
+    grown = bool(seen.weight + weight >= GROWTH * seen.weight_then if incremental else weight >= seen.weight)
     if encoder is None or weight == 0:
-        doubled = False
-    elif doubled or columns[0].n_known != columns[1].n_known or _brings_news(encoder, seen.lone, there.X):
+        grown = False
+    elif grown or columns[0].n_known != columns[1].n_known or _brings_news(encoder, seen.lone, there.X):
         at_hand = _at_hand(seen, there)
-        new = architecture_on(architecture, at_hand.X, at_hand.weight, params, columns[1].categories, rescale=doubled)
+        new = architecture_on(architecture, at_hand.X, at_hand.weight, params, columns[1].categories, rescale=grown)
         if new is not architecture:
             some = sampled(at_hand, seen.n, LINE_ROWS)
-            change = Reparametrization.of(architecture, new, dense(some.X), some.weight)
-    seen = seen.and_then(rows, new.encoder, incremental=incremental, learned=doubled)
+            lone = seen.lone if seen.n < FEW_ROWS else None
+            change = Reparametrization.of(architecture, new, dense(some.X), some.weight, lone)
+    seen = seen.and_then(rows, new.encoder, incremental=incremental, learned=grown)
     return Learned(new, seen, rows, Resumed(change, targets[0]))
 
 
