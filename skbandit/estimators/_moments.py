@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import dataclasses
 
 import numpy as np
 
 
-class Moments(NamedTuple):
-    """Mean and spread of the rows seen so far; those of more rows are merged exactly (Chan et al., 1979)."""
+@dataclasses.dataclass(frozen=True, eq=False)
+class Moments:
+    """Mean and spread of the rows seen so far; those of more rows are merged exactly [1]_.
+
+    Parameters
+    ----------
+    weight : float
+        Summed weight of the rows.
+    mean, variance : f[n_outputs]
+        The variance is the mean squared deviation.
+
+    References
+    ----------
+    .. [1] Chan, Golub and LeVeque, "Updating formulae and a pairwise algorithm for computing sample variances", 1979.
+    """
 
     weight: float
-    """Summed weight of the rows."""
     mean: np.ndarray
-    """f[n_outputs]"""
     variance: np.ndarray
-    """f[n_outputs]: mean squared deviation."""
 
     @classmethod
     def of(cls, columns: np.ndarray, weight: np.ndarray) -> Moments:

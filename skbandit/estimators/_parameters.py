@@ -274,7 +274,11 @@ _TRAINING = {
     ),
     "warm_start": Parameter(
         "bool",
-        "Whether `fit` continues from the network of the previous `fit`. Otherwise it draws a new network.",
+        """
+        Whether `fit` continues from the network of the previous `fit`. Otherwise it draws a new network. New categories
+        and columns that begin to vary are taken in; the scales of the columns are learned anew if the new rows weigh as
+        much as all before, that of the target always.
+        """,
         (BOOL,),
     ),
     "momentum": Parameter(

@@ -48,13 +48,13 @@ class FeatureReader:
         The categories of each column, None for numbers. Empty where no column holds categories.
     names : tuple or None
         Names of the columns, where X was a frame.
-    declared : frozenset of int
+    declared : tuple of int
         Columns whose categories were all named beforehand: there are no others.
     """
 
     columns: tuple[Categories | None, ...]
     names: tuple[Any, ...] | None
-    declared: frozenset[int] = frozenset()
+    declared: tuple[int, ...] = ()
 
     @classmethod
     def fit(
@@ -109,7 +109,7 @@ class FeatureReader:
                 found.append(_categories(column, label) if categorical[j] else None)
             if is_frame and not categorical[j] and not (column.dtype.is_numeric() or column.dtype == nw.Boolean):
                 _numbers(column, label)  # raises for text; scikit-learn's own error would not name the column
-        return cls(tuple(found) if any(categorical) else (), names, frozenset(declared))
+        return cls(tuple(found) if any(categorical) else (), names, tuple(declared))
 
     @property
     def is_trivial(self) -> bool:
