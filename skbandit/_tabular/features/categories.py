@@ -38,6 +38,8 @@ import numpy as np
 
 #: Bounded, as whole numbers are written out.
 _NUMBER = re.compile(r"[+-]?(?:\d{1,40}\.?\d{0,40}|\.\d{1,40})(?:e[+-]\d{1,3})?", re.ASCII | re.IGNORECASE)
+#: What the text of a number or a date begins with; most text does not.
+_NUMERIC = frozenset("+-.0123456789")
 _PADDED = re.compile(r"[+-]?0\d", re.ASCII)
 _MOMENT = re.compile(
     r"(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d)(?::(\d\d)(?:\.(\d+))?)?\s?(Z|[+-]\d\d:?\d\d)?)?", re.ASCII | re.IGNORECASE
@@ -71,6 +73,9 @@ class Found(NamedTuple):
     """Values that match no category."""
     unknown: tuple[Any, ...] = ()
     """Which these are, each once, in the order of the rows."""
+
+
+_OBJECT, _TEXT = Written(), Written(text=True)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -129,12 +134,19 @@ class Categories:
             If a value is not hashable.
         """
         items = items_of(column)
-        get = self._exact.get
-        if len(items) <= FEW_ROWS:  # a single row is served in this
-            exact = [get(value) for value in items]
-            if None not in exact:
-                return Found(np.array(exact, np.float64))
-        codes = np.fromiter(map(get, items, itertools.repeat(np.nan)), np.float64, len(items))
+        return self._find_few(items) if len(items) <= FEW_ROWS else self._find_many(items)
+
+    def _find_few(self, items: list[Any]) -> Found:
+        exact = [self._exact.get(value) for value in items]
+        if None not in exact:
+            return Found(np.array(exact, np.float64))
+        codes = [self._match(value) if code is None else code for value, code in zip(items, exact, strict=True)]
+        unknown = dict.fromkeys(value for value, code in zip(items, codes, strict=True) if code == UNKNOWN)
+        found = np.array([code if code >= 0 else np.nan for code in codes])
+        return Found(found, codes.count(MISSING), codes.count(UNKNOWN), tuple(unknown))
+
+    def _find_many(self, items: list[Any]) -> Found:
+        codes = np.fromiter(map(self._exact.get, items, itertools.repeat(np.nan)), np.float64, len(items))
         rows = missed = np.flatnonzero(np.isnan(codes)).tolist()
         if not missed:
             return Found(codes)
@@ -143,7 +155,7 @@ class Categories:
             rows = [row for row in missed if items[row] == items[row]]
         others = [items[row] for row in rows]
         # A value is matched once, however often it occurs.
-        matches = {value: MISSING if is_missing(value) else self._match(value) for value in set(others)}
+        matches = {value: self._match(value) for value in set(others)}
         matched = np.fromiter(map(matches.__getitem__, others), np.float64, len(others))
         codes[rows] = np.where(matched >= 0, matched, np.nan)
         unknown = [value for value in others if matches[value] == UNKNOWN] if UNKNOWN in matches.values() else []
@@ -171,7 +183,12 @@ class Categories:
         return table
 
     def _match(self, value: Any) -> int:
-        """Return the code of the category that a value matches loosely, where there is just one, or `UNKNOWN`."""
+        """Return the code of the category that a value matches loosely, where there is just one.
+
+        Else `MISSING` or `UNKNOWN`.
+        """
+        if is_missing(value):
+            return MISSING
         for key, asked in _keys(value, asked=True):
             if key in self._loose:
                 match = self._loose[key]
@@ -209,23 +226,26 @@ def _keys(value: Any, *, asked: bool = False) -> Iterator[tuple[Hashable, Writte
     Values that share a key share the later ones. "true" and "false" have the keys of 1 and 0 as well, as long as they
     are categories: a value that is asked for is then looked up as the text first.
     """
-    if _is_bool(value):
-        yield int(value), Written()
-        return
-    if isinstance(value, (Real, Decimal)):
-        yield from _number_keys(value, Written())
-        return
-    if isinstance(value, bytes):
-        value = value.decode("utf-8", "surrogateescape")
-    how = Written(text=isinstance(value, str))
-    text = unicodedata.normalize("NFC", str(value)).strip()
-    if how.text:
+    text = value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else value
+    how = _TEXT
+    if not isinstance(text, str):  # the check that is slow comes last
+        if _is_bool(value):
+            yield int(value), _OBJECT
+            return
+        if isinstance(value, (Real, Decimal)):
+            yield from _number_keys(value, _OBJECT)
+            return
+        text, how = str(value), _OBJECT
+    text = text.strip() if text.isascii() else unicodedata.normalize("NFC", text).strip()
+    if how is _TEXT:
         yield ("text", text), how
-    lower = text.casefold()
+    lower = text.lower()
     if lower in _TRUTH:
         yield lower, how
         if not asked:
             yield _TRUTH[lower], how
+    elif text[:1] not in _NUMERIC:
+        yield text, how
     elif _NUMBER.fullmatch(text):
         yield from _number_keys(Decimal(text), how._replace(padded=bool(_PADDED.match(text))))
     else:
