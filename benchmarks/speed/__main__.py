@@ -23,6 +23,7 @@ SCENARIOS = {
     "cold_start": "from the start of the process to a fitted model; imports alone",
     "search": "a grid search of 90 fits in a fresh process, against one with scikit-learn's MLPRegressor",
     "predict": "latency of a row and throughput of many, against scikit-learn's unpruned MLPRegressor",
+    "wide": "tables of many columns, sparse and dense, against scikit-learn's MLPClassifier; memory of a sparse one",
     "scale": "memory at a million rows; growth with rows, features, units and budget",
     "devices": "pulls per second on one device, on several, on a GPU",
 }

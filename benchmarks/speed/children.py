@@ -126,6 +126,19 @@ def fit_of_size(
     return {"peak": peak, "data": X.nbytes, "first": first, "seconds": seconds, "n_pulls": model.n_pulls_}
 
 
+def fit_of_sparse_rows(start: float, rows: int, columns: int) -> dict[str, int]:
+    """Memory of a fit on a bag of words at the defaults, but for its size, and of the rows as a dense float32 array."""
+    from benchmarks.speed import models
+
+    warnings.simplefilter("ignore")
+    model = models.small_classifier("fast", max_iter=2, fine_tune_iter=1)
+    X, y = models.words(rows, columns, per_row=20)
+    model.fit(X[:300], y[:300])
+    level = reset_peak()
+    model.fit(X, y)
+    return {"peak": _status("VmHWM") - level, "dense": rows * columns * 4}
+
+
 def reset_peak() -> int:
     """Make the high-water mark of resident memory start anew at the present level (Linux), and return the level."""
     import gc

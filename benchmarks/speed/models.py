@@ -7,9 +7,10 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from sklearn.neural_network import MLPRegressor
+from scipy import sparse
+from sklearn.neural_network import MLPClassifier, MLPRegressor
 
-from skbandit import BanditPrunedMLPRegressor
+from skbandit import BanditPrunedMLPClassifier, BanditPrunedMLPRegressor
 
 
 def regression(rows: int, features: int, dtype: str = "float64", seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -39,6 +40,31 @@ def theirs(hidden: Sequence[int], epochs: int) -> MLPRegressor:
     return MLPRegressor(
         hidden_layer_sizes=tuple(hidden), max_iter=epochs, tol=0, n_iter_no_change=epochs, random_state=0
     )
+
+
+def words(rows: int, columns: int, per_row: int, seed: int = 0) -> tuple[sparse.csr_array, np.ndarray]:
+    """A bag of words, CSR in float64, and whether most of a row's words are of the first half."""
+    rng = np.random.default_rng(seed)
+    place = np.repeat(np.arange(rows), per_row), rng.integers(0, columns, rows * per_row)
+    X = sparse.csr_array((np.ones(rows * per_row), place), (rows, columns))
+    return X, X[:, : columns // 2].sum(axis=1) > per_row // 2
+
+
+def classes(rows: int, columns: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """The rows of `regression`, and the sign of its target."""
+    X, y = regression(rows, columns, seed=seed)
+    return X, y > 0
+
+
+def small_classifier(preset: str, **params: Any) -> BanditPrunedMLPClassifier:
+    """Our classifier with a layer of 16 units, which makes all its epochs."""
+    params = {"hidden_layer_sizes": (16,), "tol": 0, "n_iter_no_change": float("inf"), "random_state": 0} | params
+    return BanditPrunedMLPClassifier.from_preset(preset, **params)
+
+
+def their_small_classifier(max_iter: int) -> MLPClassifier:
+    """scikit-learn's, of the same size."""
+    return MLPClassifier((16,), max_iter=max_iter, tol=0, n_iter_no_change=max_iter, random_state=0)
 
 
 def fit(model: Any, X: np.ndarray, y: np.ndarray) -> Any:

@@ -3,7 +3,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import sparse
 
+from skbandit._core import memory
+from skbandit._core import rows as module
 from skbandit._core.rows import SMALLEST_BUCKET, Batches, Data, bucket
 
 FEW = settings(max_examples=50, deadline=None, derandomize=True)
@@ -48,6 +51,34 @@ def test_pad_leaves_integers_alone():
     data = Data.pad(X, np.zeros((1, 1)), np.ones(1), "float32")
     assert data.X.dtype == "int32"
     assert data.X[0, 0] == 2**24 + 1
+
+
+@pytest.mark.parametrize("chunk", [1, 7, module.CHUNK_VALUES])
+def test_sparse_rows_become_the_dense_ones(monkeypatch, chunk):
+    monkeypatch.setattr(module, "CHUNK_VALUES", chunk)
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(70, 3)) * (rng.random((70, 3)) < 0.3)
+    X[0, 0] = 1e300  # what float32 cannot hold becomes infinite
+    y, weight = np.zeros((70, 1)), rng.random(70)
+    dense, thin = (Data.pad(rows, y, weight, "float32") for rows in (X, sparse.csr_array(X)))
+    np.testing.assert_array_equal(thin.X, dense.X)
+    assert thin.X.dtype == "float32"
+    for width in (16, 70):
+        dense, thin = (
+            Batches.partition(np.random.default_rng(1), rows, y, weight, "float32", width)
+            for rows in (X, sparse.csr_matrix(X))
+        )
+        np.testing.assert_array_equal(thin.X, dense.X)
+
+
+def test_sparse_rows_that_would_fill_the_memory_are_refused(monkeypatch):
+    monkeypatch.setattr(memory, "available_memory", lambda: 64 * 10 * 4 - 1)
+    X, y, weight = np.zeros((3, 10)), np.zeros((3, 1)), np.ones(3)
+    with pytest.raises(MemoryError, match=r"shape \(3, 10\)"):
+        Data.pad(sparse.csr_array(X), y, weight, "float32")
+    with pytest.raises(MemoryError, match=r"shape \(3, 10\)"):
+        Batches.partition(np.random.default_rng(0), sparse.csr_array(X), y, weight, "float32", 3)
+    assert Data.pad(X, y, weight, "float32").X.shape == (64, 10)
 
 
 def partition(n, width, seed=0):

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-#: Values of sparse rows that are dense at a time: 32 MB of float32.
-DENSE_VALUES = 2**23
+#: Values of sparse rows that are dense at a time: 16 MB of float32.
+DENSE_VALUES = 2**22
 
 
 def chunk_rows(X: Any, at_most: int) -> int:

@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import sparse
 
 from skbandit._tabular.features import encoder as encoding
 from skbandit._tabular.features.encoder import MAX_ONE_HOT, FeatureEncoder
+from skbandit._tabular.features.sparse_rows import dense
 
 FEW = settings(max_examples=60, deadline=None, derandomize=True)
 NAN = np.nan
@@ -206,6 +208,45 @@ def test_an_encoder_survives_pickling_and_is_small(mixed):
     data = pickle.dumps(encoder)
     assert len(data) < 4096
     np.testing.assert_array_equal(pickle.loads(data).transform(X), out)
+
+
+@FEW
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    density=st.sampled_from([0.02, 0.2, 0.7]),
+    options=st.fixed_dictionaries({name: st.booleans() for name in ("scale", "clip", "embed")}),
+    chunk=st.sampled_from([1, encoding.CHUNK_VALUES]),
+    dtype=st.sampled_from(["float32", "float64"]),
+)
+def test_sparse_rows_are_learned_from_and_encoded_as_dense_ones(seed, density, options, chunk, dtype):
+    rng = np.random.default_rng(seed)
+    X = rng.choice([NAN, 1.0, 2.0, -3.5, 1e30], (40, 12)) * (rng.random((40, 12)) < density)
+    X[:, 0], X[:, 1] = rng.normal(size=40), 4.0  # zeros of the first column do not stay zeros; the second is constant
+    X = X.astype(dtype)
+    thin, weight = sparse.csr_array(X), rng.integers(0, 3, 40).astype(float) if seed % 2 else None
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(encoding, "CHUNK_VALUES", chunk)
+        encoder = FeatureEncoder.fit(X, weight, **options)
+        assert_equal(FeatureEncoder.fit(thin, weight, **options), encoder)
+        out = encoder.transform(thin)
+        assert out.dtype == dtype
+        np.testing.assert_array_equal(dense(out), encoder.transform(X))
+        none = encoder.transform(sparse.csr_array((3, 12), dtype=dtype))
+        np.testing.assert_array_equal(dense(none), encoder.transform(np.zeros((3, 12), dtype)))
+
+
+def test_what_is_mostly_zeros_stays_sparse(column):
+    X = np.zeros((40, 30))
+    X[:3], X[:, 7] = 1.0, np.arange(40.0)
+    X[5, 2] = NAN
+    encoder = FeatureEncoder.fit(sparse.csr_array(X))
+    out = encoder.transform(sparse.csr_array(X), np.float32)
+    assert out.format == "csr"
+    assert out.dtype == "float32"
+    # Three rows, a column whose zeros are zeros no more, and a missing value, which becomes 0, with its indicator.
+    assert out.nnz == 3 * 30 + 37 + 2
+    np.testing.assert_array_equal(out.toarray(), encoder.transform(X, np.float32))
+    assert isinstance(encoder.transform(sparse.csr_array(X[:3])), np.ndarray)
 
 
 def test_the_identity_returns_what_it_gets(column):
