@@ -7,7 +7,7 @@ become :math:`z'`. The old ones are affine in the new ones, :math:`z = A z' + c`
 .. math:: W' = A^\top W, \qquad b' = b + W^\top c.
 
 * A number that has another centre and scale: exact but for its smooth clip. There :math:`a` and :math:`c` are those of
-  the least-squares line through the clipped values of the rows that are at hand.
+  the least-squares line through the clipped values of the rows that it was trained on.
 * An embedded number: cosines get other frequencies and phases, which is exact but for the clip; bins get other edges,
   and between them the function that they made is interpolated.
 * A column that was constant did not reach the network. It does now, with weights of 0; where the network has seen few
@@ -31,7 +31,7 @@ from scipy import sparse
 from skbandit._tabular.features.columns import OneHot, smooth_clip
 from skbandit._tabular.features.embeddings import EMBEDDING_DIM, WIDTH, shares_of_bins
 from skbandit._tabular.features.encoder import FeatureEncoder
-from skbandit._tabular.features.renewal import binary_columns, code_columns, one_hot_columns
+from skbandit._tabular.features.renewal import binary_columns, code_columns, lines, one_hot_columns
 from skbandit._tabular.model import Architecture, Model
 
 #: Parameters of the inputs, and the layers; or an array for each of them.
@@ -66,8 +66,8 @@ class Reparametrization:
         cls,
         before: Architecture,
         after: Architecture,
-        X: np.ndarray,
-        weight: np.ndarray,
+        past: tuple[np.ndarray, np.ndarray],
+        at_hand: tuple[np.ndarray, np.ndarray],
         lone: np.ndarray | None = None,
     ) -> Reparametrization:
         """Fit lines from what numbers are to what they were.
@@ -75,8 +75,10 @@ class Reparametrization:
         Parameters
         ----------
         before, after : Architecture
-        X, weight : f[n, n_features], f[n]
-            Rows at hand.
+        past : tuple of f[n, n_features], f[n]
+            Rows that stand for those that the network was trained on, and their weights: lines are fitted to them.
+        at_hand : tuple of f[n, n_features], f[n]
+            Rows that stand for all, those that it is to be trained on among them.
         lone : f[n_features], optional
             Of columns that were constant the value that they had, where the rest of the network is as good as new: the
             weights of these columns stay then as they were drawn, and the function is the same at that value.
@@ -84,10 +86,10 @@ class Reparametrization:
         then, now = _encoder(before), _encoder(after)
         numbers = now.columns[: now.n_numbers]
         place = _places(then.columns[: then.n_numbers], numbers)
-        rows = now.transform(X, np.float64)
-        there = ~np.isnan(X[:, numbers]) * weight[:, None]
-        slope, offset = _lines(rows[:, : numbers.size], then.transform(X, np.float64)[:, place], there)
-        # Where the rows at hand are all alike, the line about 0, where nothing is clipped.
+        X, weight = past
+        old, new = then.transform(X, np.float64)[:, place], now.transform(X, np.float64)[:, : numbers.size]
+        slope, offset, _ = lines(new, old, ~np.isnan(X[:, numbers]) * weight[:, None])
+        # Where these rows are all alike, the line about 0, where nothing is clipped.
         lost = (slope < _FLAT) & (then.scale[place] > 0) & (now.scale[: numbers.size] > 0)
         near_slope, near_offset = _lines_about_0(then, place, now)
         slope, offset = np.where(lost, near_slope, slope), np.where(lost, near_offset, offset)
@@ -97,7 +99,7 @@ class Reparametrization:
             drawn = (then.scale[place] == 0) & (now.scale[: numbers.size] > 0)
             value = now.transform(lone[None], np.float64)[0, : numbers.size]
             slope, offset = np.where(drawn, 1.0, slope), np.where(drawn, -value, offset)
-        return cls(before, after, slope, offset, rows, weight)
+        return cls(before, after, slope, offset, now.transform(at_hand[0], np.float64), at_hand[1])
 
     def model(self, model: Model, rng: np.random.RandomState) -> Model:
         """Return the network that computes the same; what is drawn for new columns does not reach it yet."""
@@ -383,17 +385,6 @@ def _places(among: np.ndarray, columns: np.ndarray) -> np.ndarray:
     order = np.argsort(among)
     place = order[np.minimum(np.searchsorted(among, columns, sorter=order), among.size - 1)]
     return np.where(among[place] == columns, place, -1)
-
-
-def _lines(new: np.ndarray, old: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return slope and offset of the least-squares lines from columns f[n, m] to others, with weights f[n, m]."""
-    total = weight.sum(axis=0)
-    share = weight / np.where(total > 0, total, 1.0)
-    mean, old_mean = (share * new).sum(axis=0), (share * old).sum(axis=0)
-    variance = (share * np.square(new - mean)).sum(axis=0)
-    covariance = (share * (new - mean) * (old - old_mean)).sum(axis=0)
-    slope = covariance / np.where(variance > 0, variance, 1.0)
-    return slope, old_mean - slope * mean
 
 
 def _lines_about_0(then: FeatureEncoder, place: np.ndarray, now: FeatureEncoder) -> tuple[np.ndarray, np.ndarray]:

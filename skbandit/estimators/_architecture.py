@@ -57,8 +57,8 @@ def architecture_of(
 
 def architecture_on(
     architecture: Architecture,
-    X: np.ndarray,
-    weight: np.ndarray,
+    past: tuple[Any, np.ndarray],
+    at_hand: tuple[Any, np.ndarray],
     params: Parameters,
     categories: tuple[int, ...],
     *,
@@ -70,8 +70,8 @@ def architecture_on(
     ----------
     architecture : Architecture
         It has an encoder.
-    X, weight : f[n, n_features], f[n]
-        Rows that stand for all so far.
+    past, at_hand : tuple of f[n, n_features], f[n]
+        Rows that stand for those of earlier calls, and for all so far, and their weights.
     params : mapping
         Parameters of the estimator.
     categories : tuple of int
@@ -80,7 +80,8 @@ def architecture_on(
         Whether numbers that have a scale may get another one.
     """
     assert architecture.encoder is not None
-    encoder = renewed(architecture.encoder, _encoder_of(params, X, weight, categories), rescale=rescale)
+    latest = _encoder_of(params, *at_hand, categories)
+    encoder = renewed(architecture.encoder, latest, *past, rescale=rescale)
     if encoder is architecture.encoder:
         return architecture
     return dataclasses.replace(architecture, encoder=encoder, inputs=_inputs_of(params, encoder))

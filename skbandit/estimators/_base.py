@@ -6,7 +6,6 @@ JAX is imported when a network is trained or pruned, not before: a fitted model 
 from __future__ import annotations
 
 import copy
-import dataclasses
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Any, ClassVar, Self
@@ -558,7 +557,7 @@ class BaseBanditPrunedMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[
             values, criterion = new._checked_parameters(), _resolve(new.policy)
             rows = new._check_rows(X, y, sample_weight, notes, reset=False)
             new._target = self._target.learn_on(rows.y, rows.weight, values, type(self).__name__)
-            new._seen = dataclasses.replace(self._seen, few=None)  # of them a network as large would be made anew
+            new._seen = self._seen.settled()
             rng = check_random_state(new.random_state)
             held_out = new._check_held_out(X_val, y_val, sample_weight_val, criterion, notes)
             task = FitTask(values, new._target, criterion, new._encode(rows, criterion), held_out)

@@ -9,8 +9,7 @@ Two things happen with what the first rows lacked:
   sample of those before and the rows of the call. The network is written anew so that it computes the same
   (`skbandit._tabular.reparametrization`).
 
-A warm fit has no sample of the rows before. There, centres and scales are those of the new rows if these weigh as much
-as all before.
+Of the rows of a fit no row is kept, but some quantiles of each column, which stand for them.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ import numpy as np
 from scipy import sparse
 
 from skbandit._tabular.features.encoder import FeatureEncoder
-from skbandit._tabular.features.sparse_rows import dense
+from skbandit._tabular.features.sparse_rows import dense, stacked
 from skbandit._tabular.model import Architecture
 from skbandit._tabular.reparametrization import Reparametrization
 from skbandit.estimators._architecture import architecture_of, architecture_on
@@ -38,10 +37,63 @@ Parameters = Mapping[str, Any]
 FEW_ROWS = 32
 #: Centres and scales are learned anew where the rows seen are so many times those that they were learned from.
 GROWTH = 1.5
-#: Rows of the sample, and values in it at most (16 MB of float64).
+#: Rows of the sample, and values in it at most (16 MB of float64), unless it has `FEW_ROWS`.
 SAMPLE_ROWS, SAMPLE_VALUES = 256, 2**21
-#: Rows that tell what became of a scale.
-LINE_ROWS = 1024
+#: Rows that bins are learned from.
+BIN_ROWS = 1024
+#: Quantiles that stand for the rows of a fit: both ends, the quartiles, and one between each.
+N_QUANTILES = 9
+#: Values of rows that they are computed from.
+QUANTILE_VALUES = 2**18
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Sample:
+    """Rows that stand for others.
+
+    Parameters
+    ----------
+    X : f[n, n_features], dense or CSR
+    weight : f[n]
+        It sums to that of the rows that they stand for.
+    """
+
+    X: Any
+    weight: np.ndarray
+
+    def joined(self, other: Sample) -> Sample:
+        """Return the rows of both."""
+        return Sample(stacked([self.X, other.X]), np.concatenate([self.weight, other.weight]))
+
+    def thinned(self, n_most: int, n_values: int, offset: float = 0.5) -> Sample:
+        """Return fewer rows, at equal steps of the cumulated weight; each has the same weight then.
+
+        Parameters
+        ----------
+        n_most, n_values : int
+            Rows and values at most, but `FEW_ROWS` rows in any case.
+        offset : float in [0, 1)
+            Where in the first step to begin.
+        """
+        n = max(min(n_most, n_values // max(self.X.shape[1], 1)), FEW_ROWS)
+        if len(self.weight) <= n:
+            return self
+        filled = np.cumsum(self.weight)
+        chosen = np.searchsorted(filled, (np.arange(n) + offset) / n * filled[-1], side="right")
+        return Sample(self.X[np.minimum(chosen, len(filled) - 1)], np.full(n, filled[-1] / n))
+
+    def quantiles(self) -> Sample:
+        """Return rows that hold quantiles of each column by itself."""
+        some = self.thinned(SAMPLE_ROWS, QUANTILE_VALUES)
+        if np.ptp(some.weight) > 0:
+            some = Sample(some.X[np.repeat(np.arange(len(some.weight)), 2)], np.repeat(some.weight / 2, 2))
+            some = some.thinned(len(self.weight), QUANTILE_VALUES)
+        values = np.sort(dense(some.X), axis=0)  # NaN stands last
+        n_values = values.shape[0] - np.count_nonzero(np.isnan(values), axis=0)
+        shares = np.linspace(0, 1, N_QUANTILES)[:, None]
+        at = np.round(shares * np.maximum(n_values - 1, 0)).astype(np.intp)
+        weight = np.full(N_QUANTILES, self.weight.sum() / N_QUANTILES)
+        return Sample(np.take_along_axis(values, at, axis=0), weight)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -61,8 +113,8 @@ class RowsSeen:
         nothing is learned of columns.
     few : CheckedRows or None
         The rows themselves, as long as they are few and come by `partial_fit`.
-    sample : CheckedRows or None
-        Some of the rows that have come by `partial_fit`; its weights sum to theirs.
+    sample : Sample or None
+        What stands for all rows; None where they are few, and where nothing is learned of columns.
     """
 
     n: int
@@ -70,7 +122,7 @@ class RowsSeen:
     weight_then: float
     lone: np.ndarray | None = None
     few: CheckedRows | None = None
-    sample: CheckedRows | None = None
+    sample: Sample | None = None
 
     @classmethod
     def of(cls, rows: CheckedRows, encoder: FeatureEncoder | None, *, incremental: bool) -> RowsSeen:
@@ -79,7 +131,7 @@ class RowsSeen:
         n, weight = len(rows.weight), float(rows.weight.sum())
         lone = None if encoder is None else _lone_values(rows.X, encoder)
         few = rows if incremental and n < FEW_ROWS else None
-        sample = sampled(rows, n) if incremental and encoder is not None and few is None else None
+        sample = None if encoder is None or few is not None else _kept(Sample(rows.X, rows.weight), n, incremental)
         return cls(n, weight, weight, lone, few, sample)
 
     def and_then(
@@ -92,10 +144,20 @@ class RowsSeen:
         if encoder is not None and lone is not None:
             of_rows = _lone_values(rows.X, encoder)
             lone = np.where(_unscaled(encoder), np.where(np.isnan(lone), of_rows, lone), np.nan)
-        sample = None
-        if incremental and encoder is not None:
-            sample = sampled(rows if self.sample is None else CheckedRows.concatenated(self.sample, rows), n)
+        sample = None if encoder is None else _kept(self.past.joined(Sample(rows.X, rows.weight)), n, incremental)
         return RowsSeen(n, weight, weight if learned else self.weight_then, lone, None, sample)
+
+    def settled(self) -> RowsSeen:
+        """Return the record of a network that is not to be made anew: nothing but a sample is kept of few rows."""
+        return self if self.few is None else dataclasses.replace(self, few=None, sample=self.past)
+
+    @property
+    def past(self) -> Sample:
+        """What stands for the rows of the calls before, where there is an encoder."""
+        if self.few is not None:
+            return Sample(self.few.X, self.few.weight)
+        assert self.sample is not None
+        return self.sample
 
 
 class Learned(NamedTuple):
@@ -164,16 +226,19 @@ def learn_on(
         return learn(rows, params, columns[1], targets[1], incremental=True, anew=True)
     encoder, there, new, change = architecture.encoder, rows.present(), architecture, None
     weight = there.weight.sum()
-    grown = bool(seen.weight + weight >= GROWTH * seen.weight_then if incremental else weight >= seen.weight)
+    grown = bool(seen.weight + weight >= GROWTH * seen.weight_then)
     if encoder is None or weight == 0:
         grown = False
     elif grown or columns[0].n_known != columns[1].n_known or _brings_news(encoder, seen.lone, there.X):
-        at_hand = _at_hand(seen, there)
-        new = architecture_on(architecture, at_hand.X, at_hand.weight, params, columns[1].categories, rescale=grown)
+        past = seen.past
+        at_hand = past.joined(Sample(there.X, there.weight))
+        pair = (past.X, past.weight), (at_hand.X, at_hand.weight)
+        new = architecture_on(architecture, *pair, params, columns[1].categories, rescale=grown)
         if new is not architecture:
-            some = sampled(at_hand, seen.n, LINE_ROWS)
+            at_hand = at_hand.thinned(BIN_ROWS, SAMPLE_VALUES)
+            pair = (dense(past.X), past.weight), (dense(at_hand.X), at_hand.weight)
             lone = seen.lone if seen.n < FEW_ROWS else None
-            change = Reparametrization.of(architecture, new, dense(some.X), some.weight, lone)
+            change = Reparametrization.of(architecture, new, *pair, lone)
     seen = seen.and_then(rows, new.encoder, incremental=incremental, learned=grown)
     return Learned(new, seen, rows, Resumed(change, targets[0]))
 
@@ -186,27 +251,11 @@ def check_incremental(params: Parameters) -> None:
         raise ValueError("partial_fit does not support learning_rate='adaptive': it never sees training converge.")
 
 
-def sampled(rows: CheckedRows, seed: int, n_most: int = SAMPLE_ROWS) -> CheckedRows:
-    """Return some of the rows, drawn by their weights; the same total weight, and the same rows for the same seed."""
-    n_most = max(min(n_most, SAMPLE_VALUES // max(rows.X.shape[1], 1)), FEW_ROWS)
-    n, total = len(rows.weight), rows.weight.sum()
-    if n <= n_most:
-        return rows
-    n_positive = int(np.count_nonzero(rows.weight))
-    chosen = np.random.RandomState(seed % 2**32).choice(
-        n, min(n_most, n_positive), replace=False, p=rows.weight / total
-    )
-    return CheckedRows(rows.X[chosen], rows.y[chosen], np.full(chosen.size, total / chosen.size))
-
-
-def _at_hand(seen: RowsSeen, rows: CheckedRows) -> CheckedRows:
-    """Return the rows of a call and, for those before, their sample, or at least the lone values of columns."""
-    if seen.sample is not None:
-        return CheckedRows.concatenated(seen.sample, rows)
-    assert seen.lone is not None
-    first = dense(rows.X[:1]).astype(np.float64)
-    first[0] = np.where(np.isnan(seen.lone), first[0], seen.lone)
-    return CheckedRows.concatenated(CheckedRows(first, rows.y[:1], rows.weight[:1]), rows)
+def _kept(sample: Sample, n: int, incremental: bool) -> Sample:
+    """Return what is kept of rows: some of them, others after each ``n``, or quantiles only."""
+    if not incremental:
+        return sample.quantiles()
+    return sample.thinned(SAMPLE_ROWS, SAMPLE_VALUES, np.random.RandomState(n % 2**32).uniform())
 
 
 def _brings_news(encoder: FeatureEncoder, lone: np.ndarray | None, X: Any) -> bool:

@@ -8,7 +8,7 @@ import pytest
 from scipy import sparse
 
 from skbandit import BanditPrunedMLPRegressor
-from skbandit.estimators._incremental import FEW_ROWS, SAMPLE_ROWS
+from skbandit.estimators._incremental import FEW_ROWS, N_QUANTILES, SAMPLE_ROWS
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
@@ -163,8 +163,10 @@ def test_a_warm_fit_of_the_same_rows_writes_nothing_anew(tabular):
 def test_a_warm_fit_of_few_rows_keeps_the_scales_of_many(tabular):
     model = tabular(warm_start=True).fit(X, Y)
     before = model._architecture
-    model.fit(10 * X[:20], Y[:20])
+    model.fit(10 * X[:100], Y[:100])
     assert model._architecture is before
+    model.fit(10 * X, Y)
+    assert (model._architecture.encoder.scale < before.encoder.scale).all()
 
 
 def test_a_sorted_stream_is_scaled_by_all_of_it(tabular):
@@ -210,7 +212,22 @@ def test_a_stream_goes_on_after_pickling(dtype, tabular):
 
 def test_what_stays_of_the_rows_of_a_fit_is_no_row(tabular):
     seen = tabular(warm_start=True).fit(X, Y)._seen
-    assert (seen.few, seen.sample) == (None, None)
+    assert seen.few is None
+    assert len(seen.sample.weight) == N_QUANTILES
+    np.testing.assert_array_equal(seen.sample.X, np.sort(seen.sample.X, axis=0))
+    assert not (seen.sample.X[:, None] == X).all(axis=2).any()
+
+
+@pytest.mark.parametrize("how", ["partial_fit", "fit"])
+def test_rows_of_a_narrow_range_do_not_blur_what_was_learned_of_a_wide_one(how, tabular):
+    model = tabular(warm_start=True, hidden_layer_sizes=(32,), max_iter=100, dtype="float64").fit(X, Y)
+    before = model.predict(X)
+    narrow = X.mean(axis=0) + 0.001 * (X - X.mean(axis=0))
+    model.set_params(learning_rate_init=1e-12, max_iter=1)
+    for _ in range(5):
+        getattr(model, how)(narrow, Y)
+    # Scales are learned on, but of all rows.
+    np.testing.assert_allclose(model.predict(X), before, atol=0.2 * Y.std())
 
 
 def test_a_call_that_fails_leaves_the_categories_as_they_were(tabular):

@@ -2,32 +2,50 @@
 
 Networks read what an encoder writes. So a column keeps its place in the order of things for as long as it can:
 
-* a column of numbers keeps its centre and its scale until they are off by more than `MOST_SHIFT` or `MOST_RATIO`; one
-  that was constant, or had no values, gets them as soon as there are some;
-* an indicator of missing numbers and an embedded number stay so, and others may join them;
-* the ends of one-hot columns stay as they were made, which is right within a factor of two whatever the shares of the
+* A column of numbers keeps its centre and its scale until they are off by more than `MOST_SHIFT` or `MOST_RATIO`. The
+  latest ones take their place if what the column was, for the rows before, is a line in what it is then
+  (`LEAST_LINEAR`, `MOST_STEEP`). Otherwise they would clip rows that the old ones told apart, and blur what was learned of them: then
+  the distance between the quartiles is taken so wide that it has both the old and the latest quartiles inside.
+* A column that was constant, or had no values, gets centre and scale as soon as there are some.
+* An indicator of missing numbers and an embedded number stay so, and others may join them;
+* The ends of one-hot columns stay as they were made, which is right within a factor of two whatever the shares of the
   categories; new categories get columns of their own. Two categories (-1 and 1) become one-hot columns when there is
   a third, and one-hot columns become codes when there are too many.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from skbandit._tabular.features.columns import Affine, OneHot, smooth_clip
 from skbandit._tabular.features.encoder import FeatureEncoder
+from skbandit._tabular.features.sparse_rows import dense
 
 #: A centre may be off by this share of the distance between the quartiles, and a scale by this factor.
 MOST_SHIFT, MOST_RATIO = 0.25, 1.25
+#: Share of the variance of what a column was that a line must explain, and how many times as steep it may be as without
+#: clips.
+LEAST_LINEAR, MOST_STEEP = 0.95, 2.0
 
 
-def renewed(encoder: FeatureEncoder, latest: FeatureEncoder, *, rescale: bool = True) -> FeatureEncoder:
+def renewed(
+    encoder: FeatureEncoder,
+    latest: FeatureEncoder,
+    X: Any = None,
+    weight: np.ndarray | None = None,
+    *,
+    rescale: bool = True,
+) -> FeatureEncoder:
     """Return an encoder of what was learned before and of what ``latest`` has learned since.
 
     Parameters
     ----------
     encoder, latest : FeatureEncoder
         Of the same columns of X; ``latest`` knows all categories of ``encoder``, by the same codes.
+    X, weight : f[n, n_features], f[n], optional
+        Rows that stand for those before.
     rescale : bool
         Whether columns that have a scale may get another one.
 
@@ -38,7 +56,18 @@ def renewed(encoder: FeatureEncoder, latest: FeatureEncoder, *, rescale: bool = 
     """
     centre, scale, fill = (values.copy() for values in _numbers(latest))
     before = _numbers(encoder)
-    kept = np.flatnonzero(~_moved(before, (centre, scale), rescale))
+    moved = _moved(before, (centre, scale), rescale)
+    if X is not None and weight is not None:
+        at = np.flatnonzero(moved & (before[1] > 0))
+        rows = dense(X[:, at]).astype(np.float64)
+        old, new = (_scaled(rows, c[at], s[at], encoder.clip) for c, s in (before[:2], (centre, scale)))
+        slope, _, explained = lines(new, old, ~np.isnan(rows) * weight[:, None])
+        # Far out, where the clip is flat, what is left of differences is on a line, too: on a steep one.
+        steep = slope * scale[at] > MOST_STEEP * before[1][at]
+        at = at[(explained < LEAST_LINEAR) | steep]
+        centre[at], scale[at] = _around(before[0][at], before[1][at], centre[at], scale[at])
+        moved = _moved(before, (centre, scale), rescale)
+    kept = np.flatnonzero(~moved)
     for now, then in zip((centre, scale, fill), before, strict=True):
         now[kept] = then[kept]
     embeddable = np.union1d(encoder.columns[: encoder.n_embeddable], latest.columns[: latest.n_embeddable])
@@ -85,6 +114,42 @@ def _moved(before: tuple[np.ndarray, ...], now: tuple[np.ndarray, ...], rescale:
         off = (shift > MOST_SHIFT) | (ratio > MOST_RATIO)
     moved: np.ndarray = without | ((scale > 0) & (new_scale > 0) & off)
     return moved
+
+
+def _around(
+    centre: np.ndarray, scale: np.ndarray, other_centre: np.ndarray, other_scale: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the centre and the scale, f[m], of the least interval that two intervals of widths 1 / scale are in."""
+    ends = [(c / 2 - 0.25 / s, c / 2 + 0.25 / s) for c, s in ((centre, scale), (other_centre, other_scale))]
+    low, high = np.minimum(ends[0][0], ends[1][0]), np.maximum(ends[0][1], ends[1][1])  # halves, which do not overflow
+    return low + high, 0.5 / (high - low)
+
+
+def _scaled(x: np.ndarray, centre: np.ndarray, scale: np.ndarray, clip: bool) -> np.ndarray:
+    """Return what an encoder makes of numbers f[n, m]; of a missing one 0."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        z = np.nan_to_num((x - centre) * scale)
+    return smooth_clip(z) if clip else z
+
+
+def lines(new: np.ndarray, old: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the least-squares lines from columns f[n, m] to others, with weights f[n, m].
+
+    Returns
+    -------
+    slope, offset : f[m]
+        0 and the mean where the new column does not vary.
+    explained : f[m]
+        Share of the variance of the old column that is on the line; 1 where it has none.
+    """
+    total = weight.sum(axis=0)
+    share = weight / np.where(total > 0, total, 1.0)
+    mean, old_mean = (share * new).sum(axis=0), (share * old).sum(axis=0)
+    variance, old_variance = ((share * np.square(z - m)).sum(axis=0) for z, m in ((new, mean), (old, old_mean)))
+    covariance = (share * (new - mean) * (old - old_mean)).sum(axis=0)
+    slope = covariance / np.where(variance > 0, variance, 1.0)
+    explained = np.where(old_variance > 0, slope * covariance / np.where(old_variance > 0, old_variance, 1.0), 1.0)
+    return slope, old_mean - slope * mean, explained
 
 
 def binary_columns(encoder: FeatureEncoder) -> dict[int, Affine]:

@@ -62,3 +62,23 @@ def test_the_stand_in_for_a_table_without_columns_goes(column):
     latest = FeatureEncoder.fit(column(0, 1, 1), categories=(2,))
     assert encoder.scale == 0
     assert renewed(encoder, latest).scale == latest.scale
+
+
+def test_a_scale_of_rows_that_lie_close_together_is_not_taken(column):
+    rows = column(*range(11))
+    encoder = FeatureEncoder.fit(rows)
+    latest = FeatureEncoder.fit(np.concatenate([rows, 5 + column(*range(100)) / 1000]))
+    assert latest.scale > 100 * encoder.scale
+    assert renewed(encoder, latest, rows, np.ones(11)) is encoder
+    # What was never told apart may be.
+    assert renewed(encoder, latest, 5 + rows / 1000, np.ones(11)).scale == latest.scale
+
+
+def test_a_scale_has_old_rows_and_others_inside(column):
+    rows = column(*range(11))
+    encoder, latest = FeatureEncoder.fit(rows), FeatureEncoder.fit(1000 + rows)
+    result = renewed(encoder, latest, rows, np.ones(11))
+    # Quartiles 2 and 8, and 1002 and 1008, and medians halfway between.
+    np.testing.assert_allclose(result.centre, 505)
+    np.testing.assert_allclose(1 / result.scale, 1006)
+    assert renewed(encoder, latest, 1000 * rows, np.ones(11)).centre == 505

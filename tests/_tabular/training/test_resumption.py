@@ -64,7 +64,7 @@ def test_a_mean_of_gradients_is_that_of_the_new_parameters(solver, target, resca
     if rescaled:
         encoder = renewed(model.architecture.encoder, FeatureEncoder.fit(BOTH, clip=False, embed=False))
         after = architecture_of(encoder)
-        columns = Reparametrization.of(model.architecture, after, BOTH, np.ones(80))
+        columns = Reparametrization.of(model.architecture, after, (FEW, np.ones(20)), (BOTH, np.ones(80)))
         model = columns.model(model, np.random.RandomState(0))
     expected, network = gradients(model, target)
     ratio = None if target is ONE else ONE[1] / target[1]
@@ -93,5 +93,5 @@ def test_the_state_of_a_transformation_of_the_users_stays_where_the_parameters_a
     state, solver = [np.ones(3)], optax.adam(0.1)
     _, network = gradients(model, ONE)
     assert resumed_state(state, solver, network, network, None, np.full(2, 0.5)) is state
-    columns = Reparametrization.of(model.architecture, model.architecture, BOTH, np.ones(80))
+    columns = Reparametrization.of(model.architecture, model.architecture, *2 * ((FEW, np.ones(20)),))
     assert resumed_state(state, solver, network, network, columns, None) is None
