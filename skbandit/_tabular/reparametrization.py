@@ -7,7 +7,8 @@ become :math:`z'`. The old ones are affine in the new ones, :math:`z = A z' + c`
 .. math:: W' = A^\top W, \qquad b' = b + W^\top c.
 
 * A number that has another centre and scale: exact but for its smooth clip. There :math:`a` and :math:`c` are those of
-  the least-squares line through the clipped values of the rows that it was trained on.
+  the least-squares line through the clipped values of the rows that it was trained on. One that is written on another
+  scale beside its own: exact, the new feature has weights of 0.
 * An embedded number: cosines get other frequencies and phases, which is exact but for the clip; bins get other edges,
   and between them the function that they made is interpolated.
 * A column that was constant did not reach the network. It does now, with weights of 0; where the network has seen few
@@ -31,7 +32,7 @@ from scipy import sparse
 from skbandit._tabular.features.columns import OneHot, smooth_clip
 from skbandit._tabular.features.embeddings import EMBEDDING_DIM, WIDTH, shares_of_bins
 from skbandit._tabular.features.encoder import FeatureEncoder
-from skbandit._tabular.features.renewal import binary_columns, code_columns, lines, one_hot_columns
+from skbandit._tabular.features.renewal import binary_columns, code_columns, lines, occurrences, one_hot_columns
 from skbandit._tabular.model import Architecture, Model
 
 #: Parameters of the inputs, and the layers; or an array for each of them.
@@ -84,21 +85,27 @@ class Reparametrization:
             weights of these columns stay then as they were drawn, and the function is the same at that value.
         """
         then, now = _encoder(before), _encoder(after)
-        numbers = now.columns[: now.n_numbers]
-        place = _places(then.columns[: then.n_numbers], numbers)
+        numbers, was = _numbers(now), _places(_numbers(then), _numbers(now))
+        known = np.flatnonzero(was >= 0)
+        was, columns = was[known], now.columns[known]
         X, weight = past
-        old, new = then.transform(X, np.float64)[:, place], now.transform(X, np.float64)[:, : numbers.size]
-        slope, offset, _ = lines(new, old, ~np.isnan(X[:, numbers]) * weight[:, None])
+        old, new = then.transform(X, np.float64)[:, was], now.transform(X, np.float64)[:, known]
+        a, c, _ = lines(new, old, ~np.isnan(X[:, columns]) * weight[:, None])
         # Where these rows are all alike, the line about 0, where nothing is clipped.
-        lost = (slope < _FLAT) & (then.scale[place] > 0) & (now.scale[: numbers.size] > 0)
-        near_slope, near_offset = _lines_about_0(then, place, now)
-        slope, offset = np.where(lost, near_slope, slope), np.where(lost, near_offset, offset)
-        same = (then.centre[place] == now.centre[: numbers.size]) & (then.scale[place] == now.scale[: numbers.size])
-        slope, offset = np.where(same, 1.0, slope), np.where(same, 0.0, offset)
+        (centre, scale), (new_centre, new_scale) = (
+            (e.centre[at], e.scale[at]) for e, at in ((then, was), (now, known))
+        )
+        lost = (a < _FLAT) & (scale > 0) & (new_scale > 0)
+        near = (new_centre - centre) * scale
+        a = np.where(lost, scale / np.where(new_scale > 0, new_scale, 1.0), a)
+        c = np.where(lost, smooth_clip(near.copy()) if then.clip else near, c)
+        same = (centre == new_centre) & (scale == new_scale)
+        a, c = np.where(same, 1.0, a), np.where(same, 0.0, c)
         if lone is not None:
-            drawn = (then.scale[place] == 0) & (now.scale[: numbers.size] > 0)
-            value = now.transform(lone[None], np.float64)[0, : numbers.size]
-            slope, offset = np.where(drawn, 1.0, slope), np.where(drawn, -value, offset)
+            drawn = (scale == 0) & (new_scale > 0)
+            a, c = np.where(drawn, 1.0, a), np.where(drawn, -now.transform(lone[None], np.float64)[0, known], c)
+        slope, offset = np.zeros(numbers.size), np.zeros(numbers.size)
+        slope[known], offset[known] = a, c
         return cls(before, after, slope, offset, now.transform(at_hand[0], np.float64), at_hand[1])
 
     def model(self, model: Model, rng: np.random.RandomState) -> Model:
@@ -216,12 +223,12 @@ class Reparametrization:
         """Return what the weights of features become; without the inputs' parameters, but for missing numbers."""
         then, now = _Features(self.before), _Features(self.after)
         mix = _Mix(self.before.inputs.n_features)
-        columns = now.encoder.columns[: now.encoder.n_numbers]
-        place = _places(then.encoder.columns[: then.encoder.n_numbers], columns)
-        number, was = now.dense(np.arange(columns.size)), then.dense(place)
-        mix.add(number, was, self.slope)
-        mix.shift(was, self.offset)
-        mix.keep(number, was, self.slope, self.offset)
+        place = _places(_numbers(then.encoder), _numbers(now.encoder))
+        known = np.flatnonzero(place >= 0)
+        number, was, slope, offset = now.dense(known), then.dense(place[known]), self.slope[known], self.offset[known]
+        mix.add(number, was, slope)
+        mix.shift(was, offset)
+        mix.keep(number, was, slope, offset)
 
         before = self._embedded_before()
         kept = np.flatnonzero(before >= 0)
@@ -230,17 +237,17 @@ class Reparametrization:
 
         # A missing number was 0 and is 0 now, which is another value.
         flag, was_flag = now.indicators(), then.indicators()
-        at = _places(columns, now.encoder.indicators)
-        mix.add(flag, was[at], -self.offset[at])
+        of = _places(now.encoder.indicators, now.encoder.columns[known])
+        mix.add(flag[of[of >= 0]], was[of >= 0], -offset[of >= 0])
         there = _places(then.encoder.indicators, now.encoder.indicators)
         mix.keep(flag[there >= 0], was_flag[there[there >= 0]])
         if old is not None and new is not None and kept.size:
             was_zero = self.before.inputs.features(np, old, then.nothing)[0]
             zero = self.after.inputs.features(np, new, now.nothing)[0]
-            for i in np.flatnonzero(at < before.size):
-                if before[at[i]] >= 0:
-                    f, was_f = WIDTH * at[i] + more, WIDTH * before[at[i]] + more
-                    mix.add(np.full(more.size, flag[i]), was_f, was_zero[was_f] - zero[f])
+            of = _places(now.encoder.indicators, now.encoder.columns[kept])
+            for i, j in zip(kept[of >= 0], of[of >= 0], strict=True):
+                f, was_f = WIDTH * i + more, WIDTH * before[i] + more
+                mix.add(flag[j], was_f, was_zero[was_f] - zero[f])
         self._mix_categories(mix, then, now)
         return mix
 
@@ -378,21 +385,20 @@ def _encoder(architecture: Architecture) -> FeatureEncoder:
     return architecture.encoder
 
 
+def _numbers(encoder: FeatureEncoder) -> np.ndarray:
+    """Return what tells the numbers of an encoder apart: the column, and which of its scales."""
+    columns = encoder.columns[: encoder.n_numbers]
+    names: np.ndarray = columns + encoder.n_features * occurrences(columns)
+    return names
+
+
 def _places(among: np.ndarray, columns: np.ndarray) -> np.ndarray:
     """Return where each of ``columns`` is ``among`` others, i[n]; -1 where it is not."""
     if not among.size:
         return np.full(columns.shape, -1)
-    order = np.argsort(among)
+    order = np.argsort(among, kind="stable")
     place = order[np.minimum(np.searchsorted(among, columns, sorter=order), among.size - 1)]
     return np.where(among[place] == columns, place, -1)
-
-
-def _lines_about_0(then: FeatureEncoder, place: np.ndarray, now: FeatureEncoder) -> tuple[np.ndarray, np.ndarray]:
-    """Return slope and offset of what numbers were, as a function of what they are, but for the clip of the slope."""
-    scale, new_scale = then.scale[place], now.scale[: place.size]
-    slope = scale / np.where(new_scale > 0, new_scale, 1.0)
-    offset = (now.centre[: place.size] - then.centre[place]) * scale
-    return slope, smooth_clip(offset) if then.clip else offset
 
 
 def _gathered(values: np.ndarray, origin: np.ndarray, otherwise: Any) -> np.ndarray:

@@ -56,7 +56,8 @@ class FeatureEncoder:
     n_numbers : int
         The first columns of the output that are numbers; variables of two categories follow.
     columns : i[n_affine]
-        The column of X behind each of the first outputs: numbers, then variables of two categories.
+        The column of X behind each of the first outputs: numbers, then variables of two categories. `fit` writes a
+        number once; it may be written on several scales (`skbandit._tabular.features.renewal`).
     centre, scale : f[n_affine]
         Such an output is ``(x - centre) * scale``, clipped if `clip`.
     fill : f[n_affine]
@@ -351,7 +352,8 @@ class FeatureEncoder:
         of_zeros = self._of_dense(np.zeros((1, self.n_features), X.dtype), dtype)[0]
         # Zeros that do not stay zeros are entries, too: whole columns of the result.
         filled = np.flatnonzero(of_zeros)
-        if MOST_ENTRIES * n * self.n_outputs < X.nnz + n * filled.size:
+        written_once = self.columns.size == self.n_features
+        if MOST_ENTRIES * n * self.n_outputs < X.nnz + n * filled.size or not written_once:
             return self._of_dense(X, dtype)
         place = np.empty(self.n_features, np.intp)
         place[self.columns] = np.arange(n_numbers)

@@ -3,11 +3,13 @@
 Networks read what an encoder writes. So a column keeps its place in the order of things for as long as it can:
 
 * A column of numbers keeps its centre and its scale until they are off by more than `MOST_SHIFT` or `MOST_RATIO`. The
-  latest ones take their place if what the column was, for the rows before, is a line in what it is then
-  (`LEAST_LINEAR`, `MOST_STEEP`). Otherwise they would clip rows that the old ones told apart, and blur what was learned of them: then
-  the distance between the quartiles is taken so wide that it has both the old and the latest quartiles inside.
+  latest ones take their place where what the column was, for the rows before, is nearly a line in what it is then
+  (`LEAST_LINEAR`, `MOST_STEEP`). Otherwise they would clip rows that the old ones told apart, or tell rows far apart
+  that were clipped: then the column is written twice, on the old scale and on the latest, so that what was learned of
+  the one stays and the other can be learned; up to `MOST_SCALES` times, after which the last scale is the one that
+  moves.
 * A column that was constant, or had no values, gets centre and scale as soon as there are some.
-* An indicator of missing numbers and an embedded number stay so, and others may join them;
+* An indicator of missing numbers and an embedded number stay so, and others may join them.
 * The ends of one-hot columns stay as they were made, which is right within a factor of two whatever the shares of the
   categories; new categories get columns of their own. Two categories (-1 and 1) become one-hot columns when there is
   a third, and one-hot columns become codes when there are too many.
@@ -25,9 +27,11 @@ from skbandit._tabular.features.sparse_rows import dense
 
 #: A centre may be off by this share of the distance between the quartiles, and a scale by this factor.
 MOST_SHIFT, MOST_RATIO = 0.25, 1.25
-#: Share of the variance of what a column was that a line must explain, and how many times as steep it may be as without
-#: clips.
-LEAST_LINEAR, MOST_STEEP = 0.95, 2.0
+#: Share of the variance of what a column was that a line must explain, and how steep it may be: not so much flatter or
+#: steeper than where nothing is clipped.
+LEAST_LINEAR, MOST_STEEP = 0.98, 2.0
+#: Scales on which a column is written.
+MOST_SCALES = 4
 
 
 def renewed(
@@ -43,9 +47,10 @@ def renewed(
     Parameters
     ----------
     encoder, latest : FeatureEncoder
-        Of the same columns of X; ``latest`` knows all categories of ``encoder``, by the same codes.
+        Of the same columns of X; ``latest`` knows all categories of ``encoder``, by the same codes, and writes each
+        column once.
     X, weight : f[n, n_features], f[n], optional
-        Rows that stand for those before.
+        Rows that stand for those before; without any, each column is written on one scale.
     rescale : bool
         Whether columns that have a scale may get another one.
 
@@ -54,34 +59,19 @@ def renewed(
     renewed : FeatureEncoder
         ``encoder`` itself where nothing changes.
     """
-    centre, scale, fill = (values.copy() for values in _numbers(latest))
-    before = _numbers(encoder)
-    moved = _moved(before, (centre, scale), rescale)
-    if X is not None and weight is not None:
-        at = np.flatnonzero(moved & (before[1] > 0))
-        rows = dense(X[:, at]).astype(np.float64)
-        old, new = (_scaled(rows, c[at], s[at], encoder.clip) for c, s in (before[:2], (centre, scale)))
-        slope, _, explained = lines(new, old, ~np.isnan(rows) * weight[:, None])
-        # Far out, where the clip is flat, what is left of differences is on a line, too: on a steep one.
-        steep = slope * scale[at] > MOST_STEEP * before[1][at]
-        at = at[(explained < LEAST_LINEAR) | steep]
-        centre[at], scale[at] = _around(before[0][at], before[1][at], centre[at], scale[at])
-        moved = _moved(before, (centre, scale), rescale)
-    kept = np.flatnonzero(~moved)
-    for now, then in zip((centre, scale, fill), before, strict=True):
-        now[kept] = then[kept]
     embeddable = np.union1d(encoder.columns[: encoder.n_embeddable], latest.columns[: latest.n_embeddable])
-    others = np.setdiff1d(latest.columns[: latest.n_numbers], embeddable)
-    numbers = np.concatenate([embeddable, others]).astype(np.intp)
+    numbers = _numbers(encoder, latest, X, weight, rescale)
+    order = np.lexsort([numbers[0], ~np.isin(numbers[0], embeddable), occurrences(numbers[0])])
+    columns, centre, scale, fill = (values[order] for values in numbers)
     binary, one_hot, codes = _categories(encoder, latest)
-    if not (numbers.size or binary or one_hot or codes):
+    if not (columns.size or binary or one_hot or codes):
         return encoder
     result = FeatureEncoder.of_columns(
         encoder.n_features,
-        numbers,
-        centre[numbers],
-        scale[numbers],
-        fill[numbers],
+        columns,
+        centre,
+        scale,
+        fill,
         binary,
         np.union1d(encoder.indicators, latest.indicators).astype(np.intp),
         one_hot,
@@ -92,22 +82,49 @@ def renewed(
     return encoder if result.same_as(encoder) else result
 
 
-def _numbers(encoder: FeatureEncoder) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return centre, scale and fill by column of X, f[n_features]; NaN for columns that hold no numbers."""
-    by_column = np.full((3, encoder.n_features), np.nan)
-    numbers = slice(0, encoder.n_numbers)
-    by_column[:, encoder.columns[numbers]] = encoder.centre[numbers], encoder.scale[numbers], encoder.fill[numbers]
-    centre, scale, fill = by_column
-    return centre, scale, fill
+def occurrences(columns: np.ndarray) -> np.ndarray:
+    """Return how often each of the columns, i[n], stands before."""
+    order = np.argsort(columns, kind="stable")
+    ordered = columns[order]
+    count = np.empty(columns.size, np.intp)
+    count[order] = np.arange(columns.size) - np.searchsorted(ordered, ordered)
+    return count
+
+
+def _numbers(
+    encoder: FeatureEncoder, latest: FeatureEncoder, X: Any, weight: np.ndarray | None, rescale: bool
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return column, centre, scale and fill of the numbers, in any order but that of the scales of a column."""
+    at = slice(0, encoder.n_numbers)
+    columns, centre, scale, fill = (
+        a[at].copy() for a in (encoder.columns, encoder.centre, encoder.scale, encoder.fill)
+    )
+    n_scales = np.bincount(columns, minlength=encoder.n_features)
+    last = np.full(encoder.n_features, -1)
+    np.maximum.at(last, columns, np.arange(columns.size))
+
+    now = latest.columns[: latest.n_numbers]
+    new_centre, new_scale, last = latest.centre[: now.size], latest.scale[: now.size], last[now]
+    moved = _moved((centre[last], scale[last]), (new_centre, new_scale), rescale)
+    now, new_centre, new_scale, last = (values[moved] for values in (now, new_centre, new_scale, last))
+    apart = (scale[last] > 0) & (X is not None)
+    if weight is not None and apart.any():
+        rows = dense(X[:, now[apart]]).astype(np.float64)
+        pair = (centre[last[apart]], scale[last[apart]]), (new_centre[apart], new_scale[apart])
+        apart[apart] = ~_is_line(rows, weight, *pair, encoder.clip)
+    apart &= n_scales[now] < MOST_SCALES
+    centre[last[~apart]], scale[last[~apart]] = new_centre[~apart], new_scale[~apart]
+    more = now[apart], new_centre[apart], new_scale[apart], np.zeros(int(apart.sum()))
+    columns, centre, scale, fill = map(np.append, (columns, centre, scale, fill), more)
+    return columns, centre, scale, fill
 
 
 def _moved(before: tuple[np.ndarray, ...], now: tuple[np.ndarray, ...], rescale: bool) -> np.ndarray:
-    """Say of which columns centre and scale are learned anew, bool[n_features]."""
-    (centre, scale, _), (new_centre, new_scale) = before, now
-    without = (scale == 0) & ((new_scale > 0) | (np.isnan(centre) & ~np.isnan(new_centre)))
+    """Say of which columns centre and scale are to be others, bool[m]."""
+    (centre, scale), (new_centre, new_scale) = before, now
+    without: np.ndarray = (scale == 0) & ((new_scale > 0) | (np.isnan(centre) & ~np.isnan(new_centre)))
     if not rescale:
-        never: np.ndarray = without
-        return never
+        return without
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         shift = np.abs(new_centre - centre) * np.minimum(scale, new_scale)
         ratio = np.maximum(scale / new_scale, new_scale / scale)
@@ -116,13 +133,17 @@ def _moved(before: tuple[np.ndarray, ...], now: tuple[np.ndarray, ...], rescale:
     return moved
 
 
-def _around(
-    centre: np.ndarray, scale: np.ndarray, other_centre: np.ndarray, other_scale: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the centre and the scale, f[m], of the least interval that two intervals of widths 1 / scale are in."""
-    ends = [(c / 2 - 0.25 / s, c / 2 + 0.25 / s) for c, s in ((centre, scale), (other_centre, other_scale))]
-    low, high = np.minimum(ends[0][0], ends[1][0]), np.maximum(ends[0][1], ends[1][1])  # halves, which do not overflow
-    return low + high, 0.5 / (high - low)
+def _is_line(
+    rows: np.ndarray, weight: np.ndarray, old: tuple[np.ndarray, ...], new: tuple[np.ndarray, ...], clip: bool
+) -> np.ndarray:
+    """Say of which columns, f[n, m], the old values are nearly on a line in the new ones, bool[m]."""
+    z, new_z = (_scaled(rows, centre, scale, clip) for centre, scale in (old, new))
+    slope, _, explained = lines(new_z, z, ~np.isnan(rows) * weight[:, None])
+    with np.errstate(over="ignore"):
+        steepness = slope * (new[1] / old[1])
+    # Far out, where the clip is flat, what is left of differences is on a line, too: on a steep or a flat one.
+    linear: np.ndarray = (explained >= LEAST_LINEAR) & (steepness <= MOST_STEEP) & (steepness * MOST_STEEP >= 1)
+    return linear & (old[1] / new[1] <= MOST_STEEP) if clip else linear
 
 
 def _scaled(x: np.ndarray, centre: np.ndarray, scale: np.ndarray, clip: bool) -> np.ndarray:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from skbandit._tabular.features.encoder import FeatureEncoder
-from skbandit._tabular.features.renewal import MOST_RATIO, renewed
+from skbandit._tabular.features.renewal import MOST_RATIO, MOST_SCALES, renewed
 
 NAN = np.nan
 
@@ -21,7 +21,7 @@ def test_a_scale_that_is_far_off_is_learned_anew(column):
     # Quartiles 2 and 4, and twice that.
     encoder, latest = FeatureEncoder.fit(column(1, 2, 3, 4, 5)), FeatureEncoder.fit(column(2, 4, 6, 8, 10))
     assert 1 / latest.scale[0] > MOST_RATIO / encoder.scale[0]
-    assert renewed(encoder, latest).scale == latest.scale
+    assert renewed(encoder, latest, column(1, 2, 3, 4, 5), np.ones(5)).scale == latest.scale
     assert renewed(encoder, latest, rescale=False) is encoder
 
 
@@ -64,21 +64,27 @@ def test_the_stand_in_for_a_table_without_columns_goes(column):
     assert renewed(encoder, latest).scale == latest.scale
 
 
-def test_a_scale_of_rows_that_lie_close_together_is_not_taken(column):
+def test_a_number_is_written_on_a_second_scale_where_another_would_clip_old_rows(column):
     rows = column(*range(11))
     encoder = FeatureEncoder.fit(rows)
-    latest = FeatureEncoder.fit(np.concatenate([rows, 5 + column(*range(100)) / 1000]))
-    assert latest.scale > 100 * encoder.scale
-    assert renewed(encoder, latest, rows, np.ones(11)) is encoder
-    # What was never told apart may be.
-    assert renewed(encoder, latest, 5 + rows / 1000, np.ones(11)).scale == latest.scale
+    for others in (5 + column(*range(100)) / 1000, 1000 + rows, 100 * rows):
+        latest = FeatureEncoder.fit(others)
+        result = renewed(encoder, latest, rows, np.ones(11))
+        assert result.columns.tolist() == [0, 0]
+        np.testing.assert_array_equal(result.centre, np.append(encoder.centre, latest.centre))
+        np.testing.assert_array_equal(result.scale, np.append(encoder.scale, latest.scale))
+        assert result.n_embeddable == 1  # the first of them
+        assert renewed(result, latest, rows, np.ones(11)) is result
+    # What was never told apart may be, on the one scale.
+    latest = FeatureEncoder.fit(5 + rows / 1.5)
+    assert renewed(encoder, latest, rows, np.ones(11)).scale == latest.scale
 
 
-def test_a_scale_has_old_rows_and_others_inside(column):
+def test_the_last_of_many_scales_is_the_one_that_moves(column):
     rows = column(*range(11))
-    encoder, latest = FeatureEncoder.fit(rows), FeatureEncoder.fit(1000 + rows)
-    result = renewed(encoder, latest, rows, np.ones(11))
-    # Quartiles 2 and 8, and 1002 and 1008, and medians halfway between.
-    np.testing.assert_allclose(result.centre, 505)
-    np.testing.assert_allclose(1 / result.scale, 1006)
-    assert renewed(encoder, latest, 1000 * rows, np.ones(11)).centre == 505
+    encoder = FeatureEncoder.fit(rows)
+    for k in range(1, 8):
+        encoder = renewed(encoder, FeatureEncoder.fit(100.0**k * rows), rows, np.ones(11))
+    first = FeatureEncoder.fit(rows).scale[0]
+    np.testing.assert_allclose(encoder.scale, first / 100.0 ** np.array([0, 1, 2, 7]))
+    assert encoder.scale.size == MOST_SCALES
