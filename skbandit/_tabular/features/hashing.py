@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
@@ -39,7 +40,8 @@ def row_ranks(X: Any, seed: int, dtype: str = "float64") -> np.ndarray:
         part = state[start : start + CHUNK_ROWS]
         high = np.empty_like(part)
         for bits in columns(X[start : start + CHUNK_ROWS], dtype):
-            np.bitwise_xor(part, bits, part)
+            if bits is not None:
+                np.bitwise_xor(part, bits, part)
             np.multiply(part, factor, part)
             np.right_shift(part, shift, high)
             np.bitwise_xor(part, high, part)
@@ -55,14 +57,18 @@ def _dense_columns(X: np.ndarray, dtype: str) -> Iterator[np.ndarray]:
         yield from _as_bits(X[:, start : start + width].T, dtype)
 
 
-def _sparse_columns(X: Any, dtype: str) -> Iterator[np.ndarray]:
-    """Yield the columns of a sparse X as u64[n]; the bits of a zero are 0."""
+def _sparse_columns(X: Any, dtype: str) -> Iterator[np.ndarray | None]:
+    """Yield the columns of a sparse X as u64[n], and None for one of zeros, whose bits are 0."""
     X = X.tocsc(copy=True)
     X.sum_duplicates()
     width = max(BLOCK_VALUES // X.shape[0], 1)
-    transposed = sparse.csr_array((_as_bits(X.data, dtype), X.indices, X.indptr), X.shape[::-1])
-    for start in range(0, X.shape[1], width):
-        yield from transposed[start : start + width].toarray()
+    columns = sparse.csr_array((_as_bits(X.data, dtype), X.indices, X.indptr), X.shape[::-1])
+    filled = np.diff(X.indptr) > 0
+    columns = columns[filled]
+    blocks = (columns[start : start + width].toarray() for start in range(0, columns.shape[0], width))
+    bits = itertools.chain.from_iterable(blocks)
+    for some in filled.tolist():
+        yield next(bits) if some else None
 
 
 def _as_bits(values: np.ndarray, dtype: str) -> np.ndarray:
