@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from skbandit._tabular.features.embeddings import Inputs
 from skbandit._tabular.features.encoder import FeatureEncoder
+from skbandit._tabular.features.renewal import renewed
 from skbandit._tabular.model import Architecture
 from skbandit.estimators._parameters import as_sizes
 
@@ -21,6 +23,7 @@ NETWORK_PARAMETERS = (
     "parametric_activation",
     "preprocessing",
     "categorical_features",
+    "categories",
     "numeric_embedding",
     "input_scaling",
     "n_members",
@@ -44,16 +47,56 @@ def architecture_of(
     n_outputs, loss : int, str
         Those of the target.
     """
-    scaled, preprocessed = bool(params["input_scaling"]), params["preprocessing"] is not None
-    embedding = params["numeric_embedding"]
-    encoder, inputs = None, Inputs(n_dense=X.shape[1], scaled=scaled)
-    if preprocessed or categories or embedding is not None:
-        encoder = FeatureEncoder.fit(X, weight, categories, scale=preprocessed, embed=embedding is not None)
-        # Tables are rounded up, so that folds with a category more or less share their programs.
-        rows = tuple(1 << (n - 1).bit_length() for n in encoder.cardinalities)
-        inputs = Inputs(encoder.n_dense, encoder.n_embeddable, embedding, rows, scaled)
+    encoder, inputs = None, Inputs(n_dense=X.shape[1], scaled=bool(params["input_scaling"]))
+    if params["preprocessing"] is not None or categories or params["numeric_embedding"] is not None:
+        encoder = _encoder_of(params, X, weight, categories)
+        inputs = _inputs_of(params, encoder)
     hidden, parametric = as_sizes(params["hidden_layer_sizes"]), bool(params["parametric_activation"])
     return Architecture(encoder, inputs, hidden, n_outputs, params["activation"], parametric, loss)
+
+
+def architecture_on(
+    architecture: Architecture,
+    past: tuple[Any, np.ndarray],
+    at_hand: tuple[Any, np.ndarray],
+    params: Parameters,
+    categories: tuple[int, ...],
+    *,
+    rescale: bool,
+) -> Architecture:
+    """Learn on how columns become what the network reads; returns the same architecture where nothing changes.
+
+    Parameters
+    ----------
+    architecture : Architecture
+        It has an encoder.
+    past, at_hand : tuple of f[n, n_features], f[n]
+        Rows that stand for those of earlier calls, and for all so far, and their weights.
+    params : mapping
+        Parameters of the estimator.
+    categories : tuple of int
+        As in `architecture_of`; the codes of those that were there before are the same.
+    rescale : bool
+        Whether numbers that have a scale may get another one.
+    """
+    assert architecture.encoder is not None
+    latest = _encoder_of(params, *at_hand, categories)
+    encoder = renewed(architecture.encoder, latest, *past, rescale=rescale)
+    if encoder is architecture.encoder:
+        return architecture
+    return dataclasses.replace(architecture, encoder=encoder, inputs=_inputs_of(params, encoder))
+
+
+def _encoder_of(params: Parameters, X: np.ndarray, weight: np.ndarray, categories: tuple[int, ...]) -> FeatureEncoder:
+    preprocessed, embedded = params["preprocessing"] is not None, params["numeric_embedding"] is not None
+    return FeatureEncoder.fit(X, weight, categories, scale=preprocessed, embed=embedded)
+
+
+def _inputs_of(params: Parameters, encoder: FeatureEncoder) -> Inputs:
+    # Tables are rounded up, so that folds with a category more or less share their programs.
+    rows = tuple(1 << (n - 1).bit_length() for n in encoder.cardinalities)
+    embedding, scaled = params["numeric_embedding"], bool(params["input_scaling"])
+    return Inputs(encoder.n_dense, encoder.n_embeddable, embedding, rows, scaled)
 
 
 def describe(params: Parameters) -> dict[str, Any]:
@@ -76,4 +119,6 @@ def _plain(value: Any) -> Any:
     """Return a parameter so that it can be compared: NumPy's scalars and arrays as Python's."""
     if isinstance(value, np.generic):
         return value.item()
+    if isinstance(value, Mapping):
+        return {key: _plain(items) for key, items in value.items()}
     return list(value) if np.iterable(value) and not isinstance(value, str) else value

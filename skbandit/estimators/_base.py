@@ -19,34 +19,28 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 from skbandit._core.constraints import check_values
 from skbandit._tabular.model import Architecture, raw_outputs
 from skbandit.estimators import _ensemble
-from skbandit.estimators._architecture import NETWORK_PARAMETERS, architecture_of, check_unchanged, describe
+from skbandit.estimators._architecture import NETWORK_PARAMETERS, check_unchanged, describe
 from skbandit.estimators._callbacks import Callbacks, FitReporter, PathReporter
 from skbandit.estimators._convert import CARRIED, member_of_sklearn, params_of_sklearn
 from skbandit.estimators._decorators import with_callbacks
 from skbandit.estimators._fitted import Member, PointsToMembers, attributes_of_ensemble
+from skbandit.estimators._incremental import Learned, RowsSeen, check_incremental, learn, learn_on
 from skbandit.estimators._member import fit_member, prune_member, revealed, train_epoch
 from skbandit.estimators._notes import Notes
-from skbandit.estimators._parameters import CONSTRAINTS
-from skbandit.estimators._rows import NO_TARGET, CheckedRows, Columns, Encoded, FitTask, held_out_are_given, row_ids
+from skbandit.estimators._parameters import CONSTRAINTS, PRUNING_PARAMETERS
+from skbandit.estimators._rows import (
+    NO_TARGET,
+    CheckedRows,
+    Columns,
+    Encoded,
+    FitTask,
+    held_out_are_given,
+    row_ids,
+)
 from skbandit.estimators._state import unchanged_on_error
 from skbandit.estimators._targets import Kind, Target
 from skbandit.export.sklearn import to_sklearn
 from skbandit.presets import preset_params
-
-#: Parameters that `prune` may be given.
-PRUNING_PARAMETERS = (
-    "policy",
-    "budget",
-    "pruning_ratio",
-    "tolerance",
-    "scope",
-    "n_rounds",
-    "ablation",
-    "compensate",
-    "fine_tune_iter",
-    "calibration",
-    "random_state",
-)
 
 #: Fitted attributes that scikit-learn sets when it checks X.
 _OF_THE_CHECK = ("n_features_in_", "feature_names_in_")
@@ -80,6 +74,8 @@ class BaseBanditPrunedMLP(PointsToMembers, CallbackSupportMixin, BaseEstimator):
     _target: Target
     _architecture: Architecture
     """The same for all members."""
+    _seen: RowsSeen
+    """What there were of rows, over all calls."""
     _description: dict[str, Any]
     """The parameters that the network was made with."""
     _member: Member
@@ -191,10 +187,11 @@ class BaseBanditPrunedMLP(PointsToMembers, CallbackSupportMixin, BaseEstimator):
             params, criterion = self._checked_parameters(), _resolve(self.policy)
             warm = self.warm_start and self.__sklearn_is_fitted__()
             given = {"X": X, "y": y}  # callbacks see the user's own frame, whose names they need
-            rows = self._learn(X, y, sample_weight, notes, reset=not warm)
+            learned = self._learn(X, y, sample_weight, notes, reset=not warm)
             rng = check_random_state(self.random_state)
             held_out = self._check_held_out(X_val, y_val, sample_weight_val, criterion, notes)
-            task = FitTask(params, self._target, criterion, self._encode(rows, criterion), held_out)
+            train = self._encode(learned.rows, criterion)
+            task = FitTask(params, self._target, criterion, train, held_out, learned.resumed)
             with self._computing():
                 context = self._init_callback_context(max_subtasks=2 if self.n_members == 1 else self.n_members)
                 context.call_on_fit_task_begin(estimator=self, **given)
@@ -345,6 +342,7 @@ class BaseBanditPrunedMLP(PointsToMembers, CallbackSupportMixin, BaseEstimator):
         of_table = {name: getattr(model, name) for name in _OF_THE_CHECK if hasattr(model, name)}
         estimator.__dict__.update(of_table | target.attributes)
         estimator._columns, estimator._target, estimator._architecture = Columns(), target, member.architecture
+        estimator._seen = RowsSeen(0, 0.0, 0.0)
         estimator._description = describe(own)
         estimator._show(member)
         return estimator
@@ -403,15 +401,19 @@ class BaseBanditPrunedMLP(PointsToMembers, CallbackSupportMixin, BaseEstimator):
 
         return self._columns.checked(X, y, validate, type(self).__name__, notes)
 
-    def _check_rows(self, X: Any, y: Any, sample_weight: Any, notes: Notes, *, reset: bool) -> CheckedRows:
-        """Validate X, y and the weights."""
-        y = self._kind.read(y)
+    def _check_rows(
+        self, X: Any, y: Any, sample_weight: Any, notes: Notes, *, reset: bool, extend: bool = False
+    ) -> CheckedRows:
+        """Validate X, y and the weights; ``extend`` says whether categories may come in that are not known."""
+        y, known = self._kind.read(y), None
         if reset:
             self._columns = Columns.fit(X, self._parameters())
+        elif extend:
+            known, self._columns = self._columns.n_known, self._columns.extended(X)
         X, y = self._check_features(X, notes, reset=reset, y=y)
         weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
-        if reset:
-            self._columns, X = self._columns.of_rows(X, weight)
+        if reset or extend:
+            self._columns, X = self._columns.of_rows(X, weight, known)
         rows, remarks = CheckedRows.of_checked(X, y, weight, self.dtype)
         notes.add(*remarks)
         return rows
@@ -441,24 +443,27 @@ class BaseBanditPrunedMLP(PointsToMembers, CallbackSupportMixin, BaseEstimator):
         reset: bool,
         incremental: bool = False,
         **classes: Any,
-    ) -> CheckedRows:
+    ) -> Learned:
         """Validate rows and learn what they are, anew or on top of an earlier fit."""
         params, owner = self._parameters(), type(self).__name__
-        if not reset:
-            check_unchanged(self._description, params)
-        rows = self._check_rows(X, y, sample_weight, notes, reset=reset)
-        if reset and not incremental:  # else more rows will come
-            notes.add(*self._columns.notes_on_categories(rows.X, rows.weight))
-        learn = self._kind.learn if reset else self._target.learn_on
-        target = self._target = learn(rows.y, rows.weight, params, owner, incremental=incremental, **classes)
         if reset:
+            rows = self._check_rows(X, y, sample_weight, notes, reset=True)
+            if not incremental:  # else more rows will come
+                notes.add(*self._columns.notes_on_categories(rows.X, rows.weight))
+            self._target = self._kind.learn(rows.y, rows.weight, params, owner, incremental=incremental, **classes)
             self._forget()
             self.n_members_, self._description = int(self.n_members), describe(params)
-            self._architecture = architecture_of(
-                params, rows.X, rows.weight, self._columns.categories, target.n_outputs, target.loss
-            )
-            self.__dict__.update(target.attributes)
-        return rows
+            self.__dict__.update(self._target.attributes)
+            learned = learn(rows, params, self._columns, self._target, incremental=incremental)
+        else:
+            check_unchanged(self._description, params)
+            columns, target = self._columns, self._target
+            rows = self._check_rows(X, y, sample_weight, notes, reset=False, extend=True)
+            self._target = target.learn_on(rows.y, rows.weight, params, owner, incremental=incremental, **classes)
+            both = (columns, self._columns), (target, self._target)
+            learned = learn_on(self._architecture, self._seen, rows, params, *both, incremental=incremental)
+        self._architecture, self._seen = learned.architecture, learned.seen
+        return learned
 
     def _forget(self) -> None:
         """Drop what an earlier fit left, but for what was learned of X and y just now."""
@@ -485,7 +490,8 @@ class BaseBanditPrunedMLP(PointsToMembers, CallbackSupportMixin, BaseEstimator):
         self.estimators_ = []
         for member, wrapper in zip(members, wrappers, strict=True):
             estimator = copy.copy(wrapper).set_params(**shared)
-            estimator._target = self._target
+            estimator._target, estimator._columns = self._target, self._columns
+            estimator._architecture, estimator._seen = self._architecture, self._seen
             self.estimators_.append(estimator._show(member))
         self.__dict__.update(attributes_of_ensemble(members))
         return self
@@ -527,19 +533,16 @@ class BaseBanditPrunedMLP(PointsToMembers, CallbackSupportMixin, BaseEstimator):
         """One epoch; the optimizer's state goes on from call to call."""
         with Notes() as notes:
             params = self._checked_parameters()
-            if self.solver == "lbfgs":
-                raise ValueError("partial_fit needs a mini-batch solver. Got solver='lbfgs'.")
-            if isinstance(self.learning_rate, str) and self.learning_rate == "adaptive":
-                raise ValueError(
-                    "partial_fit does not support learning_rate='adaptive': it never sees training converge."
-                )
+            check_incremental(params)
             first = not hasattr(self, "coefs_")
-            rows = self._learn(X, y, sample_weight, notes, reset=first, incremental=True, **classes)
+            learned = self._learn(X, y, sample_weight, notes, reset=first, incremental=True, **classes)
             rng = check_random_state(self.random_state)
-            task = FitTask(params, self._target, None, self._encode(rows), None)
+            task = FitTask(params, self._target, None, self._encode(learned.rows), None, learned.resumed)
             with self._computing():
                 before, reporter = None if first else self._member, FitReporter(verbose=bool(self.verbose))
-                return self._show(train_epoch(before, self._architecture, task, rng, reporter, notes))
+                return self._show(
+                    train_epoch(before, self._architecture, task, rng, reporter, notes, anew=learned.anew)
+                )
 
     def _prune_again(
         self, X: Any, y: Any, sample_weight: Any, X_val: Any, y_val: Any, sample_weight_val: Any, params: dict[str, Any]
@@ -554,6 +557,7 @@ class BaseBanditPrunedMLP(PointsToMembers, CallbackSupportMixin, BaseEstimator):
             values, criterion = new._checked_parameters(), _resolve(new.policy)
             rows = new._check_rows(X, y, sample_weight, notes, reset=False)
             new._target = self._target.learn_on(rows.y, rows.weight, values, type(self).__name__)
+            new._seen = self._seen.settled()
             rng = check_random_state(new.random_state)
             held_out = new._check_held_out(X_val, y_val, sample_weight_val, criterion, notes)
             task = FitTask(values, new._target, criterion, new._encode(rows, criterion), held_out)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self, cast
 
 import numpy as np
@@ -83,6 +83,7 @@ class BanditPrunedMLPClassifier(ClassifierMixin, Constructor, BaseBanditPrunedML
         parametric_activation: bool = False,
         preprocessing: str | None = "auto",
         categorical_features: str | Sequence[bool | int | str] | np.ndarray | None = "from_dtype",
+        categories: Mapping[Any, Any] | None = None,
         numeric_embedding: str | None = None,
         input_scaling: bool = True,
         parametrization: str = "ntk",
@@ -191,9 +192,14 @@ class BanditPrunedMLPClassifier(ClassifierMixin, Constructor, BaseBanditPrunedML
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> Self:
         """Train for one epoch on these rows; nothing is held out, and nothing pruned (see `prune`).
 
-        How the columns of X are scaled and encoded is learned on the first call. With ``learning_rate="coslog4"`` the
-        rate is a tenth of ``learning_rate_init``, throughout, and dropout and weight decay do not fade; once units are
-        gone, none drops out and ``"adamw"`` decays nothing.
+        What the first rows lack comes in with later ones. Until 32 rows have come, each call makes the network anew, of
+        all rows so far. From then on new categories, missing values and columns that begin to vary are taken in as they
+        come, and the scales of the columns are learned on; the network is rewritten so that it predicts the same as
+        before, but for the clip of far values. Its shape may change, which needs another compilation. For the scales it
+        keeps up to 256 of the rows.
+
+        With ``learning_rate="coslog4"`` the rate is a tenth of ``learning_rate_init``, throughout, and dropout and
+        weight decay do not fade; once units are gone, none drops out and ``"adamw"`` decays nothing.
 
         Parameters
         ----------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,6 +27,7 @@ class Constructor:
     parametric_activation: bool
     preprocessing: str | None
     categorical_features: str | Sequence[bool | int | str] | np.ndarray | None
+    categories: Mapping[Any, Any] | None
     numeric_embedding: str | None
     input_scaling: bool
     parametrization: str

@@ -95,6 +95,45 @@ def new_member(
     return Member.new(Model.of_layers(architecture, inputs, layers, target.scale, dtype), seed, at)
 
 
+def resume(
+    member: Member, task: FitTask, rng: np.random.RandomState
+) -> tuple[Member, Network, list[np.ndarray] | None]:
+    """Return a network by what is known of X and y now: it computes the same.
+
+    Parameters
+    ----------
+    member : Member
+    task : FitTask
+    rng : numpy.random.RandomState
+        Draws what is new about the network.
+
+    Returns
+    -------
+    member : Member
+    start : Network
+        To go on from.
+    state : list of arrays or None
+        Of the optimizer.
+    """
+    params, dtype = task.params, task.params["dtype"]
+    state = member.training.state_for(params)
+    if task.resumed is None:
+        return member, network_of(member, task.target, dtype), state
+    columns, target = task.resumed
+    before = network_of(member, target, dtype)
+    if columns is not None:
+        # An int as random_state is the same in each call: the rows seen so far make the draws differ.
+        seed = (int(rng.randint(np.iinfo(np.int32).max)) + member.training.n_rows) % 2**31
+        member = dataclasses.replace(member, model=columns.model(member.model, np.random.RandomState(seed)))
+    start = network_of(member, task.target, dtype)
+    if state is not None:
+        from skbandit._tabular.training.resumption import resumed_state
+
+        ratio = task.target.ratio_to(target)
+        state = resumed_state(state, params["solver"], before, start, columns, ratio)
+    return member, start, state
+
+
 # ---------------------------------------------------------------------- train and prune
 
 
@@ -128,9 +167,9 @@ def fit_member(
     params, target, dtype = task.params, task.target, task.params["dtype"]
     if before is None:
         start = draw_network(architecture, params, task.train.features, task.train.rows.weight, rng)
-        member = new_member(architecture, start, target, dtype, *order)
+        member, state = new_member(architecture, start, target, dtype, *order), None
     else:
-        start, member = network_of(before, target, dtype), before
+        member, start, state = resume(before, task, rng)
     seeds = rng.randint(np.iinfo(np.int32).max, size=3)
     seed = int(seeds[0]) if member.split_seed is None else member.split_seed
     member = dataclasses.replace(member, split_seed=seed)
@@ -140,7 +179,6 @@ def fit_member(
     notes.add(*notes_on_batches(params, n_rows))
     settings = _for_split(train_settings(params, architecture, member.model.hidden_layer_sizes, n_rows), split)
     reporter.attributes = reveal_layers(member, target, dtype)
-    state = member.training.state_for(params)
     trained, data = _train(start, state, rows, held_out, settings, int(seeds[1]), params, reporter)
     notes.add(*_notes_on_training(trained, settings.max_iter))
     if reporter.interrupted and trained.status == Ending.STOPPED:
@@ -200,6 +238,8 @@ def train_epoch(
     rng: np.random.RandomState,
     reporter: FitReporter,
     notes: Notes,
+    *,
+    anew: bool = False,
 ) -> Member:
     """Train for one epoch on all rows, as `partial_fit` does; the optimizer's state goes on from call to call.
 
@@ -213,16 +253,21 @@ def train_epoch(
     reporter : FitReporter
     notes : Notes
         Where to put what the user is to be told.
+    anew : bool
+        Whether to draw a new network and go on with nothing but the record of training.
     """
     from skbandit._tabular.training import fit as _fit
     from skbandit.estimators._settings import incremental_settings, notes_on_batches, train_settings
 
     params, target, rows = task.params, task.target, task.train.rows
-    if before is None:
+    if before is None or anew:
         start = draw_network(architecture, params, task.train.features, rows.weight, rng)
-        member = new_member(architecture, start, target, params["dtype"], None, 0.0)
+        member, state = new_member(architecture, start, target, params["dtype"], None, 0.0), None
+        if before is not None:
+            record = dataclasses.replace(before.training, optimizer=None, n_rows=0)  # those come again
+            member = dataclasses.replace(member, training=record)
     else:
-        start, member = network_of(before, target, params["dtype"]), before
+        member, start, state = resume(before, task, rng)
     weight = rows.weight * target.class_weighting(rows.y, rows.weight, params)(rows.y)
     data = Rows(task.train.features, target.encode(rows.y), weight, task.train.row_id)
     n_rows = rows.X.shape[0]
@@ -231,8 +276,7 @@ def train_epoch(
     # An int as random_state is the same in each call: the rows seen so far make the shuffles differ.
     seed = (int(rng.randint(np.iinfo(np.int32).max)) + member.training.n_rows) % 2**31
     reporter.attributes = reveal_layers(member, target, params["dtype"])
-    state, n_steps = member.training.state_for(params), member.training.n_steps
-    trained = _fit.train(start, state, data, None, settings, seed, n_steps, reporter=reporter)
+    trained = _fit.train(start, state, data, None, settings, seed, member.training.n_steps, reporter=reporter)
     if trained.status == Ending.NOT_FINITE:
         raise_not_finite(params["learning_rate_init"])
     notes.add(*_notes_on_training(trained))

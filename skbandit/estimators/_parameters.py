@@ -13,6 +13,7 @@ To add a parameter:
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from numbers import Integral
 from typing import Any, NamedTuple
 
@@ -59,6 +60,21 @@ def _is_transformation(value: Any) -> bool:
     )
 
 
+#: Parameters that `prune` may be given.
+PRUNING_PARAMETERS = (
+    "policy",
+    "budget",
+    "pruning_ratio",
+    "tolerance",
+    "scope",
+    "n_rounds",
+    "ablation",
+    "compensate",
+    "fine_tune_iter",
+    "calibration",
+    "random_state",
+)
+
 _AT_LEAST_1 = Number(1, integral=True)
 
 _NETWORK = {
@@ -97,6 +113,17 @@ _NETWORK = {
         column are such. Values may come back in another type: 3, 3.0 and ``"3"`` are one category, unless two of them
         were in the training rows.
         """,
+    ),
+    "categories": Parameter(
+        "dict or None",
+        """
+        All values that columns of categories have, where they are known beforehand: a dict from the name or the number
+        of a column to a list, as ``{"size": ["S", "M", "L"]}``. These columns hold categories whatever
+        ``categorical_features`` says. Training rows with other values raise an error. The categories of other columns
+        are those of the training rows; `partial_fit` and a warm `fit` learn new ones as they come, which may need
+        another compilation.
+        """,
+        (NONE, Where(lambda value: isinstance(value, Mapping), "a dict from columns to their values")),
     ),
     "numeric_embedding": Parameter(
         '{None, "periodic", "piecewise_linear"}',
@@ -247,7 +274,11 @@ _TRAINING = {
     ),
     "warm_start": Parameter(
         "bool",
-        "Whether `fit` continues from the network of the previous `fit`. Otherwise it draws a new network.",
+        """
+        Whether `fit` continues from the network of the previous `fit`. Otherwise it draws a new network. New categories
+        and columns that begin to vary are taken in; the scales of the columns are learned anew if the new rows weigh as
+        much as all before, that of the target always.
+        """,
         (BOOL,),
     ),
     "momentum": Parameter(

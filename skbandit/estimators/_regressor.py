@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -88,6 +88,7 @@ class BanditPrunedMLPRegressor(RegressorMixin, Constructor, BaseBanditPrunedMLP)
         parametric_activation: bool = False,
         preprocessing: str | None = "auto",
         categorical_features: str | Sequence[bool | int | str] | np.ndarray | None = "from_dtype",
+        categories: Mapping[Any, Any] | None = None,
         numeric_embedding: str | None = None,
         input_scaling: bool = True,
         parametrization: str = "ntk",
@@ -162,16 +163,21 @@ class BanditPrunedMLPRegressor(RegressorMixin, Constructor, BaseBanditPrunedMLP)
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Train for one epoch on these rows; nothing is held out, and nothing pruned (see `prune`).
 
-        How the columns of X are scaled and encoded is learned on the first call. With ``learning_rate="coslog4"`` the
-        rate is a tenth of ``learning_rate_init``, throughout, and dropout and weight decay do not fade; once units are
-        gone, none drops out and ``"adamw"`` decays nothing.
+        What the first rows lack comes in with later ones. Until 32 rows have come, each call makes the network anew, of
+        all rows so far. From then on new categories, missing values and columns that begin to vary are taken in as they
+        come, and the scales of the columns and of the target are learned on; the network is rewritten so that it
+        predicts the same as before, but for the clip of far values. Its shape may change, which needs another
+        compilation. For the scales it keeps up to 256 of the rows.
+
+        With ``learning_rate="coslog4"`` the rate is a tenth of ``learning_rate_init``, throughout, and dropout and
+        weight decay do not fade; once units are gone, none drops out and ``"adamw"`` decays nothing.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Rows.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Target. Its mean and scale are learned on the first call.
+            Target. Its mean and scale are those of all rows so far.
         sample_weight : array-like of shape (n_samples,), default=None
             Non-negative weights.
 

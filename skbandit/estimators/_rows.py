@@ -13,11 +13,12 @@ from sklearn.utils import check_array, check_X_y
 
 from skbandit._core.memory import require_memory
 from skbandit._tabular.features.reader import FeatureReader, check_eager, complaint_on_text
-from skbandit._tabular.features.sparse_rows import canonical, dense
+from skbandit._tabular.features.sparse_rows import canonical, dense, stacked
 from skbandit._tabular.types import Rows
 from skbandit.estimators._notes import Note, Notes
 
 if TYPE_CHECKING:
+    from skbandit._tabular.reparametrization import Reparametrization
     from skbandit.estimators._targets import Target
 
 #: In place of a target: only X is checked. (None is a target that was left out, which is an error.)
@@ -47,8 +48,13 @@ class Columns:
     @classmethod
     def fit(cls, X: Any, params: Mapping[str, Any]) -> Columns:
         """Find the columns of categories and the values in them, with the parameters of an estimator."""
-        reader = FeatureReader.fit(X, params["categorical_features"])
+        reader = FeatureReader.fit(X, params["categorical_features"], params["categories"])
         return cls(None if reader.is_trivial else reader, params["preprocessing"] is not None)
+
+    @property
+    def n_known(self) -> tuple[int, ...] | None:
+        """Number of known categories of each column: 0 also where all are missing; None where no column has any."""
+        return None if self.reader is None else tuple(map(len, self.reader.values))
 
     @property
     def categories(self) -> tuple[int, ...]:
@@ -89,11 +95,27 @@ class Columns:
             return check_array(X, estimator=owner, input_name="X", **kinds)
         return check_X_y(X, y, estimator=owner, multi_output=True, **kinds)
 
-    def of_rows(self, X: np.ndarray, weight: np.ndarray) -> tuple[Columns, np.ndarray]:
-        """Forget the categories that only rows of weight 0 have: those rows are not there. X is f[n, n_features]."""
+    def extended(self, X: Any) -> Columns:
+        """Return them with the categories that rows bring."""
+        if self.reader is None:
+            return self
+        reader = self.reader.extended(X)
+        return self if reader is self.reader else dataclasses.replace(self, reader=reader)
+
+    def of_rows(
+        self, X: np.ndarray, weight: np.ndarray, known: tuple[int, ...] | None = None
+    ) -> tuple[Columns, np.ndarray]:
+        """Forget the categories that only rows of weight 0 have: those rows are not there.
+
+        Parameters
+        ----------
+        X, weight : f[n, n_features], f[n]
+        known : tuple of int, optional
+            So many categories of each column stay, whatever the rows have.
+        """
         if self.reader is None or weight.all():
             return self, X
-        reader, X = self.reader.restricted(X, weight > 0)
+        reader, X = self.reader.restricted(X, weight > 0, known)
         return dataclasses.replace(self, reader=reader), X
 
     def notes_on_categories(self, X: np.ndarray, weight: np.ndarray) -> tuple[Note, ...]:
@@ -131,6 +153,20 @@ class CheckedRows:
         )
         return cls(X, y.ravel(), weight), (note,)
 
+    @classmethod
+    def concatenated(cls, first: CheckedRows, second: CheckedRows) -> CheckedRows:
+        """Return the rows of both."""
+        return cls(
+            stacked([first.X, second.X]),
+            np.concatenate([first.y, second.y]),
+            np.concatenate([first.weight, second.weight]),
+        )
+
+    def present(self) -> CheckedRows:
+        """Return the rows of positive weight; one of weight 0 is not there."""
+        there = self.weight > 0
+        return self if there.all() else CheckedRows(self.X[there], self.y[there], self.weight[there])
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Encoded:
@@ -148,6 +184,15 @@ class Encoded:
         return Encoded(rows, self.features[chosen], None if self.row_id is None else self.row_id[chosen])
 
 
+class Resumed(NamedTuple):
+    """What the network that training goes on with knows of X and y, in comparison with what is known now."""
+
+    columns: Reparametrization | None
+    """From what it reads of X to what it is to read; None where that is the same."""
+    target: Target
+    """What it was trained for."""
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class FitTask:
     """What networks are fitted to, and how."""
@@ -159,6 +204,8 @@ class FitTask:
     train: Encoded
     held_out: Encoded | None
     """Held-out rows that the user gave."""
+    resumed: Resumed | None = None
+    """What a network that training goes on with was trained for."""
 
 
 def held_out_are_given(X_val: Any, y_val: Any, sample_weight_val: Any) -> bool:

@@ -18,6 +18,7 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 
 from skbandit._tabular.network.losses import LOSSES
 from skbandit.estimators._given import as_classes, as_numbers, check_labels
+from skbandit.estimators._moments import Moments
 
 Parameters = Mapping[str, Any]
 #: From targets to the weights of their rows.
@@ -117,6 +118,10 @@ class Target(ABC):
         """Mean and scale f[n_outputs] that a fitted network's last layer carries; None where it carries none."""
         return None
 
+    def ratio_to(self, before: Target) -> np.ndarray | None:
+        """Return the scale that another target had over the scale of this one, f[n_outputs]; None where they agree."""
+        return None
+
     def link(self, z: np.ndarray) -> np.ndarray:
         """Return what one network predicts, f[n, n_outputs]."""
         return LOSSES[self.loss].link(z)
@@ -161,11 +166,14 @@ class RegressionTarget(Target):
         The network is trained on ``(y - y_mean) / y_scale``.
     y_range : f[2, n_outputs] or None
         Least and largest value that was seen, where predictions are clipped.
+    moments : Moments or None
+        Of the rows that mean and scale were learned from; None where they were not learned.
     """
 
     y_mean: np.ndarray
     y_scale: np.ndarray
     y_range: np.ndarray | None = None
+    moments: Moments | None = None
 
     out_of_fold: ClassVar[str] = "oof_prediction_"
 
@@ -189,7 +197,9 @@ class RegressionTarget(Target):
         # float32's resolution, so that what the network gives out does not show beside the mean; but where more rows
         # will come, they come on a scale that is not known.
         return target._standardised(
-            y, weight, params["dtype"], lambda size: np.ones(n_outputs) if incremental else _RESOLUTION * size
+            Moments.of(target._columns(y), weight),
+            params["dtype"],
+            lambda size: np.ones(n_outputs) if incremental else _RESOLUTION * size,
         )
 
     def learn_on(
@@ -202,16 +212,22 @@ class RegressionTarget(Target):
         incremental: bool = False,
         classes: Any = None,
     ) -> Self:
-        """Learn mean and spread anew, but from `partial_fit`; the range grows."""
+        """Learn mean and spread anew, from `partial_fit` those of all rows so far; the range grows.
+
+        The last layer of the network is unfolded with the new scale (`Model.to_layers`), so that it predicts the same.
+        """
         self.check(y)
         target = self
-        if self.y_range is not None:
+        if self.y_range is not None and weight.any():
             low, high = self._seen(y, weight)
             y_range = np.array([np.minimum(self.y_range[0], low), np.maximum(self.y_range[1], high)])
             target = dataclasses.replace(self, y_range=y_range)
-        if incremental:
-            return target  # the scale of the first call stays
-        return target._standardised(y, weight, params["dtype"], lambda size: self.y_scale)
+        if not weight.any():
+            return target
+        moments = Moments.of(self._columns(y), weight)
+        if incremental and self.moments is not None:
+            moments = self.moments.merged(moments)
+        return target._standardised(moments, params["dtype"], lambda size: self.y_scale)
 
     def _columns(self, y: np.ndarray) -> np.ndarray:
         return y.reshape(-1, self.n_outputs).astype(np.float64)
@@ -220,16 +236,11 @@ class RegressionTarget(Target):
         there = self._columns(y)[weight > 0]
         return np.array([there.min(axis=0), there.max(axis=0)])
 
-    def _standardised(
-        self, y: np.ndarray, weight: np.ndarray, dtype: str, stand_in: Callable[[np.ndarray], np.ndarray]
-    ) -> Self:
-        """Learn mean and spread; ``stand_in`` is the scale of a constant target, by the size of its values."""
+    def _standardised(self, moments: Moments, dtype: str, stand_in: Callable[[np.ndarray], np.ndarray]) -> Self:
+        """Take mean and spread over; ``stand_in`` is the scale of a constant target, by the size of its values."""
         if LOSSES[self.loss].out_activation != "identity":
             return self
-        columns = self._columns(y)
-        mean = np.average(columns, axis=0, weights=weight)
-        with np.errstate(over="ignore"):
-            spread = np.sqrt(np.average(np.square(columns - mean), axis=0, weights=weight))
+        mean, spread = moments.mean, np.sqrt(moments.variance)
         # The last layer carries the scale: its weights, up to some thousands of it, must be numbers of the dtype.
         size = np.abs(mean)
         # A constant target leaves rounding as its spread.
@@ -241,7 +252,7 @@ class RegressionTarget(Target):
                 f"The values of y spread by {spread[~held][0]:.3g}, which dtype={dtype!r} cannot hold. Rescale y."
             )
         scale = np.where(constant, stand_in(np.maximum(size, 1.0)), spread)
-        return dataclasses.replace(self, y_mean=mean, y_scale=scale)
+        return dataclasses.replace(self, y_mean=mean, y_scale=scale, moments=moments)
 
     @classmethod
     def of_sklearn(cls, mlp: Any) -> RegressionTarget:
@@ -276,6 +287,12 @@ class RegressionTarget(Target):
     def scale(self) -> tuple[np.ndarray, np.ndarray] | None:
         """Mean and scale of y, f[n_outputs] each."""
         return self.y_mean, self.y_scale
+
+    def ratio_to(self, before: Target) -> np.ndarray | None:
+        """Return the scale that another target had over the scale of this one, f[n_outputs]; None where they agree."""
+        assert isinstance(before, RegressionTarget)
+        ratio: np.ndarray = before.y_scale / self.y_scale
+        return None if (ratio == 1).all() else ratio
 
     def link(self, z: np.ndarray) -> np.ndarray:
         """Return predictions, clipped to the range that was seen where that is asked for."""

@@ -177,8 +177,8 @@ def test_a_network_that_has_all_its_units_is_trained_with_dropout_and_decay(how,
     assert np.abs(predictions[0] - predictions[2]).max() > 1e-3
 
 
-def test_partial_fit_keeps_the_scale_of_the_first_batch(make_data, regressor):
-    # The network was trained in those units: another scale would shift every prediction.
+def test_rows_of_another_scale_shift_no_prediction(make_data, regressor):
+    # The network was trained in units of the first batch: it is written anew for those of both.
     data = make_data("regression")
     model = feed(regressor(learning_rate_init=1e-6), data, 1)
     before = model.predict(data.X)

@@ -151,11 +151,7 @@ class Inputs:
                 phase = _as(xp, params["phase"], X) * (0.5 / np.pi)
                 terms = _cosine_of_turns(xp, x * _as(xp, params["frequency"], X) + phase)
             else:
-                edges = _as(xp, params["edges"], X)
-                width = edges[:, 1:] - edges[:, :-1]
-                # An empty bin (tied quantiles) becomes a ramp of width 1: a step at a value that many rows have would
-                # turn rounding between the precisions of training and prediction into a jump.
-                terms = xp.clip((x - edges[:, :-1]) / xp.where(width > 0, width, 1), 0, 1)
+                terms = shares_of_bins(xp, x, _as(xp, params["edges"], X))
             projected = xp.einsum("nmt,mtd->nmd", terms, _as(xp, params["weight"], X)) + _as(xp, params["bias"], X)
             parts.append(xp.concatenate([x, projected], axis=2).reshape(X.shape[0], m * WIDTH))
         parts.append(X[:, m : self.n_dense])
@@ -163,6 +159,14 @@ class Inputs:
         for column, table in enumerate(params.get("tables", ())):
             parts.append(_as(xp, table[codes[:, column]], X))
         return xp.concatenate(parts, axis=1)
+
+
+def shares_of_bins(xp: Any, x: Any, edges: Any) -> Any:
+    """Return the share of each bin that lies below x: f[n, m, 1] and f[m, TERMS + 1] → f[n, m, TERMS]."""
+    width = edges[:, 1:] - edges[:, :-1]
+    # An empty bin (tied quantiles) becomes a ramp of width 1: a step at a value that many rows have would turn rounding
+    # between the precisions of training and prediction into a jump.
+    return xp.clip((x - edges[:, :-1]) / xp.where(width > 0, width, 1), 0, 1)
 
 
 def _cosine_of_turns(xp: Any, t: Any) -> Any:

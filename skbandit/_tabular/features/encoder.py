@@ -34,6 +34,8 @@ from skbandit._tabular.features.statistics import statistics
 
 #: Variables of more categories become codes, to be embedded.
 MAX_ONE_HOT = 8
+#: Share of a category that no row has: less than the slack of a quartile, more than rounding.
+RARE = 1e-13
 #: Values of the input per chunk: 2 MB of float64, near the cache.
 CHUNK_VALUES = 2**18
 #: Share of a sparse table that may be entries: each takes 8 bytes in float32, and as much again while it is made.
@@ -54,7 +56,8 @@ class FeatureEncoder:
     n_numbers : int
         The first columns of the output that are numbers; variables of two categories follow.
     columns : i[n_affine]
-        The column of X behind each of the first outputs: numbers, then variables of two categories.
+        The column of X behind each of the first outputs: numbers, then variables of two categories. `fit` writes a
+        number once; it may be written on several scales (`skbandit._tabular.features.renewal`).
     centre, scale : f[n_affine]
         Such an output is ``(x - centre) * scale``, clipped if `clip`.
     fill : f[n_affine]
@@ -96,7 +99,7 @@ class FeatureEncoder:
     @classmethod
     def identity(cls, n_features: int) -> FeatureEncoder:
         """Return the encoder that does nothing: a plain network on raw numbers."""
-        return cls._make(n_features, np.arange(n_features), n_embeddable=n_features)
+        return cls.of_columns(n_features, np.arange(n_features), n_embeddable=n_features)
 
     @classmethod
     def fit(
@@ -161,13 +164,15 @@ class FeatureEncoder:
                 codes.append((j, n_categories))
                 continue
             mass = np.bincount(places(X[:, j], n_categories), weight, minlength=n_categories + 1)
+            if n_categories > 1:  # a category that no row has yet is a rare one
+                mass[1:] = np.maximum(mass[1:], RARE * mass.sum())
             if n_categories == 2:
                 binary.append(encode_binary(j, mass, scale, clip))
             elif n_categories > 2 or mass.all():
                 one_hot.append(encode_one_hot(j, mass, scale, clip))
         if not (numbers.size or binary or one_hot or codes):
             binary.append(Affine(0, scale=0.0, fill=0.0))  # a network needs an input, if only a constant
-        return cls._make(
+        return cls.of_columns(
             n_features,
             numbers,
             centre,
@@ -182,7 +187,7 @@ class FeatureEncoder:
         )
 
     @classmethod
-    def _make(
+    def of_columns(
         cls,
         n_features: int,
         numbers: np.ndarray,
@@ -249,6 +254,11 @@ class FeatureEncoder:
     def cardinalities(self) -> tuple[int, ...]:
         """Rows of the embedding that each code column needs: one per category, and row 0."""
         return tuple(int(size) + 1 for size in self.code_sizes)
+
+    def same_as(self, other: FeatureEncoder) -> bool:
+        """Say whether the other one computes the same, from the same columns."""
+        pairs = ((getattr(self, f.name), getattr(other, f.name)) for f in dataclasses.fields(self))
+        return all(np.array_equal(a, b, equal_nan=np.asarray(a).dtype.kind == "f") for a, b in pairs)
 
     @cached_property
     def is_identity(self) -> bool:
@@ -342,7 +352,8 @@ class FeatureEncoder:
         of_zeros = self._of_dense(np.zeros((1, self.n_features), X.dtype), dtype)[0]
         # Zeros that do not stay zeros are entries, too: whole columns of the result.
         filled = np.flatnonzero(of_zeros)
-        if MOST_ENTRIES * n * self.n_outputs < X.nnz + n * filled.size:
+        written_once = self.columns.size == self.n_features
+        if MOST_ENTRIES * n * self.n_outputs < X.nnz + n * filled.size or not written_once:
             return self._of_dense(X, dtype)
         place = np.empty(self.n_features, np.intp)
         place[self.columns] = np.arange(n_numbers)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 import re
 import reprlib
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from numbers import Integral
 from typing import Any, NamedTuple
@@ -47,13 +48,18 @@ class FeatureReader:
         The categories of each column, None for numbers. Empty where no column holds categories.
     names : tuple or None
         Names of the columns, where X was a frame.
+    declared : tuple of int
+        Columns whose categories were all named beforehand: there are no others.
     """
 
     columns: tuple[Categories | None, ...]
     names: tuple[Any, ...] | None
+    declared: tuple[int, ...] = ()
 
     @classmethod
-    def fit(cls, X: Any, categorical_features: Any = "from_dtype") -> FeatureReader:
+    def fit(
+        cls, X: Any, categorical_features: Any = "from_dtype", categories: Mapping[Any, Any] | None = None
+    ) -> FeatureReader:
         """Find the columns of categories, and the values in them.
 
         Parameters
@@ -64,39 +70,46 @@ class FeatureReader:
             None: no column. "from_dtype": those of a frame that have a categorical or enum dtype, and those of text
             that have few distinct values (`_holds_labels`). Else a mask over the columns, their numbers, or their
             names in a frame.
+        categories : mapping, optional
+            From columns, by name or number, to all values that they have: these columns hold categories, too.
 
         Raises
         ------
         ValueError
-            Where `categorical_features` does not fit X, and where a column of a frame is neither of numbers nor
-            declared nor of few texts.
+            Where `categorical_features` or `categories` does not fit X, and where a column of a frame is neither of
+            numbers nor declared nor of few texts.
         """
         check_eager(X, "X")
         by_dtype = isinstance(categorical_features, str) and categorical_features == "from_dtype"
         is_frame = nw.dependencies.is_into_dataframe(X)
-        if not is_frame and (by_dtype or categorical_features is None):
+        given = None if by_dtype or categorical_features is None else _as_list(categorical_features)
+        if not (is_frame or given or categories):
             return cls((), None)
-        if by_dtype or categorical_features is None:
-            columns, names = _columns(X)
-            categorical = [by_dtype and _holds_categories(c, _label(names, j)) for j, c in enumerate(columns)]
+        if sparse.issparse(X):
+            name, value = ("categorical_features", categorical_features) if given else ("categories", categories)
+            raise ValueError(
+                f"{name!r}={value!r} needs a dense X: a sparse one holds numbers. Convert X, or set {name!r} to None."
+            )
+        columns, names = _columns(X)
+        declared = _declared(categories or {}, names, len(columns))
+        if given is None:
+            categorical = [
+                j in declared or (is_frame and by_dtype and _holds_categories(c, _label(names, j)))
+                for j, c in enumerate(columns)
+            ]
         else:
-            given = _as_list(categorical_features)
-            if not (is_frame or given):
-                return cls((), None)
-            if sparse.issparse(X):
-                raise ValueError(
-                    f"'categorical_features'={categorical_features!r} needs a dense X: a sparse one holds numbers. "
-                    "Convert X, or set 'categorical_features' to None."
-                )
-            columns, names = _columns(X)
-            categorical = _mask(given, names, len(columns))
+            categorical = [c or j in declared for j, c in enumerate(_mask(given, names, len(columns)))]
         found: list[Categories | None] = []
         for j, column in enumerate(columns):
             label = _label(names, j)
-            found.append(_categories(column, label) if categorical[j] else None)
+            if j in declared:
+                _check_declared(column, declared[j], label)
+                found.append(declared[j])
+            else:
+                found.append(_categories(column, label) if categorical[j] else None)
             if is_frame and not categorical[j] and not (column.dtype.is_numeric() or column.dtype == nw.Boolean):
                 _numbers(column, label)  # raises for text; scikit-learn's own error would not name the column
-        return cls(tuple(found) if any(categorical) else (), names)
+        return cls(tuple(found) if any(categorical) else (), names, tuple(declared))
 
     @property
     def is_trivial(self) -> bool:
@@ -152,10 +165,7 @@ class FeatureReader:
             if known is None:
                 floats.append(_numbers(column, label))
                 continue
-            try:
-                found = known.find(column)
-            except TypeError as error:
-                raise ValueError(f"{label} cannot hold categories: {error}.") from None
+            found = _found(column, known, label)
             floats.append(found.codes)
             if found.n_unknown >= FEWEST_UNKNOWN and found.n_unknown > (len(found.codes) - found.n_missing) / 2:
                 remarks.append(_on_unknown(found, known, label))
@@ -164,6 +174,31 @@ class FeatureReader:
         for j, array in enumerate(floats):
             out[:, j] = array
         return Reading(out, tuple(remarks))
+
+    def extended(self, X: Any) -> FeatureReader:
+        """Return a reader that knows the categories of other rows, too; the codes of those that are known stay.
+
+        What is wrong with X as a table is left to `read`.
+
+        Raises
+        ------
+        ValueError
+            Where a column has values that are not among the categories that were named for it.
+        """
+        check_eager(X, "X")
+        if self.is_trivial or sparse.issparse(X):
+            return self
+        table, _ = _columns(X)
+        if len(table) != len(self.columns):
+            return self
+        columns = list(self.columns)
+        for j, (column, known) in enumerate(zip(table, self.columns, strict=True)):
+            if known is not None and j in self.declared:
+                _check_declared(column, known, _label(self.names, j))
+            elif known is not None:
+                unknown = _found(column, known, _label(self.names, j)).unknown
+                columns[j] = known.extended(unknown) if unknown else known
+        return self if tuple(columns) == self.columns else dataclasses.replace(self, columns=tuple(columns))
 
     def remarks_on_categories(self, codes: np.ndarray) -> tuple[str, ...]:
         """Remark on the columns of almost as many categories as rows; codes f[n, n_features] are those of the fit."""
@@ -178,18 +213,24 @@ class FeatureReader:
                 )
         return tuple(remarks)
 
-    def restricted(self, codes: np.ndarray, rows: np.ndarray) -> tuple[FeatureReader, np.ndarray]:
-        """Forget the categories that none of ``rows``, bool[n], has; codes f[n, n_features] are expressed anew."""
+    def restricted(
+        self, codes: np.ndarray, rows: np.ndarray, known: tuple[int, ...] | None = None
+    ) -> tuple[FeatureReader, np.ndarray]:
+        """Forget the categories that none of ``rows``, bool[n], has; codes f[n, n_features] are expressed anew.
+
+        Of column j the first ``known[j]`` categories stay, and all that were named beforehand.
+        """
         columns, codes = list(self.columns), codes.copy()
         for j, column in enumerate(self.columns):
-            if column is None:
+            if column is None or j in self.declared:
                 continue
-            known = codes[:, j] >= 0  # not NaN
-            used = np.unique(codes[rows & known, j]).astype(int)
+            there = codes[:, j] >= 0  # not NaN
+            used = np.unique(codes[rows & there, j]).astype(int)
+            used = np.union1d(used, np.arange(known[j] if known else 0))
             columns[j] = Categories(tuple(column.values[code] for code in used))
             renumbered = np.full(len(column.values), np.nan)
             renumbered[used] = np.arange(used.size)
-            codes[known, j] = renumbered[codes[known, j].astype(int)]
+            codes[there, j] = renumbered[codes[there, j].astype(int)]
         return dataclasses.replace(self, columns=tuple(columns)), codes
 
 
@@ -277,6 +318,57 @@ def _mask(items: list[Any], names: tuple[Any, ...] | None, n_features: int) -> l
             + (f"0 to {n_features - 1}." if kind == "int" else f"{list(known)}.")
         )
     return [column in items for column in known]
+
+
+def _declared(categories: Mapping[Any, Any], names: tuple[Any, ...] | None, n_features: int) -> dict[int, Categories]:
+    """Return the categories that the user names, by the number of their column."""
+    declared: dict[int, Categories] = {}
+    for key, values in categories.items():
+        kind = _kind(key)
+        if kind == "str" and names is not None and key in names:
+            j = names.index(key)
+        elif kind == "int" and 0 <= key < n_features:
+            j = int(key)
+        else:
+            known = f"0 to {n_features - 1}" + ("" if names is None else f", or {list(names)}")
+            raise ValueError(f"'categories' has a column {key!r}, which X has not. Its columns are {known}.")
+        label = _label(names, j)
+        if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
+            raise ValueError(f"'categories' must give a list of values for {label}. Got {values!r} instead.")
+        listed = items_of(values) if hasattr(values, "dtype") and hasattr(values, "tolist") else list(values)
+        if j in declared:
+            raise ValueError(f"'categories' names {label} twice.")
+        if not listed or any(map(is_missing, listed)):
+            raise ValueError(
+                f"'categories' must give the values of {label}, at least one, and none that is missing: a missing one "
+                f"needs no category. Got {listed!r}."
+            )
+        try:
+            twice = [value for value, count in Counter(listed).items() if count > 1]
+        except TypeError as error:
+            raise ValueError(f"{label} cannot hold categories: {error}.") from None
+        if twice:
+            raise ValueError(f"'categories' has values of {label} more than once: {_some(twice)}.")
+        declared[j] = Categories(tuple(listed))
+    return declared
+
+
+def _found(column: Any, known: Categories, label: str) -> Found:
+    """Look up the values of a column."""
+    try:
+        return known.find(column)
+    except TypeError as error:
+        raise ValueError(f"{label} cannot hold categories: {error}.") from None
+
+
+def _check_declared(column: Any, known: Categories, label: str) -> None:
+    """Raise ValueError if a column has other values than were named for it."""
+    unknown = _found(column, known, label).unknown
+    if unknown:
+        raise ValueError(
+            f"{label} has values that 'categories' does not name, such as {_some(unknown)}. It names "
+            f"{_some(known.values)}. Add them there, or leave the column out: its categories are then learned."
+        )
 
 
 def _holds_categories(column: nw.Series[Any], label: str) -> bool:

@@ -65,6 +65,16 @@ SOLVERS: dict[str, Callable[[Hyper], optax.GradientTransformation]] = {
     "sgd": _sgd,
     "sgd_nesterov": _sgd_nesterov,
 }
+#: What each array of a solver's state is: a mean of gradients (1) or of their squares (2), or neither (0).
+MOMENTS: dict[str, tuple[int, ...]] = {
+    "adam": (0, 1, 2),
+    "adamw": (0, 1, 2),
+    "nadam": (0, 1, 2),
+    "lion": (0, 1),
+    "rmsprop": (2,),
+    "sgd": (1,),
+    "sgd_nesterov": (1,),
+}
 #: Those that shrink the weights by themselves: here, by ``alpha`` times the learning rate at each step.
 DECOUPLED = ("adamw",)
 

@@ -110,9 +110,13 @@ def test_dense_categories_are_scaled_like_numbers(column, clipped):
     np.testing.assert_allclose(encoder.transform(column(0, NAN, 1)), clipped(column(0, 1, 2)))
 
 
-def test_a_category_that_fit_never_saw_is_a_constant_column(column):
+def test_a_category_that_fit_never_saw_is_a_rare_one(column, clipped):
     encoder = FeatureEncoder.fit(column(0, 1, 0, 1), categories=(3,))
-    np.testing.assert_array_equal(encoder.transform(column(0, 1, 2))[:, 2], [0, 0, 0])
+    np.testing.assert_allclose(encoder.transform(column(0, 1, 2))[:, [2]], clipped(column(0, 0, 2)))
+    # The others are what they would be without it: median 1/2, quartiles 0 and 1.
+    np.testing.assert_allclose(encoder.transform(column(0, 1))[:, :2], clipped(np.array([[0.5, -0.5], [-0.5, 0.5]])))
+    encoder = FeatureEncoder.fit(column(0, 0, 0), categories=(2,))
+    np.testing.assert_allclose(encoder.transform(column(0, 1)), clipped(column(0, 2)))
 
 
 # --- by hand ----------------------------------------------------------------------------------------------------------

@@ -420,3 +420,40 @@ def test_columns_at_prediction_are_those_of_fit(frame):
         reader.convert(frame[["n", "colour", "age"]])
     with pytest.raises(ValueError, match=r"Expected a 2D X, got an array of shape \(3,\)"):
         reader.convert(["a", "b", "c"])
+
+
+# ---------------------------------------------------------------------- more rows
+
+
+def test_other_rows_bring_categories_behind_those_that_are_known():
+    reader = FeatureReader.fit([["b", 1.0], ["c", 2.0]], [0]).extended(
+        [["a", 3.0], ["b", 4.0], ["d", 5.0], [None, 6.0]]
+    )
+    assert reader.values == (("b", "c", "a", "d"), ())
+    np.testing.assert_array_equal(reader.convert([["d", 0.0], ["b", 0.0]])[:, 0], [3, 0])
+
+
+def test_rows_without_others_leave_the_reader_as_it_is():
+    reader = FeatureReader.fit([["b", 1.0], ["c", 2.0]], [0])
+    assert reader.extended([["c", 1.0], [None, 2.0]]) is reader
+    assert reader.extended([["c"]]) is reader  # for `read` to complain of
+    # What matches loosely is no other category.
+    numbers = FeatureReader.fit([[1], [2]], [0])
+    assert numbers.extended([["1"], [2.0]]) is numbers
+
+
+def test_categories_that_are_known_stay_where_rows_lack_them():
+    reader = FeatureReader.fit([["b"], ["c"]], [0]).extended([["a"], ["d"]])
+    codes = reader.convert([["a"], ["d"]])
+    restricted, codes = reader.restricted(codes, np.array([False, True]), (2,))
+    assert restricted.values == (("b", "c", "d"),)
+    np.testing.assert_array_equal(codes, [[np.nan], [2]])
+
+
+def test_what_is_named_beforehand_is_all_there_is():
+    reader = FeatureReader.fit([["b"], [None]], None, {0: ["c", "b"]})
+    assert reader.values == (("c", "b"),)
+    assert reader.restricted(reader.convert([["b"]]), np.array([False]))[0].values == (("c", "b"),)
+    with pytest.raises(ValueError, match=r"Column 0 of X has values that 'categories' does not name.*\['x'\]"):
+        reader.extended([["x"]])
+    assert np.isnan(reader.convert([["x"]])).all()
