@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 README = Path(__file__).resolve().parents[1] / "README.md"
@@ -18,6 +19,14 @@ def test_examples_run(tmp_path, monkeypatch, capsys, own_cache):
         exec(compile(block, str(README), "exec"), names)
     assert capsys.readouterr().out.strip()
     assert (tmp_path / "model.pkl").exists()
+
+
+def test_the_table_of_rooms_is_predicted_as_the_readme_says():
+    (block,) = (block for block in BLOCKS if "rooms" in block)
+    names = {}
+    exec(compile(block, str(README), "exec"), names)
+    predicted = names["model"].predict(names["rooms"].head(4))
+    np.testing.assert_allclose(predicted, [300, 700, 650, 900], atol=30)
 
 
 def test_links_lead_somewhere_outside_the_repository_too():
