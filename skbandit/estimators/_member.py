@@ -358,20 +358,22 @@ def _notes_on_training(trained: Trained, max_iter: int | None = None) -> list[No
 
 #: A network says more than a constant if its held-out loss is lower by this share: of squared error, an R² of it.
 _MORE_THAN_A_CONSTANT = 0.02
-#: A training of fewer epochs has hardly begun, and its user knows.
-_FEWEST_EPOCHS = 10
+#: A training of fewer epochs has hardly begun, and its user knows. Fewer effective rows may speak against any network.
+_FEWEST_EPOCHS, _FEWEST_JUDGES = 10, 20
 
 
 def _notes_on_held_out(loss: float, n_epochs: int, split: Split, target: Target, params: Parameters) -> list[Note]:
     """Return what to tell where the trained network, of this loss on held-out rows, predicts no better than a constant.
 
-    Nothing where it tells nothing: rows that train judge, X is constant, training was very short, or the best epoch was
-    chosen by accuracy, whose probabilities may be worse than a constant's.
+    Nothing where it tells nothing: rows that train judge, few judge, X is constant, training was very short, or the
+    best epoch was chosen by accuracy, whose probabilities may be worse than a constant's.
     """
     held_out = split.held_out
     if held_out is None or n_epochs < _FEWEST_EPOCHS or split.all_cut or split.constant or not params["early_stopping"]:
         return []
     if target.classifies and params["validation_metric"] != "loss":
+        return []
+    if held_out.weight.sum() ** 2 < (1 - 1e-9) * _FEWEST_JUDGES * np.square(held_out.weight).sum():
         return []
     constant = LOSSES[target.loss].of_constant(held_out.y, held_out.weight, target.n_outputs)
     if loss < (1 - _MORE_THAN_A_CONSTANT) * constant or constant < 1e-9:
