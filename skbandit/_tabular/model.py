@@ -184,9 +184,10 @@ class Model:
 
 
 def raw_outputs(models: Sequence[Model], X: Any) -> list[np.ndarray]:
-    """Return the raw output f[n, n_outputs] of each of several models; they share an encoder, which encodes once."""
-    if len(models) == 1:
-        return [models[0].raw_output(X)]
+    """Return the raw output f[n, n_outputs] of each of several models; an encoder that they share encodes once."""
+    encoder = models[0].architecture.encoder
+    if len(models) == 1 or any(model.architecture.encoder is not encoder for model in models):
+        return [model.raw_output(X) for model in models]
     parts: list[list[np.ndarray]] = [[] for _ in models]
     step = chunk_rows(X, CHUNK_ROWS)
     for start in range(0, X.shape[0], step):

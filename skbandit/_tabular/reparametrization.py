@@ -9,8 +9,8 @@ become :math:`z'`. The old ones are affine in the new ones, :math:`z = A z' + c`
 * A number that has another centre and scale: exact but for its smooth clip. There :math:`a` and :math:`c` are those of
   the least-squares line through the clipped values of the rows that it was trained on. One that is written on another
   scale beside its own: exact, the new feature has weights of 0.
-* An embedded number: cosines get other frequencies and phases, which is exact but for the clip; bins get other edges,
-  and between them the function that they made is interpolated.
+* An embedded number: cosines get other frequencies and phases, and bins other edges, which is exact but for the clip.
+  Where bins are empty, the function that they made is interpolated between new edges.
 * A column that was constant did not reach the network. It does now, with weights of 0; where the network has seen few
   rows, with those that were drawn.
 * An indicator of missing numbers takes up what another median stands for.
@@ -195,7 +195,14 @@ class Reparametrization:
         return new
 
     def _move_edges(self, i: int, params: dict[str, Any], edges: np.ndarray) -> None:
-        """Give embedded number ``i`` other edges f[TERMS + 1], and the values there that it had."""
+        """Express the bins of embedded number ``i`` in its new units.
+
+        Where bins are empty, whose ramps have a width of 1 in any units, it gets other edges f[TERMS + 1] instead, and
+        the values there that it had.
+        """
+        if (np.diff(params["edges"][i]) > 0).all():
+            params["edges"][i] = (params["edges"][i] - self.offset[i]) / self.slope[i]
+            return
         at = (self.slope[i] * edges.astype(np.float64) + self.offset[i])[:, None, None]
         values = shares_of_bins(np, at, params["edges"][i][None])[:, 0] @ params["weight"][i] + params["bias"][i]
         params["edges"][i], params["weight"][i], params["bias"][i] = edges, np.diff(values, axis=0), values[0]

@@ -93,6 +93,8 @@ class Trained(NamedTuple):
     n_steps: int
     """Steps since the schedules began."""
     status: Ending
+    monitored: float | None = None
+    """Smallest monitored value: minus the score, or the loss of smoothed labels, on the held-out rows."""
 
 
 class Reporter(Protocol):

@@ -25,7 +25,7 @@ from skbandit.estimators._convert import CARRIED, member_of_sklearn, params_of_s
 from skbandit.estimators._decorators import with_callbacks
 from skbandit.estimators._fitted import Member, PointsToMembers, attributes_of_ensemble
 from skbandit.estimators._incremental import Learned, RowsSeen, check_incremental, learn, learn_on
-from skbandit.estimators._member import fit_member, prune_member, revealed, train_epoch
+from skbandit.estimators._member import fit_member, notes_on_judgements, prune_member, revealed, train_epoch
 from skbandit.estimators._notes import Notes
 from skbandit.estimators._parameters import CONSTRAINTS, PRUNING_PARAMETERS
 from skbandit.estimators._rows import (
@@ -199,7 +199,9 @@ class BaseBanditPrunedMLP(PointsToMembers, CallbackSupportMixin, BaseEstimator):
                 reporter = FitReporter(listening, bool(self.verbose))
                 if self.n_members_ == 1:
                     before = self._member if warm else None
-                    self._show(fit_member(before, self._architecture, task, rng, reporter, notes).member)
+                    fitted = fit_member(before, self._architecture, task, rng, reporter, notes)
+                    notes.add(*notes_on_judgements([fitted.judgement]))
+                    self._show(fitted.member)
                 else:
                     self._fit_ensemble(task, rng, reporter, notes)
                 context.call_on_fit_task_end(
@@ -407,7 +409,7 @@ class BaseBanditPrunedMLP(PointsToMembers, CallbackSupportMixin, BaseEstimator):
         """Validate X, y and the weights; ``extend`` says whether categories may come in that are not known."""
         y, known = self._kind.read(y), None
         if reset:
-            self._columns = Columns.fit(X, self._parameters())
+            self._columns = Columns.fit(X, self._parameters(), sample_weight)
         elif extend:
             known, self._columns = self._columns.n_known, self._columns.extended(X)
         X, y = self._check_features(X, notes, reset=reset, y=y)
@@ -462,6 +464,9 @@ class BaseBanditPrunedMLP(PointsToMembers, CallbackSupportMixin, BaseEstimator):
             self._target = target.learn_on(rows.y, rows.weight, params, owner, incremental=incremental, **classes)
             both = (columns, self._columns), (target, self._target)
             learned = learn_on(self._architecture, self._seen, rows, params, *both, incremental=incremental)
+            n_before, n = self._seen.n, learned.seen.n
+            if not incremental or n.bit_length() > n_before.bit_length():  # a stream is told now and then
+                notes.add(*self._columns.notes_on_categories(rows.X, rows.weight, n_before if incremental else 0))
         self._architecture, self._seen = learned.architecture, learned.seen
         return learned
 
@@ -525,6 +530,7 @@ class BaseBanditPrunedMLP(PointsToMembers, CallbackSupportMixin, BaseEstimator):
         fitted = _ensemble.fit(
             before, self._architecture, task, random_states, int(seeds[0]), reporter, notes, self._computing
         )
+        notes.add(*notes_on_judgements([one.judgement for one in fitted]))
         self._show_ensemble([one.member for one in fitted], wrappers)
         self._show_out_of_fold(_ensemble.out_of_fold(fitted, task))
 

@@ -34,6 +34,15 @@ Result = TypeVar("Result", Fitted, Pruned)
 Scope = Callable[[], AbstractContextManager[Any]]
 
 
+def check_shared(members: Sequence[Member]) -> None:
+    """Raise ValueError if members read X in ways of their own: no rows can be encoded for all of them."""
+    if any(member.architecture.encoder is not members[0].architecture.encoder for member in members):
+        raise ValueError(
+            "Some members of this ensemble were trained on by themselves, and read X by scales or categories of their "
+            "own. The ensemble can predict, but be neither pruned nor trained on: fit it anew, with warm_start=False."
+        )
+
+
 def fit(
     before: Sequence[Member] | None,
     architecture: Architecture,
@@ -59,6 +68,7 @@ def fit(
     scope : callable → context manager
         Opened in each thread.
     """
+    check_shared(before or [])
     n_members = len(seeds)
     stop = threading.Event()
 
@@ -78,6 +88,7 @@ def prune(
     members: Sequence[Member], task: FitTask, seeds: Sequence[int], verbose: bool, notes: Notes, scope: Scope
 ) -> list[Pruned]:
     """Prune the members; the parameters are those of `fit`."""
+    check_shared(members)
     stop = threading.Event()
 
     def run(k: int, notes: Notes) -> Pruned:
@@ -121,7 +132,7 @@ def out_of_fold(results: Sequence[Fitted], task: FitTask) -> np.ndarray | None:
     encoded, target = task.train.features, task.target
     summed = np.zeros((encoded.shape[0], target.n_outputs))
     count = np.zeros((encoded.shape[0], 1))
-    for member, held, _ in results:
+    for member, held, *_ in results:
         if held is None:
             return None
         summed[held] += target.link(member.model.raw_output_of_encoded(encoded[held]))

@@ -37,6 +37,8 @@ Parameters = Mapping[str, Any]
 FEW_ROWS = 32
 #: Centres and scales are learned anew where the rows seen are so many times those that they were learned from.
 GROWTH = 1.5
+#: Rows of a warm fit by whose centres and scales it goes: their median is good to .1 of the distance of the quartiles.
+ENOUGH_ROWS = 100
 #: Rows of the sample, and values in it at most (16 MB of float64), unless it has `FEW_ROWS`.
 SAMPLE_ROWS, SAMPLE_VALUES = 256, 2**21
 #: Rows that bins are learned from.
@@ -66,7 +68,9 @@ class Sample:
         return Sample(stacked([self.X, other.X]), np.concatenate([self.weight, other.weight]))
 
     def thinned(self, n_most: int, n_values: int, offset: float = 0.5) -> Sample:
-        """Return fewer rows, at equal steps of the cumulated weight; each has the same weight then.
+        """Return fewer rows, drawn by their content, at equal steps of the cumulated weight; each has the same weight.
+
+        By position, rows that come in a regular order would all be of one phase.
 
         Parameters
         ----------
@@ -78,9 +82,12 @@ class Sample:
         n = max(min(n_most, n_values // max(self.X.shape[1], 1)), FEW_ROWS)
         if len(self.weight) <= n:
             return self
-        filled = np.cumsum(self.weight)
+        from skbandit._tabular.features.hashing import row_ranks
+
+        order = np.argsort(row_ranks(self.X, 0), kind="stable")
+        filled = np.cumsum(self.weight[order])
         chosen = np.searchsorted(filled, (np.arange(n) + offset) / n * filled[-1], side="right")
-        return Sample(self.X[np.minimum(chosen, len(filled) - 1)], np.full(n, filled[-1] / n))
+        return Sample(self.X[order[np.minimum(chosen, len(filled) - 1)]], np.full(n, filled[-1] / n))
 
     def quantiles(self) -> Sample:
         """Return rows that hold quantiles of each column by itself."""
@@ -226,12 +233,14 @@ def learn_on(
         return learn(rows, params, columns[1], targets[1], incremental=True, anew=True)
     encoder, there, new, change = architecture.encoder, rows.present(), architecture, None
     weight = there.weight.sum()
-    grown = bool(seen.weight + weight >= GROWTH * seen.weight_then)
+    fresh = not incremental and len(there.weight) >= ENOUGH_ROWS
+    grown = fresh or bool(seen.weight + weight >= GROWTH * seen.weight_then)
     if encoder is None or weight == 0:
         grown = False
     elif grown or columns[0].n_known != columns[1].n_known or _brings_news(encoder, seen.lone, there.X):
-        past = seen.past
-        at_hand = past.joined(Sample(there.X, there.weight))
+        past, at_hand = seen.past, Sample(there.X, there.weight)
+        if not fresh:
+            at_hand = past.joined(at_hand)
         pair = (past.X, past.weight), (at_hand.X, at_hand.weight)
         new = architecture_on(architecture, *pair, params, columns[1].categories, rescale=grown)
         if new is not architecture:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -29,6 +29,23 @@ if TYPE_CHECKING:
 Parameters = Mapping[str, Any]
 
 
+#: A network says more than a constant if its held-out loss is lower by this share: of squared error, an R² of it.
+_MORE_THAN_A_CONSTANT = 0.02
+#: A training of fewer epochs has hardly begun, and its user knows. Fewer effective rows may speak against any network.
+_FEWEST_EPOCHS, _FEWEST_JUDGES = 10, 20
+
+
+class Judgement(NamedTuple):
+    """What held-out rows say of a network's best epoch."""
+
+    loss: float
+    """Of the network: that of smoothed labels, or 1 - R²."""
+    constant: float
+    """Of the constant that fits these rows best."""
+    n_judges: float
+    """How many they are, effectively."""
+
+
 class Fitted(NamedTuple):
     """What a fit of one network comes to."""
 
@@ -37,6 +54,7 @@ class Fitted(NamedTuple):
     """Which rows were held out, bool[n], if some were."""
     interrupted: bool
     """Whether the user interrupted training or pruning."""
+    judgement: Judgement | None = None
 
 
 class Pruned(NamedTuple):
@@ -191,11 +209,9 @@ def fit_member(
     pruning = prune_settings(params, task.criterion, n_trained, member.pruning.n_left, none=ended)
     network = trained.network.folded()
     result = _prune(network, rows, held_out, settings, pruning, int(seeds[2]), reporter, notes, data)
-    if not ended:
-        loss = result.history[0].loss_before if result.history else result.loss
-        notes.add(*_notes_on_held_out(loss, len(trained.loss_curve), split, target, params))
+    judgement = None if ended else _judgement(trained, split, target, params)
     interrupted = trained.status == Ending.INTERRUPTED or result.outcome == Outcome.INTERRUPTED
-    return Fitted(member.pruned(result, target, params), split.held, interrupted)
+    return Fitted(member.pruned(result, target, params), split.held, interrupted, judgement)
 
 
 def prune_member(
@@ -356,26 +372,31 @@ def _notes_on_training(trained: Trained, max_iter: int | None = None) -> list[No
     return []
 
 
-#: A network says more than a constant if its held-out loss is lower by this share: of squared error, an R² of it.
-_MORE_THAN_A_CONSTANT = 0.02
-#: A training of fewer epochs has hardly begun, and its user knows. Fewer effective rows may speak against any network.
-_FEWEST_EPOCHS, _FEWEST_JUDGES = 10, 20
+def _judgement(trained: Trained, split: Split, target: Target, params: Parameters) -> Judgement | None:
+    """Return what the held-out rows say of the best epoch; None where they say nothing.
 
-
-def _notes_on_held_out(loss: float, n_epochs: int, split: Split, target: Target, params: Parameters) -> list[Note]:
-    """Return what to tell where the trained network, of this loss on held-out rows, predicts no better than a constant.
-
-    Nothing where it tells nothing: rows that train judge, few judge, X is constant, training was very short, or the
-    best epoch was chosen by accuracy, whose probabilities may be worse than a constant's.
+    That is where rows that train judge, X is constant, training was very short, or the best epoch of a classifier was
+    chosen by accuracy, whose probabilities may be worse than a constant's.
     """
-    held_out = split.held_out
-    if held_out is None or n_epochs < _FEWEST_EPOCHS or split.all_cut or split.constant or not params["early_stopping"]:
+    held_out, by_loss = split.held_out, params["validation_metric"] == "loss"
+    if held_out is None or trained.monitored is None or split.all_cut or split.constant:
+        return None
+    if len(trained.loss_curve) < _FEWEST_EPOCHS or (target.classifies and not by_loss):
+        return None
+    n_judges = float(held_out.weight.sum() ** 2 / np.square(held_out.weight).sum())
+    if not by_loss:  # R²
+        return Judgement(1 + trained.monitored, 1.0, n_judges)
+    smoothing = params["label_smoothing"] if target.classifies else 0.0
+    constant = LOSSES[target.loss].of_constant(held_out.y, held_out.weight, target.n_outputs, smoothing)
+    return Judgement(trained.monitored, constant, n_judges)
+
+
+def notes_on_judgements(judgements: Sequence[Judgement | None]) -> list[Note]:
+    """Return what to tell where networks predict held-out rows no better than a constant, in the mean over members."""
+    known = [judgement for judgement in judgements if judgement is not None]
+    if not known or sum(judgement.n_judges for judgement in known) < (1 - 1e-9) * _FEWEST_JUDGES:
         return []
-    if target.classifies and params["validation_metric"] != "loss":
-        return []
-    if held_out.weight.sum() ** 2 < (1 - 1e-9) * _FEWEST_JUDGES * np.square(held_out.weight).sum():
-        return []
-    constant = LOSSES[target.loss].of_constant(held_out.y, held_out.weight, target.n_outputs)
+    loss, constant, _ = np.mean(known, axis=0)
     if loss < (1 - _MORE_THAN_A_CONSTANT) * constant or constant < 1e-9:
         return []
     text = (

@@ -12,7 +12,7 @@ from sklearn.exceptions import DataConversionWarning
 from sklearn.utils import check_array, check_X_y
 
 from skbandit._core.memory import require_memory
-from skbandit._tabular.features.reader import FeatureReader, check_eager, complaint_on_text
+from skbandit._tabular.features.reader import FeatureReader, check_eager, check_no_moments, complaint_on_text
 from skbandit._tabular.features.sparse_rows import canonical, dense, stacked
 from skbandit._tabular.types import Rows
 from skbandit.estimators._notes import Note, Notes
@@ -46,9 +46,14 @@ class Columns:
     allow_nan: bool = False
 
     @classmethod
-    def fit(cls, X: Any, params: Mapping[str, Any]) -> Columns:
-        """Find the columns of categories and the values in them, with the parameters of an estimator."""
-        reader = FeatureReader.fit(X, params["categorical_features"], params["categories"])
+    def fit(cls, X: Any, params: Mapping[str, Any], sample_weight: Any = None) -> Columns:
+        """Find the columns of categories and the values in them, with the parameters of an estimator.
+
+        The weights are not checked yet: rows that have none are not there.
+        """
+        weight = None if sample_weight is None else np.asarray(sample_weight)
+        there = weight > 0 if weight is not None and weight.ndim == 1 and weight.dtype.kind in "biuf" else None
+        reader = FeatureReader.fit(X, params["categorical_features"], params["categories"], there)
         return cls(None if reader.is_trivial else reader, params["preprocessing"] is not None)
 
     @property
@@ -78,6 +83,7 @@ class Columns:
         kinds = {"dtype": (np.float64, np.float32), "accept_sparse": "csr", "ensure_all_finite": finite}
         if self.reader is None:
             check_eager(X, "X")
+            check_no_moments(X)
             try:
                 return validate(X, **kinds) if y is NO_TARGET else validate(X, y, multi_output=True, **kinds)
             except ValueError:
@@ -118,11 +124,11 @@ class Columns:
         reader, X = self.reader.restricted(X, weight > 0, known)
         return dataclasses.replace(self, reader=reader), X
 
-    def notes_on_categories(self, X: np.ndarray, weight: np.ndarray) -> tuple[Note, ...]:
-        """Return what the user is to be told about the categories of the rows of a fit, X f[n, n_features]."""
+    def notes_on_categories(self, X: np.ndarray, weight: np.ndarray, n_before: int = 0) -> tuple[Note, ...]:
+        """Return what the user is to be told about the categories of rows, X f[n, n_features], and of those before."""
         if self.reader is None:
             return ()
-        return tuple(map(Note, self.reader.remarks_on_categories(X[weight > 0])))
+        return tuple(map(Note, self.reader.remarks_on_categories(X[weight > 0], n_before)))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -141,7 +147,7 @@ class CheckedRows:
         """Make y dense, and one-dimensional if it is one column; returns the rows and what to tell the user."""
         if sparse.issparse(X):
             require_memory(X.shape, X.shape[0], dtype)  # before anything is computed, and in the user's own shape
-            X = canonical(X.astype(dtype, copy=False))
+            X = canonical(X)  # in its own precision, as dense rows: columns are centred before they are rounded
         if sparse.issparse(y):  # a multi-label indicator
             y = y.toarray()
         if y.ndim != 2 or y.shape[1] != 1:
@@ -276,7 +282,9 @@ def split_rows(task: FitTask, seed: int, start: float, notes: Notes) -> Split:
     )
     n = X.shape[0]
     if not share.any():
-        why = "there is one training row" if n == 1 else f"all {n} training rows are alike"
+        alike = _is_constant(X) and _is_constant(target.identify(y).reshape(n, -1))
+        why = f"all {n} training rows are alike" if alike else "no class has two different rows"
+        why = "there is one training row" if n == 1 else why
         notes.add(Note(_NOTHING_HELD_OUT.format(why=why)))
         return Split(encoded(train, "training"), None, None)
     constant = _is_constant(X)

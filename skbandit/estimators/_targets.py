@@ -251,7 +251,8 @@ class RegressionTarget(Target):
             raise ValueError(
                 f"The values of y spread by {spread[~held][0]:.3g}, which dtype={dtype!r} cannot hold. Rescale y."
             )
-        scale = np.where(constant, stand_in(np.maximum(size, 1.0)), spread)
+        smallest = 1e4 * limits.tiny / _RESOLUTION
+        scale = np.where(constant, stand_in(np.where(size > 0, np.maximum(size, smallest), 1.0)), spread)
         return dataclasses.replace(self, y_mean=mean, y_scale=scale, moments=moments)
 
     @classmethod
@@ -369,6 +370,8 @@ class ClassificationTarget(Target):
     ) -> Self:
         """Check that the classes are the same."""
         _is_multilabel(y, params, owner, incremental)
+        if classes is not None:
+            check_labels(classes, "classes")
         if classes is not None and not np.array_equal(self.classes, unique_labels(classes)):
             raise ValueError(f"classes={classes!r} is not the same as on the last call, {self.classes!r}.")
         self.check(y)

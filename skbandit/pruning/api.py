@@ -92,6 +92,8 @@ def prune(
     ValueError
         If an argument is invalid, if the network lacks something that the policy needs, if its loss on the held-out
         rows (or else on ``X, y``) is not finite, or if ``repair`` or ``fine_tune`` returns no such parameters.
+    RuntimeError
+        After a fork of a process that had used JAX, and under a setting of JAX that compiled loops do not support.
 
     Warns
     -----
@@ -156,9 +158,9 @@ def prune(
         seed, criterion = seed_of(random_state), resolve(policy)
         batches = checked_rows(seed, batch_size, X, y, sample_weight)
         judges = None if held_out is None else checked_rows(0, batch_size, *held_out, of=" of 'held_out'")
-        remarks = remarks_on_loss(network, params, batches)
         task = AnyNetwork(network, batches, judges, repair, fine_tune)
         pruner = Pruner(network, batches, criterion, task, budget=budget, scope=scope, seed=seed, on_round=on_round)
+        remarks = remarks_on_loss(network, params, batches)
         goal = goal_of(pruning_ratio, n_rounds=n_rounds, tolerance=tolerance, criterion=criterion)
         result = pruner.run(params, goal)
     for message in (*remarks, *result.warnings):

@@ -96,7 +96,9 @@ def remarks_on_loss(network: Prunable, params: Params, batches: Batches) -> list
     gates = tuple(jax.ShapeDtypeStruct((size,), np.float32) for size in network.groups.sizes)
     rows = [jax.ShapeDtypeStruct(a.shape[1:], a.dtype) for a in batches[:3]]
     dtype = getattr(jax.eval_shape(network.batch_loss, params, gates, gates, *rows), "dtype", np.dtype(np.float32))
-    if not jnp.issubdtype(dtype, jnp.floating) or jnp.finfo(dtype).eps <= jnp.finfo(np.float32).eps:
+    if not jnp.issubdtype(dtype, jnp.floating):
+        raise ValueError(f"The loss of the network must be a float. It is of dtype {dtype}.")
+    if jnp.finfo(dtype).eps <= jnp.finfo(np.float32).eps:
         return []
     return [
         f"The loss of the network is {dtype}. A damage is a difference of two losses, and most differences below "

@@ -80,6 +80,8 @@ def rank_units(
     ------
     ValueError
         If an argument is invalid, if the network lacks something that the policy needs, or if no value is finite.
+    RuntimeError
+        After a fork of a process that had used JAX, and under a setting of JAX that compiled loops do not support.
 
     Warns
     -----

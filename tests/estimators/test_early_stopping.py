@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from sklearn import config_context
+from sklearn.metrics import log_loss
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -185,3 +186,20 @@ def test_a_pipeline_routes_sample_weights(make_data, regressor):
         pipeline = Pipeline([("mlp", model)]).fit(data.X, data.y, sample_weight=weight)
     expected = regressor().fit(data.X, data.y, sample_weight=weight)
     np.testing.assert_array_equal(pipeline[-1].coefs_[0], expected.coefs_[0])
+
+
+def test_smoothed_labels_of_a_rare_class_raise_no_alarm(classifier):
+    # Under label smoothing no probability falls much below 5 %: the plain loss is above that of a constant.
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(1000, 4))
+    y = (X[:, 0] + 0.5 * rng.normal(size=1000) > 2.7).astype(int)
+    assert 5 < y.sum() < 20
+    params = {"label_smoothing": 0.1, "validation_fraction": 0.2, "pruning_ratio": 0, "max_iter": 60}
+    model = classifier(early_stopping=True, validation_metric="loss", **params).fit(X, y)
+    assert log_loss(y, model.predict_proba(X)) > 0.9 * log_loss(y, np.full(1000, y.mean()))
+
+
+def test_classes_of_one_distinct_row_each_are_all_trained(classifier):
+    X, y = np.repeat(np.eye(60), 3, axis=0), np.repeat(np.arange(60), 3)
+    with pytest.warns(UserWarning, match="because no class has two different rows"):
+        classifier(early_stopping=True, max_iter=3).fit(X, y)

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import sparse
 from sklearn.base import clone
@@ -91,7 +92,7 @@ def test_sparse_rows_are_dense_rows(params, make_data, regressor):
     X = np.where(np.abs(data.X) < 0.7, 0, data.X)
     model = regressor(**params, **THIRDS).fit(sparse.csr_array(X), data.y)
     np.testing.assert_allclose(model.predict(sparse.csr_array(X)), model.predict(X), rtol=1e-9)
-    assert_same(model, regressor(**params, **THIRDS).fit(X.astype(np.float32), data.y))
+    assert_same(model, regressor(**params, **THIRDS).fit(X, data.y))
 
 
 def test_log_probabilities_are_finite_where_probabilities_are_not_representable(make_data, classifier):
@@ -542,3 +543,31 @@ def test_an_interrupt_ends_the_pruning_of_all_members(ratio, make_data, regresso
         model = dense.prune(data.X, data.y, pruning_ratio=ratio, tolerance=1e6)
     assert [m.hidden_layer_sizes_ for m in model.estimators_] == [(6,) if ratio == 0.5 else (4,)] * 3
     assert model.pruning_status_ == "interrupted by the user"
+
+
+@pytest.mark.filterwarnings("ignore:Column 'k' of X has unknown categories")
+@pytest.mark.parametrize("change", ["scale", "category"])
+def test_a_member_that_is_trained_on_by_itself_reads_x_in_its_own_way(make_data, regressor, change):
+    data = make_data("regression")
+    X = pd.DataFrame(data.X, columns=list("pqrs")).assign(k=pd.Categorical(np.where(data.X[:, 0] > 0, "a", "b")))
+    params = {"preprocessing": "auto", "categorical_features": "from_dtype", "n_members": 2, "max_iter": 5}
+    model = regressor(**params, warm_start=True).fit(X, data.y)
+    later = X.assign(p=3 * X["p"] + 5) if change == "scale" else X.assign(k=pd.Categorical(["c"] * len(X)))
+    model.estimators_[0].partial_fit(later, data.y)
+    each = [member.predict(later) for member in model.estimators_]
+    np.testing.assert_allclose(model.predict(later), np.mean(each, axis=0), rtol=1e-6)
+    for call in (model.fit, lambda X, y: model.prune(X, y, pruning_ratio=0.75)):
+        with pytest.raises(ValueError, match="Some members of this ensemble were trained on by themselves"):
+            call(X, data.y)
+
+
+def test_one_unlucky_member_does_not_speak_for_all(classifier):
+    # Windows of ten rows: of four members, some has ten rows that speak against its network.
+    rng = np.random.default_rng(1)
+    X = rng.normal(size=(100, 3))
+    y = (X[:, 0] + 0.7 * rng.normal(size=100) > 0).astype(int)
+    params = {"n_members": 4, "early_stopping": True, "validation_metric": "loss", "max_iter": 30, "pruning_ratio": 0}
+    classifier(**params).fit(X, y)
+    with pytest.warns(UserWarning, match="No epoch predicts the held-out rows") as caught:
+        classifier(**params).fit(X, rng.permutation(y))
+    assert len(caught) == 1

@@ -482,3 +482,22 @@ def test_an_early_stopping_estimator_learns_in_calls_too(make_data):
         model.partial_fit(data.X, data.y, classes=[0, 1])
     assert model.score(data.X_val, data.y_val) > 0.85
     assert model.validation_scores_ is None
+
+
+@pytest.mark.parametrize("unit", ["D", "ns"])
+def test_dates_are_no_numbers(make_data, regressor, unit):
+    data = make_data("regression")
+    model = regressor().fit(data.X[:, :1], data.y)
+    dates = np.arange(60).astype("datetime64[D]").astype(f"datetime64[{unit}]")[:, None]
+    for X in (dates, pd.DataFrame(dates, columns=["day"])):
+        with pytest.raises(ValueError, match=r"Column .* of X must hold numbers, but it is of dtype datetime64"):
+            model.predict(X)
+        with pytest.raises(ValueError, match="of X must hold numbers, but"):
+            regressor().fit(X, data.y)
+
+
+@pytest.mark.parametrize("value", [1e-9, -3e-20, 0.0, 1e12])
+def test_a_constant_target_of_any_size_is_predicted(make_data, regressor, value):
+    data = make_data("regression")
+    predicted = regressor(max_iter=3).fit(data.X, np.full(60, value)).predict(data.X_val)
+    np.testing.assert_allclose(predicted, value, rtol=1e-4, atol=1e-5 if value == 0 else 0)

@@ -8,7 +8,7 @@ import pytest
 from scipy import sparse
 
 from skbandit import BanditPrunedMLPRegressor
-from skbandit.estimators._incremental import FEW_ROWS, N_QUANTILES, SAMPLE_ROWS
+from skbandit.estimators._incremental import FEW_ROWS, N_QUANTILES, SAMPLE_ROWS, Sample
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
@@ -163,7 +163,7 @@ def test_a_warm_fit_of_the_same_rows_writes_nothing_anew(tabular):
 def test_a_warm_fit_of_few_rows_keeps_the_scales_of_many(tabular):
     model = tabular(warm_start=True).fit(X, Y)
     before = model._architecture
-    model.fit(10 * X[:100], Y[:100])
+    model.fit(10 * X[:60], Y[:60])
     assert model._architecture is before
     model.fit(10 * X, Y)
     assert (model._architecture.encoder.scale[4:] < before.encoder.scale).all()  # on a second scale
@@ -302,7 +302,7 @@ def test_a_value_that_is_not_named_is_an_error(how, tabular):
         ({"size": []}, "at least one"),
         ({"size": ["S", None]}, "none that is missing"),
         ({"size": ["S", "M", "S"]}, r"'categories' has values of Column 'size' of X more than once: \['S'\]"),
-        ({"size": ["S", "M"], 0: ["S", "M"]}, "'categories' names Column 'size' of X twice"),
+        ({"size": ["S", "M"], 0: ["S", "M"]}, "'categories' names column 'size' of X twice"),
     ],
 )
 def test_what_is_named_is_checked(categories, message, tabular):
@@ -320,3 +320,23 @@ def test_a_network_keeps_the_categories_that_were_named(tabular):
     model.set_params(categories={"size": ["S", "M", "L"]})
     with pytest.raises(ValueError, match="The 'categories' parameter was"):
         model.fit(SIZES, PRICE)
+
+
+@pytest.mark.parametrize("n_most", [32, 256])
+def test_a_sample_does_not_go_by_the_order_of_the_rows(n_most):
+    # Of a grid in its order, rows at equal steps would all have one value of a column.
+    grid = np.stack(np.meshgrid(np.arange(64.0), np.arange(64.0), indexing="ij"), axis=-1).reshape(-1, 2)
+    order = np.random.default_rng(0).permutation(len(grid))
+    one, other = (Sample(X, np.ones(len(X))).thinned(n_most, 10**6) for X in (grid, grid[order]))
+    np.testing.assert_array_equal(one.X, other.X)
+    assert one.weight.sum() == pytest.approx(len(grid))
+    # Means of n_most draws from 0..63: 5 standard deviations.
+    np.testing.assert_allclose(one.X.mean(axis=0), 31.5, atol=5 * 18.5 / np.sqrt(n_most))
+
+
+@pytest.mark.parametrize(("width", "shift"), [(1000, 0), (0.1, 0), (10, 0)])
+def test_a_warm_fit_is_scaled_by_its_own_rows(width, shift, tabular):
+    params = {"warm_start": True, "max_iter": 60, "hidden_layer_sizes": (32,)}
+    model = tabular(**params).fit(X, Y)
+    model.fit(width * X[:150] + shift, -Y[:150])
+    assert model.score(width * X[150:] + shift, -Y[150:]) > 0.8

@@ -38,7 +38,8 @@ def assert_same_networks(first, second):
 @pytest.mark.parametrize(("preset", "params"), [("plain", {}), ("fast", {}), ("strong", {"n_members": 2})])
 def test_sparse_rows_make_the_network_of_the_dense_ones_bit_for_bit(classifier, preset, params):
     X, y = words(90, 60)
-    tables = X.astype("float32"), X.astype("float32").toarray()
+    X = sparse.hstack([X, 1.7e9 + np.arange(90.0)[::-1, None]], format="csr")  # time stamps: float32 has 24 bits
+    tables = X, X.toarray()
     models = [make(classifier, preset, **params).fit(rows, y) for rows in tables]
     assert_same_networks(*models)
     again = {"pruning_ratio": 0.75, "calibration": "all"}
@@ -50,7 +51,6 @@ def test_sparse_rows_make_the_network_of_the_dense_ones_bit_for_bit(classifier, 
 
 def test_sparse_batches_train_as_dense_ones(classifier):
     X, y = words(60, 40)
-    X = X.astype("float32")
     one, other = make(classifier, "fast"), make(classifier, "fast")
     for _ in range(2):
         one.partial_fit(X, y, classes=[False, True])
@@ -67,7 +67,7 @@ def test_rows_of_weight_zero_are_not_there_in_a_sparse_table(classifier):
 
 def test_held_out_rows_may_be_sparse(classifier):
     X, y = words(90, 40)
-    X, X_val = X[:60].astype("float32"), X[60:].astype("float32")
+    X, X_val = X[:60], X[60:]
     one = make(classifier, "fast").fit(X, y[:60], X_val=X_val, y_val=y[60:])
     other = make(classifier, "fast").fit(X.toarray(), y[:60], X_val=X_val.toarray(), y_val=y[60:])
     assert_same_networks(one, other)
@@ -97,8 +97,8 @@ def test_a_sparse_table_is_dense_on_the_device_alone(classifier, preset):
     predicted = tracemalloc.get_traced_memory()[1] - tracemalloc.get_traced_memory()[0]
     tracemalloc.stop()
     # What JAX takes over is counted here: with their padding, 1.07 copies to train on, and as many to measure on (of a
-    # larger table, a part). A chunk of dense rows on the host takes .44.
-    assert peak < 2.8 * copy
+    # larger table, a part). A chunk of dense rows on the host takes .44, and entries of float64 the rest.
+    assert peak < 3.0 * copy
     assert predicted < copy
 
 

@@ -17,7 +17,8 @@ Two texts that are the same number may be two codes or two versions. They match 
 are padded by zeros: ``"3"`` and ``"3.0"``, ``"7"`` and ``"007"``, but neither ``"07"`` and ``"007"`` nor ``"1.1"`` and
 ``"1.10"``.
 
-Equality comes first. What would match several categories loosely matches none, so that no two become one.
+Equality comes first, but for a float that several whole numbers round to: dates such as 20240103 as float32, or ids of
+more than 53 bits beside a missing value. What would match several categories matches none, so that no two become one.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ import dataclasses
 import itertools
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator
 from decimal import Decimal
 from functools import cached_property
@@ -134,7 +136,19 @@ class Categories:
             If a value is not hashable.
         """
         items = items_of(column)
-        return self._find_few(items) if len(items) <= FEW_ROWS else self._find_many(items)
+        found = self._find_few(items) if len(items) <= FEW_ROWS else self._find_many(items)
+        alike = self._alike.get(_float_type(column))
+        if not alike:
+            return found
+        doubtful = [
+            row for row, value in enumerate(items) if type(value) is float and value in alike and found.codes[row] >= 0
+        ]
+        if not doubtful:
+            return found
+        codes = found.codes.copy()
+        codes[doubtful] = np.nan
+        unknown = dict.fromkeys((*found.unknown, *(items[row] for row in doubtful)))
+        return Found(codes, found.n_missing, found.n_unknown + len(doubtful), tuple(unknown))
 
     def _find_few(self, items: list[Any]) -> Found:
         exact = [self._exact.get(value) for value in items]
@@ -168,6 +182,19 @@ class Categories:
     @cached_property
     def _exact(self) -> dict[Any, float]:
         return {value: float(code) for code, value in enumerate(self.values)}
+
+    @cached_property
+    def _alike(self) -> dict[Any, set[float]]:
+        """By type of float, the values that several categories round to."""
+        numbers = [float(v) if isinstance(v, np.number) else v for v in self.values]
+        large = [v for v in numbers if isinstance(v, (int, float)) and 2**11 <= abs(v) < 2**1000]
+        alike = {}
+        for kind in (np.float16, np.float32, np.float64):
+            with np.errstate(over="ignore"):
+                counts = Counter(float(kind(v)) for v in large if abs(v) >= 2.0 ** (np.finfo(kind).nmant + 1))
+            if rounded := {value for value, n in counts.items() if n > 1}:
+                alike[kind] = rounded
+        return alike
 
     @cached_property
     def _loose(self) -> dict[Hashable, tuple[int, Written] | None]:
@@ -206,6 +233,13 @@ def items_of(column: Any) -> list[Any]:
         return [None if text == "NaT" else text for text in column.astype(str).tolist()]
     items: list[Any] = column.tolist()
     return items
+
+
+def _float_type(column: Any) -> Any:
+    """Return the type of float that a column is of, or that its values are where it is of objects."""
+    if isinstance(column, nw.Series):
+        return np.float32 if column.dtype == nw.Float32 else np.float64
+    return column.dtype.type if column.dtype.kind == "f" else np.float64
 
 
 def is_missing(value: Any) -> bool:
@@ -262,6 +296,7 @@ def _number_keys(number: Any, how: Written) -> Iterator[tuple[Hashable, Written]
         whole = int(number)
     except OverflowError:  # infinite
         yield float(number), how
+        yield str(float(number)), how
         return
     if whole == number:
         yield whole, how

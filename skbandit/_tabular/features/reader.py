@@ -58,7 +58,11 @@ class FeatureReader:
 
     @classmethod
     def fit(
-        cls, X: Any, categorical_features: Any = "from_dtype", categories: Mapping[Any, Any] | None = None
+        cls,
+        X: Any,
+        categorical_features: Any = "from_dtype",
+        categories: Mapping[Any, Any] | None = None,
+        rows: np.ndarray | None = None,
     ) -> FeatureReader:
         """Find the columns of categories, and the values in them.
 
@@ -68,10 +72,12 @@ class FeatureReader:
             A frame is what narwhals takes for one, as in scikit-learn: of pandas, polars and others.
         categorical_features : None, "from_dtype" or array-like of bool, int or str
             None: no column. "from_dtype": those of a frame that have a categorical or enum dtype, and those of text
-            that have few distinct values (`_holds_labels`). Else a mask over the columns, their numbers, or their
+            that have few distinct values (`_holds_categories`). Else a mask over the columns, their numbers, or their
             names in a frame.
         categories : mapping, optional
             From columns, by name or number, to all values that they have: these columns hold categories, too.
+        rows : bool[n], optional
+            Which rows tell whether text is categories; by default all.
 
         Raises
         ------
@@ -94,7 +100,7 @@ class FeatureReader:
         declared = _declared(categories or {}, names, len(columns))
         if given is None:
             categorical = [
-                j in declared or (is_frame and by_dtype and _holds_categories(c, _label(names, j)))
+                j in declared or (is_frame and by_dtype and _holds_categories(c, _label(names, j), rows))
                 for j, c in enumerate(columns)
             ]
         else:
@@ -200,11 +206,14 @@ class FeatureReader:
                 columns[j] = known.extended(unknown) if unknown else known
         return self if tuple(columns) == self.columns else dataclasses.replace(self, columns=tuple(columns))
 
-    def remarks_on_categories(self, codes: np.ndarray) -> tuple[str, ...]:
-        """Remark on the columns of almost as many categories as rows; codes f[n, n_features] are those of the fit."""
+    def remarks_on_categories(self, codes: np.ndarray, n_before: int = 0) -> tuple[str, ...]:
+        """Remark on the columns of almost as many categories as rows.
+
+        The codes f[n, n_features] are those of the fit; or of a later call, before which there were other rows.
+        """
         remarks = []
         for j, known in enumerate(self.columns):
-            n_present = 0 if known is None else int(np.count_nonzero(~np.isnan(codes[:, j])))
+            n_present = 0 if known is None else n_before + int(np.count_nonzero(~np.isnan(codes[:, j])))
             if known is not None and n_present >= FEWEST_ROWS and len(known.values) > ALMOST_ALL * n_present:
                 remarks.append(
                     f"{self._labels[j]} has {len(known.values)} categories in {n_present} rows, such as "
@@ -238,6 +247,16 @@ def check_eager(data: Any, name: str) -> None:
     """Raise ValueError for a lazy frame, which has no rows yet."""
     if isinstance(data, nw.LazyFrame) or nw.dependencies.is_polars_lazyframe(data):
         raise ValueError(f"{name} is a LazyFrame, which has no rows yet: call .collect() first.")
+
+
+def check_no_moments(X: Any) -> None:
+    """Raise ValueError for a column of dates or durations: as bare numbers, they would depend on their unit."""
+    if not nw.dependencies.is_into_dataframe(X) and getattr(getattr(X, "dtype", None), "kind", "") not in ("m", "M"):
+        return
+    columns, names = _columns(X)
+    for j, column in enumerate(columns):
+        if column.dtype.is_temporal() if isinstance(column, nw.Series) else column.dtype.kind in "mM":
+            _numbers(column, _label(names, j))  # raises, and names the column
 
 
 def complaint_on_text(X: Any) -> str | None:
@@ -333,11 +352,11 @@ def _declared(categories: Mapping[Any, Any], names: tuple[Any, ...] | None, n_fe
             known = f"0 to {n_features - 1}" + ("" if names is None else f", or {list(names)}")
             raise ValueError(f"'categories' has a column {key!r}, which X has not. Its columns are {known}.")
         label = _label(names, j)
-        if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
+        if isinstance(values, (str, bytes)) or not isinstance(values, Iterable) or getattr(values, "ndim", 1) != 1:
             raise ValueError(f"'categories' must give a list of values for {label}. Got {values!r} instead.")
         listed = items_of(values) if hasattr(values, "dtype") and hasattr(values, "tolist") else list(values)
         if j in declared:
-            raise ValueError(f"'categories' names {label} twice.")
+            raise ValueError(f"'categories' names {label[0].lower()}{label[1:]} twice.")
         if not listed or any(map(is_missing, listed)):
             raise ValueError(
                 f"'categories' must give the values of {label}, at least one, and none that is missing: a missing one "
@@ -371,12 +390,12 @@ def _check_declared(column: Any, known: Categories, label: str) -> None:
         )
 
 
-def _holds_categories(column: nw.Series[Any], label: str) -> bool:
+def _holds_categories(column: nw.Series[Any], label: str, rows: np.ndarray | None = None) -> bool:
     """Return whether a column of a frame holds categories, going by its dtype and, where it is of text, its values.
 
     Text that is numbers throughout is numbers. Other text is categories where its values repeat themselves: where they
-    are at most `FEW_VALUES`, or each has `ROWS_PER_VALUE` rows on average; not where most of many values look like
-    numbers, which are rather written in a way that is to be mended.
+    are at most `FEW_VALUES`, or each has `ROWS_PER_VALUE` rows on average; not where all values look like numbers, or
+    most of many, which are rather written in a way that is to be mended.
 
     Raises
     ------
@@ -390,18 +409,21 @@ def _holds_categories(column: nw.Series[Any], label: str) -> bool:
     try:
         _numbers(column, label)
     except ValueError as error:
-        values = [value for value in items_of(column) if not is_missing(value)]
+        items = items_of(column)
+        if rows is not None and len(rows) == len(items):
+            items = [item for item, there in zip(items, rows, strict=True) if there]
+        values = [value for value in items if not is_missing(value)]
         if not all(isinstance(value, str) for value in values):
             raise
         distinct = dict.fromkeys(values)
-        if len(distinct) <= FEW_VALUES:
-            return True
-        if 2 * sum(_LIKE_A_NUMBER.fullmatch(value.strip()) is not None for value in distinct) > len(distinct):
+        few = len(distinct) <= FEW_VALUES
+        n_alike = sum(_LIKE_A_NUMBER.fullmatch(value.strip()) is not None for value in distinct)
+        if 0 < n_alike == len(distinct) or (not few and 2 * n_alike > len(distinct)):
             raise ValueError(
                 f"{error} Most of its texts look like numbers, such as {_some(distinct)}, so that they are not taken "
                 "for categories without being declared."
             ) from None
-        if len(distinct) * ROWS_PER_VALUE > len(values):
+        if not few and len(distinct) * ROWS_PER_VALUE > len(values):
             raise ValueError(
                 f"{error} It has {len(distinct)} distinct texts in {len(values)} rows, too many to be taken for "
                 "categories without being declared."
@@ -442,8 +464,12 @@ def _numbers(column: Any, label: str) -> np.ndarray:
         if array.dtype.kind in "biuf":
             return array if array.dtype == np.float32 else array.astype(np.float64)
         if array.dtype.kind in "OSUT":
-            return np.array([np.nan if is_missing(value) else value for value in array.tolist()], np.float64)
-        problem = f"it is of dtype {array.dtype}"
+            numbers = np.array([np.nan if is_missing(value) else value for value in array.tolist()], np.float64)
+            if numbers.ndim == 1:
+                return numbers
+            problem = "its values are sequences"
+        else:
+            problem = f"it is of dtype {array.dtype}"
     except (TypeError, ValueError) as error:
         problem = str(error)
     raise ValueError(

@@ -29,7 +29,7 @@ from skbandit._tabular.features.sparse_rows import dense
 MOST_SHIFT, MOST_RATIO = 0.25, 1.25
 #: Share of the variance of what a column was that a line must explain, and how steep it may be: not so much flatter or
 #: steeper than where nothing is clipped.
-LEAST_LINEAR, MOST_STEEP = 0.98, 2.0
+LEAST_LINEAR, MOST_STEEP = 0.995, 2.0
 #: Scales on which a column is written.
 MOST_SCALES = 4
 

@@ -80,21 +80,22 @@ def _r2_of_exp(xp: Any, z: Array, y: Array, weight: Array) -> Array:
     return r2(xp, xp.exp(z), y, weight)
 
 
-def _mean(y: np.ndarray, weight: np.ndarray, n_outputs: int) -> np.ndarray:
+def _mean(y: np.ndarray, weight: np.ndarray, n_outputs: int, smoothing: float) -> np.ndarray:
     return np.asarray(np.average(y, axis=0, weights=weight))
 
 
-def _log_of_mean(y: np.ndarray, weight: np.ndarray, n_outputs: int) -> np.ndarray:
-    return np.asarray(np.log(np.maximum(_mean(y, weight, n_outputs), _SMALLEST_SHARE)))
+def _log_of_mean(y: np.ndarray, weight: np.ndarray, n_outputs: int, smoothing: float) -> np.ndarray:
+    return np.asarray(np.log(np.maximum(np.average(y, axis=0, weights=weight), _SMALLEST_SHARE)))
 
 
-def _logit_of_mean(y: np.ndarray, weight: np.ndarray, n_outputs: int) -> np.ndarray:
-    return np.asarray(logit(np.clip(_mean(y, weight, n_outputs), _SMALLEST_SHARE, 1 - _SMALLEST_SHARE)))
+def _logit_of_mean(y: np.ndarray, weight: np.ndarray, n_outputs: int, smoothing: float) -> np.ndarray:
+    shares = (1 - smoothing) * np.average(y, axis=0, weights=weight) + smoothing / 2
+    return np.asarray(logit(np.clip(shares, _SMALLEST_SHARE, 1 - _SMALLEST_SHARE)))
 
 
-def _log_of_shares(y: np.ndarray, weight: np.ndarray, n_outputs: int) -> np.ndarray:
+def _log_of_shares(y: np.ndarray, weight: np.ndarray, n_outputs: int, smoothing: float) -> np.ndarray:
     shares = np.bincount(y[:, 0].astype(int), weights=weight, minlength=n_outputs) / weight.sum()
-    return np.asarray(np.log(np.maximum(shares, _SMALLEST_SHARE)))
+    return np.asarray(np.log(np.maximum((1 - smoothing) * shares + smoothing / n_outputs, _SMALLEST_SHARE)))
 
 
 def _softmax(z: np.ndarray) -> np.ndarray:
@@ -128,7 +129,7 @@ class Loss:
         The name that scikit-learn gives the link (``out_activation_``).
     score : callable (xp, z, y, weight) → scalar
         What scikit-learn's ``score`` returns: accuracy (all labels right), or R² (mean over outputs).
-    constant : callable (y, weight, n_outputs) → f[n_outputs]
+    constant : callable (y, weight, n_outputs, label_smoothing) → f[n_outputs]
         The pre-activation of the constant prediction that fits rows f[n, n_targets] of weights f[n] best, in NumPy.
     uniform : callable (xp, z) → f[..., n], optional
         Mean of the loss over all labels that there are: what label smoothing mixes in. None where there are no labels.
@@ -140,7 +141,7 @@ class Loss:
     link: Callable[[np.ndarray], np.ndarray]
     out_activation: str
     score: Callable[[Any, Array, Array, Array], Array]
-    constant: Callable[[np.ndarray, np.ndarray, int], np.ndarray]
+    constant: Callable[[np.ndarray, np.ndarray, int, float], np.ndarray]
     uniform: Callable[[Any, Array], Array] | None = None
     domain: Domain | None = None
 
@@ -148,10 +149,13 @@ class Loss:
         """Return the mean loss of a data set, in NumPy."""
         return float(np.average(self.rows(np, z, y), weights=weight))
 
-    def of_constant(self, y: np.ndarray, weight: np.ndarray, n_outputs: int) -> float:
-        """Return the mean loss of the constant that fits a data set best."""
-        z = self.constant(y, weight, n_outputs)
-        return self.mean(np.broadcast_to(z, (len(y), n_outputs)), y, weight)
+    def of_constant(self, y: np.ndarray, weight: np.ndarray, n_outputs: int, label_smoothing: float = 0.0) -> float:
+        """Return the mean loss of the constant that fits a data set best; of smoothed labels where there are labels."""
+        z = np.broadcast_to(self.constant(y, weight, n_outputs, label_smoothing), (len(y), n_outputs))
+        rows = self.rows(np, z, y)
+        if self.uniform is not None:
+            rows = rows + label_smoothing * (self.uniform(np, z) - rows)
+        return float(np.average(rows, weights=weight))
 
 
 #: What stands for 0 where a constant prediction needs its logarithm.

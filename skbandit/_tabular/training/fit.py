@@ -94,6 +94,7 @@ def train(
         float(best) if validation is None else min(losses, default=np.inf),
         n_steps + len(losses) * planner.steps_per_epoch,  # the planner also counted epochs after a stop
         ending,
+        float(best) if validation is not None else None,
     )
 
 

@@ -229,3 +229,27 @@ def test_a_column_comes_back_from_csv(values):
     for dtype in (None, str):
         back = pd.read_csv(io.StringIO(text), dtype=dtype, keep_default_na=False)["c"]
         np.testing.assert_array_equal(codes(values, back.tolist()), right)
+
+
+@pytest.mark.parametrize(
+    ("values", "column", "known"),
+    [
+        # Two days of January 2024 round to one number in float32, and a third stays itself.
+        ([20240103, 20240104, 20240116], np.array([20240103, 20240104, 20240116], "float32"), [False, False, True]),
+        ([20240102, 20240104], np.array([20240102, 20240104], "float32"), [True, True]),
+        ([7, 2**53, 2**53 + 1], np.array([7, 2**53, 2**53 + 1], "float64"), [True, False, False]),
+        ([2049, 2050, 2051], np.array([2049, 2050, 2051], "float16"), [False, True, False]),
+        ([2049, 2050], np.array([2049, 2050], "float32"), [True, True]),
+    ],
+)
+@pytest.mark.parametrize("copies", [1, 20])
+def test_a_float_that_several_whole_numbers_round_to_is_none_of_them(values, column, known, copies):
+    found = Categories.of(np.array(values)).find(np.repeat(column, copies))
+    expected = [code if sure else np.nan for code, sure in zip(range(len(values)), known, strict=True)]
+    np.testing.assert_array_equal(found.codes, np.repeat(expected, copies))
+    assert found.n_unknown == copies * known.count(False)
+
+
+def test_infinity_is_known_by_its_text():
+    known = Categories.of(np.array([1.0, 2.0, np.inf, -np.inf]))
+    np.testing.assert_array_equal(known.find(np.array(["inf", "-inf", "2.0"], dtype=object)).codes, [3, 0, 2])

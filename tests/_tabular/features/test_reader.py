@@ -457,3 +457,33 @@ def test_what_is_named_beforehand_is_all_there_is():
     with pytest.raises(ValueError, match=r"Column 0 of X has values that 'categories' does not name.*\['x'\]"):
         reader.extended([["x"]])
     assert np.isnan(reader.convert([["x"]])).all()
+
+
+@pytest.mark.parametrize("texts", [["1,5", "2,5", "10,0"], ["12%", "5%"], ["1.000.000", "2.500.000"]])
+def test_few_texts_that_all_look_like_numbers_are_not_taken_for_categories(texts):
+    with pytest.raises(ValueError, match=r"'price'.*look like numbers.*categorical_features|look like numbers"):
+        FeatureReader.fit(pd.DataFrame({"price": texts * 10}))
+
+
+@pytest.mark.parametrize("texts", [["0", "1", "2", "3+"], ["0-17", "18-25"], ["A1/B2", "A2"]])
+def test_labels_with_digits_are_categories(texts):
+    assert FeatureReader.fit(pd.DataFrame({"age": texts * 10})).categories == (len(texts),)
+
+
+def test_rows_that_are_not_there_do_not_tell_whether_text_is_categories():
+    frame = pd.DataFrame({"city": ["Ulm", "Rom"] * 20 + [f"street {i}" for i in range(20)]})
+    with pytest.raises(ValueError, match="22 distinct texts in 60 rows"):
+        FeatureReader.fit(frame)
+    assert FeatureReader.fit(frame, rows=np.arange(60) < 40).columns[0] is not None
+
+
+@pytest.mark.parametrize("values", [[(1, 2), (3, 4)], [[1, 2], [3, 4]]])
+def test_a_column_of_sequences_is_named(values):
+    with pytest.raises(ValueError, match=r"Column 'n' of X must hold numbers, but its values are sequences"):
+        FeatureReader.fit(pd.DataFrame({"n": values * 9, "c": list("ab") * 9}))
+
+
+@pytest.mark.parametrize("values", [np.array(3), np.array([["a", "b"]]), "ab"])
+def test_named_categories_are_a_list(values):
+    with pytest.raises(ValueError, match="'categories' must give a list of values for Column 'c' of X"):
+        FeatureReader.fit(pd.DataFrame({"c": list("ab") * 9}), categories={"c": values})

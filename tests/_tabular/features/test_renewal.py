@@ -76,7 +76,7 @@ def test_a_number_is_written_on_a_second_scale_where_another_would_clip_old_rows
         assert result.n_embeddable == 1  # the first of them
         assert renewed(result, latest, rows, np.ones(11)) is result
     # What was never told apart may be, on the one scale.
-    latest = FeatureEncoder.fit(5 + rows / 1.5)
+    latest = FeatureEncoder.fit(5 + rows / 1.26)
     assert renewed(encoder, latest, rows, np.ones(11)).scale == latest.scale
 
 

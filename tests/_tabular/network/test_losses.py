@@ -193,14 +193,23 @@ def test_poisson_does_not_cancel_at_large_counts():
 
 
 @EVERY
-def test_no_other_constant_has_a_smaller_loss(name):
+@pytest.mark.parametrize("smoothing", [0.0, 0.3])
+def test_no_other_constant_has_a_smaller_loss(name, smoothing):
     _, y, weight = rows(name)
     loss, n_outputs = LOSSES[name], 3
-    z = loss.constant(y, weight, n_outputs)
+
+    def mean(z):
+        z = np.broadcast_to(z, (len(y), n_outputs))
+        uniform = None if loss.uniform is None else np.average(loss.uniform(np, z), weights=weight)
+        plain = loss.mean(z, y, weight)
+        return plain if uniform is None else (1 - smoothing) * plain + smoothing * uniform
+
+    z = loss.constant(y, weight, n_outputs, smoothing)
     assert z.shape == (n_outputs,)
-    best = loss.of_constant(y, weight, n_outputs)
+    best = loss.of_constant(y, weight, n_outputs, smoothing)
+    assert best == pytest.approx(mean(z), rel=1e-12)
     for step in np.concatenate([0.1 * np.eye(n_outputs), -0.1 * np.eye(n_outputs)]):
-        assert best < loss.mean(np.broadcast_to(z + step, (len(y), n_outputs)), y, weight)
+        assert best < mean(z + step)
 
 
 @EVERY
