@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -300,8 +301,10 @@ def split_rows(task: FitTask, seed: int, start: float, notes: Notes) -> Split:
 
 def _is_constant(X: Any) -> bool:
     """Say whether all rows of f[n, n_features], dense or CSR, are the same."""
-    for start in range(0, X.shape[0], 512):  # mostly, the first rows tell
-        rows, first = dense(X[start : start + 512]), dense(X[:1])
+    n = X.shape[0]
+    first = dense(X[:1])
+    for start, stop in itertools.pairwise([0, min(8, n), *range(512, n, 512), n]):  # mostly, the first rows tell
+        rows = dense(X[start:stop])
         if not np.array_equal(rows, np.broadcast_to(first, rows.shape), equal_nan=True):
             return False
     return True
