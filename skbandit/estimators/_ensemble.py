@@ -38,8 +38,9 @@ def check_shared(members: Sequence[Member]) -> None:
     """Raise ValueError if members read X in ways of their own: no rows can be encoded for all of them."""
     if any(member.architecture.encoder is not members[0].architecture.encoder for member in members):
         raise ValueError(
-            "Some members of this ensemble were trained on by themselves, and read X by scales or categories of their "
-            "own. The ensemble can predict, but be neither pruned nor trained on: fit it anew, with warm_start=False."
+            "Some members of this ensemble (items of estimators_) were trained further, and now read X by scales or "
+            "categories of their own. The ensemble can predict, but it can be neither pruned nor trained further: fit "
+            "it again, with warm_start=False."
         )
 
 

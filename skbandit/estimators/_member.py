@@ -400,8 +400,9 @@ def notes_on_judgements(judgements: Sequence[Judgement | None]) -> list[Note]:
     if loss < (1 - _MORE_THAN_A_CONSTANT) * constant or constant < 1e-9:
         return []
     text = (
-        "No epoch predicts the held-out rows better than a constant would. If training was long enough, X says little "
-        "about y, or only about rows that are in the training data. If the rows to predict are among the training "
+        "No epoch predicts the held-out rows better than a constant would. Either training was too short, or X does "
+        "not determine y, or each row has a value of its own, of which other rows tell nothing (one row for each "
+        "combination of categories, for example). In the last case, if the rows to predict are among the training "
         "rows, set early_stopping=False."
     )
     return [Note(text)]

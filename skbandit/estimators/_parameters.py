@@ -106,12 +106,13 @@ _NETWORK = {
         '{"from_dtype", None} or array-like of bool, int or str',
         """
         Columns that hold categories. ``"from_dtype"``: the columns of a data frame that have a categorical dtype, and
-        those of text that have up to ten distinct values, or three rows for each on average; text that is numbers
-        throughout is read as numbers. An array gives a mask, column indices or column names. A column of up to eight
-        categories is one-hot encoded; one of more categories gets a learned embedding of eight numbers. Missing
+        text columns with at most ten different values, or with at least three rows per different value on average
+        (among the rows of each `fit`). Text that can be read as numbers throughout is numeric. Other text, and text
+        such as ``"1,5"``, raises an error. An array gives a mask, column indices or column names. A column of up to
+        eight categories is one-hot encoded; one of more categories gets a learned embedding of eight numbers. Missing
         categories, and categories that were not in the training rows, are allowed; a warning says where most of a
-        column are such. Values may come back in another type: 3, 3.0 and ``"3"`` are one category, unless two of them
-        were in the training rows.
+        column are such. Values may come back in another type: 3, 3.0 and ``"3"`` match the same category. If two of
+        them were separate values of the training rows, each matches only itself.
         """,
     ),
     "categories": Parameter(
@@ -119,7 +120,8 @@ _NETWORK = {
         """
         All values that columns of categories have, where they are known beforehand: a dict from the name or the number
         of a column to a list, as ``{"size": ["S", "M", "L"]}``. These columns hold categories whatever
-        ``categorical_features`` says. Training rows with other values raise an error. The categories of other columns
+        ``categorical_features`` says. Training rows with other values raise an error; when predicting, other values
+        count as missing. The categories of other columns
         are those of the training rows; `partial_fit` and a warm `fit` learn new ones as they come, which may need
         another compilation.
         """,
@@ -276,8 +278,9 @@ _TRAINING = {
         "bool",
         """
         Whether `fit` continues from the network of the previous `fit`. Otherwise it draws a new network. New categories
-        and columns that begin to vary are taken in; the scales of the columns are learned anew if the new rows weigh as
-        much as all before, that of the target always.
+        and columns that begin to vary are taken in, and the scale of the target is computed from the new rows. So are
+        the scales of the columns if there are 100 new rows or more. Fewer rows count together with a summary of the
+        rows before, once the total weight has grown by half.
         """,
         (BOOL,),
     ),
@@ -305,10 +308,11 @@ _TRAINING = {
         "float in (0, 1)",
         """
         Share of the training rows (of their summed weight) that is held out if ``early_stopping=True`` or
-        ``pruning_ratio="auto"``. Copies of a row are never separated. Rows that stand for more than 2 % of the weight,
-        and repeated measurements (equal rows of X with different targets) that tell about the target, are not left out
-        of training: this share of their weight judges, and the rest trains. If there are fewer than about
-        ``5 / validation_fraction`` different rows, all of them are used in this way, and the last epoch is kept.
+        ``pruning_ratio="auto"``. Usually a row and all its copies are either held out or trained on. Two kinds of rows
+        are used for both: rows with more than 2 % of the total weight, and repeated measurements (equal rows of X with
+        different targets) if y is a class, has few different values, or has a mean for each row of X that is reliable.
+        The held-out loss counts them with this share of their weight, the training loss with the rest. In a table of
+        fewer than 50 different rows of equal weight this is so for all rows, and the last epoch is kept.
         """,
         (Number(0, 1, closed="neither"),),
     ),
@@ -497,8 +501,9 @@ OF_CLASSIFIER: dict[str, Parameter] = SHARED | {
     "label_smoothing": Parameter(
         "float in [0, 1)",
         """
-        Weight, in the training loss, of the mean loss over all labels. Smoothing makes probabilities less extreme: a
-        label that is certain gets about ``1 - label_smoothing / 2`` for two classes.
+        The loss of a row is ``1 - label_smoothing`` times the loss of its true class plus ``label_smoothing`` times the
+        mean of the losses that each class would have. Probabilities become less extreme: with two classes, a certain
+        class gets about ``1 - label_smoothing / 2``. So for rare classes set it to 0 if the probabilities matter.
         """,
         (UNIT,),
     ),

@@ -163,14 +163,15 @@ class BanditPrunedMLPRegressor(RegressorMixin, Constructor, BaseBanditPrunedMLP)
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Train for one epoch on these rows; nothing is held out, and nothing pruned (see `prune`).
 
-        What the first rows lack comes in with later ones. Until 32 rows have come, each call makes the network anew, of
-        all rows so far. From then on new categories, missing values and columns that begin to vary are taken in as they
-        come, and the scales of the columns and of the target are learned on; the network is rewritten so that it
-        predicts the same as before, but for the clip of far values. Its shape may change, which needs another
-        compilation. For the scales it keeps up to 256 of the rows.
+        While fewer than 32 rows have been passed in all calls together, each call draws a new network and trains it on
+        all rows so far. Later calls go on with the same network. New categories, missing values and columns that begin
+        to vary are taken in as they come, and the scales of the columns and of the target go on being learned. The
+        weights are then adjusted so that predictions stay the same, except for small changes where values are far from
+        the centre of a column and are clipped. The shape of the network may change, which needs another compilation.
+        The model keeps up to 256 of the rows, also in its pickle.
 
         With ``learning_rate="coslog4"`` the rate is a tenth of ``learning_rate_init``, throughout, and dropout and
-        weight decay do not fade; once units are gone, none drops out and ``"adamw"`` decays nothing.
+        weight decay do not fade. After pruning, dropout and the weight decay of ``"adamw"`` are off.
 
         Parameters
         ----------

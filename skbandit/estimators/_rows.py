@@ -336,5 +336,5 @@ def _check_total(weight: np.ndarray, dtype: str, rows: str) -> None:
     if not 0 < total < np.inf:
         raise ValueError(
             f"The weights of the {rows} rows (sample_weight times class_weight) sum up to {total} in {dtype}: "
-            "some must be positive, and all of a size that it can hold."
+            f"at least one must be positive, and {dtype} must be able to hold the sum."
         )

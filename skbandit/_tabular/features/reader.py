@@ -386,7 +386,8 @@ def _check_declared(column: Any, known: Categories, label: str) -> None:
     if unknown:
         raise ValueError(
             f"{label} has values that 'categories' does not name, such as {_some(unknown)}. It names "
-            f"{_some(known.values)}. Add them there, or leave the column out: its categories are then learned."
+            f"{_some(known.values)}. Add them, or do not name the column in 'categories': its values are then those of "
+            "the training rows."
         )
 
 
