@@ -185,7 +185,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     print("\n\n".join(texts))
     if args.markdown is not None:
         about = (__doc__ or "").partition("\n\nRun ")[0]
-        args.markdown.write_text("\n\n".join(["# Cells", about, *texts]) + "\n", encoding="utf-8")
+        raw = "Raw records: [cells.jsonl](../../../benchmarks/records/tabular/cells.jsonl)."
+        args.markdown.write_text("\n\n".join(["# Cells", about, *texts, raw]) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
