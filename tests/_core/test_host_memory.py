@@ -33,8 +33,12 @@ def test_what_does_not_fit_is_refused_with_its_shape_its_size_and_remedies(monke
 
 
 def test_nothing_is_refused_where_nobody_knows(monkeypatch):
+    of_the_universe = (10**9, 10**9), 10**9, "float32"
+    monkeypatch.setattr(memory, "available_memory", lambda: 10**15)
+    with pytest.raises(MemoryError):
+        require_memory(*of_the_universe)
     monkeypatch.setattr(memory, "available_memory", lambda: None)
-    require_memory((10**9, 10**9), 10**9, "float32")
+    assert require_memory(*of_the_universe) is None
 
 
 def test_this_machine_says_what_it_has():

@@ -1,5 +1,7 @@
 """Held-out rows: early stopping, rows of the user's own, and metadata routing."""
 
+import warnings
+
 import numpy as np
 import pytest
 from sklearn import config_context
@@ -161,7 +163,10 @@ def test_where_held_out_rows_do_not_follow_from_the_others_a_warning_says_so(mak
 def test_where_they_do_follow_nothing_is_said(make_data, make_estimator, task):
     data = make_data(task)
     params = {"early_stopping": True, "validation_metric": "loss", "validation_fraction": 1 / 3, "max_iter": 100}
-    make_estimator(task, **params).fit(data.X, data.y)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        make_estimator(task, **params).fit(data.X, data.y)
+    assert not [str(warning.message) for warning in caught if "held-out rows" in str(warning.message)]
 
 
 def test_a_pipeline_scales_the_held_out_rows(make_data, regressor):

@@ -1,6 +1,6 @@
 """The internal held-out split, drawn by the content of the rows.
 
-The units of the split are the distinct *pairs* of a row value (the features of a row) and a target. The weight of a
+What is held out are the distinct *pairs* of a row value (the features of a row) and a target. The weight of a
 pair is that of all its rows. So the order of the rows does not matter, an integer weight equals a repeated row, and a
 factor on all weights changes nothing, which a split by position cannot give.
 
@@ -20,6 +20,7 @@ The constants were found by measurement (docs/decisions/0012).
 from __future__ import annotations
 
 import dataclasses
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -54,7 +55,7 @@ def held_out_rows(
     """Choose what to hold out: the share of each row's weight, f[n].
 
     It is 1 for a row that is held out whole, 0 for one that is trained on whole, and ``fraction`` for one that is cut.
-    All are 0 where nothing can be held out, because all rows of positive weight are alike.
+    All are 0 where nothing can be held out: all rows of positive weight are alike, or no class has two different ones.
 
     Parameters
     ----------
@@ -149,10 +150,14 @@ class _Pairs:
         rank = np.where(alone, ranks[first], rank)
         return cls(of_row, first, value, target, y[first], mass, rank)
 
+    @cached_property
+    def mass_of_value(self) -> np.ndarray:
+        """Summed weight of each row value, f[k]."""
+        return np.bincount(self.value, weights=self.mass)
+
     def of_heavy_values(self) -> np.ndarray:
         """Say which pairs are of a row value that has more than `HEAVY` of the weight, bool[m]."""
-        of_value = np.bincount(self.value, weights=self.mass)
-        heavy: np.ndarray = _over(of_value, HEAVY * self.mass.sum())[self.value]
+        heavy: np.ndarray = _over(self.mass_of_value, HEAVY * self.mass.sum())[self.value]
         return heavy
 
     def is_lost(self, share: np.ndarray) -> np.ndarray:
@@ -165,9 +170,8 @@ class _Pairs:
         """Say which pairs are cut, bool[m]."""
         mass: np.ndarray = self.mass
         total = mass.sum()
-        of_value = np.bincount(self.value, weights=mass)
-        share = mass / of_value[self.value]
-        largest = np.zeros(of_value.size)
+        share = mass / self.mass_of_value[self.value]
+        largest = np.zeros(self.mass_of_value.size)
         np.maximum.at(largest, self.value, share)
         measured_again = (np.bincount(self.value) > 1)[self.value]
         heavy = _over(mass, HEAVY * total) | (self.of_heavy_values() & _over(largest, DOMINANT)[self.value])
