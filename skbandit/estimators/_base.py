@@ -37,7 +37,7 @@ from skbandit.estimators._rows import (
     held_out_are_given,
     row_ids,
 )
-from skbandit.estimators._state import unchanged_on_error
+from skbandit.estimators._state import all_at_once, is_fitted_attribute, snapshot
 from skbandit.estimators._targets import Kind, Target
 from skbandit.export.sklearn import to_sklearn
 from skbandit.presets import preset_params
@@ -146,7 +146,7 @@ class BaseBanditPrunedMLP(PointsToMembers, CallbackSupportMixin, BaseEstimator):
         return self
 
     @with_callbacks
-    @unchanged_on_error
+    @all_at_once
     def fit(
         self,
         X: Any,
@@ -304,7 +304,7 @@ class BaseBanditPrunedMLP(PointsToMembers, CallbackSupportMixin, BaseEstimator):
             estimators=snapshots,
             pruning_ratios=1 - n_units / n_trained,
             n_units=n_units,
-            hidden_layer_sizes=sizes if self.n_members_ > 1 else [of_members[0] for of_members in sizes],
+            hidden_layer_sizes=sizes if pruned.n_members_ > 1 else [of_members[0] for of_members in sizes],
             losses=np.array(losses),
         )
 
@@ -364,19 +364,21 @@ class BaseBanditPrunedMLP(PointsToMembers, CallbackSupportMixin, BaseEstimator):
             activation and preprocessing it lacks; for embeddings, parametric slopes and clipped predictions; and for
             several members. A network of ``from_preset("plain")`` can be handed over.
         """
-        check_is_fitted(self)
-        shown = {name: getattr(self, name) for name in (*CARRIED, "feature_names_in_") if hasattr(self, name)}
-        models = [member.model for member in self._networks()]
-        return to_sklearn(models, self._parameters(), shown, **self._target.for_export)
+        now = snapshot(self)
+        check_is_fitted(now)
+        shown = {name: getattr(now, name) for name in (*CARRIED, "feature_names_in_") if hasattr(now, name)}
+        models = [member.model for member in now._networks()]
+        return to_sklearn(models, now._parameters(), shown, **now._target.for_export)
 
     # ------------------------------------------------------------------ prediction
 
-    def _raw_predict(self, X: Any) -> list[np.ndarray]:
-        """Return the output layer's pre-activation f[n, n_outputs] of each member."""
-        check_is_fitted(self)
+    def _raw_predict(self, X: Any) -> tuple[Target, list[np.ndarray]]:
+        """Return the target, and the output layer's pre-activation f[n, n_outputs] of each member."""
+        now = snapshot(self)
+        check_is_fitted(now)
         with Notes() as notes:
-            X = self._check_features(X, notes, reset=False)
-        return raw_outputs([member.model for member in self._networks()], X)
+            X = now._check_features(X, notes, reset=False)
+        return now._target, raw_outputs([member.model for member in now._networks()], X)
 
     def _networks(self) -> list[Member]:
         """Return the networks whose predictions are averaged."""
@@ -472,8 +474,9 @@ class BaseBanditPrunedMLP(PointsToMembers, CallbackSupportMixin, BaseEstimator):
 
     def _forget(self) -> None:
         """Drop what an earlier fit left, but for what was learned of X and y just now."""
-        for name in list(self.__dict__):
-            if name == "_member" or (name.endswith("_") and name not in _OF_THE_CHECK):
+        learned = (*_OF_THE_CHECK, "_columns", "_target")
+        for name in list(filter(is_fitted_attribute, self.__dict__)):
+            if name not in learned:
                 delattr(self, name)
 
     # ------------------------------------------------------------------ what comes out
@@ -534,7 +537,7 @@ class BaseBanditPrunedMLP(PointsToMembers, CallbackSupportMixin, BaseEstimator):
         self._show_ensemble([one.member for one in fitted], wrappers)
         self._show_out_of_fold(_ensemble.out_of_fold(fitted, task))
 
-    @unchanged_on_error
+    @all_at_once
     def _partial_fit(self, X: Any, y: Any, sample_weight: Any, **classes: Any) -> Self:
         """One epoch; the optimizer's state goes on from call to call."""
         with Notes() as notes:
@@ -554,22 +557,23 @@ class BaseBanditPrunedMLP(PointsToMembers, CallbackSupportMixin, BaseEstimator):
         self, X: Any, y: Any, sample_weight: Any, X_val: Any, y_val: Any, sample_weight_val: Any, params: dict[str, Any]
     ) -> tuple[Self, list[Self]]:
         """Prune a copy; return it and the copies of every size on the way."""
-        check_is_fitted(self)
+        before = snapshot(self)
+        check_is_fitted(before)
         unknown = [name for name in params if name.partition("__")[0] not in PRUNING_PARAMETERS]
         if unknown:
             raise ValueError(f"prune() accepts the parameters {list(PRUNING_PARAMETERS)}. Got {unknown}.")
-        new = copy.copy(self).set_params(**params)
+        new = copy.copy(before).set_params(**params)
         with Notes() as notes:
             values, criterion = new._checked_parameters(), _resolve(new.policy)
             rows = new._check_rows(X, y, sample_weight, notes, reset=False)
-            new._target = self._target.learn_on(rows.y, rows.weight, values, type(self).__name__)
-            new._seen = self._seen.settled()
+            new._target = before._target.learn_on(rows.y, rows.weight, values, type(self).__name__)
+            new._seen = before._seen.settled()
             rng = check_random_state(new.random_state)
             held_out = new._check_held_out(X_val, y_val, sample_weight_val, criterion, notes)
             task = FitTask(values, new._target, criterion, new._encode(rows, criterion), held_out)
             with new._computing():
                 path = new._prune_networks(task, rng, notes)
-        return new, [copy.copy(self), *path]
+        return new, [before, *path]
 
     def _prune_networks(self, task: FitTask, rng: np.random.RandomState, notes: Notes) -> list[Self]:
         """Prune the network or the members; returns a copy after each round."""

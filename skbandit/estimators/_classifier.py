@@ -152,8 +152,8 @@ class BanditPrunedMLPClassifier(ClassifierMixin, Constructor, BaseBanditPrunedML
         y : ndarray of shape (n_samples,) or (n_samples, n_labels)
             Classes; for a multi-label target, an indicator matrix.
         """
-        raw = self._raw_predict(X)
-        return self._target.predict(raw)
+        target, raw = self._raw_predict(X)
+        return target.predict(raw)
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Predict class probabilities.
@@ -168,8 +168,8 @@ class BanditPrunedMLPClassifier(ClassifierMixin, Constructor, BaseBanditPrunedML
         p : ndarray of shape (n_samples, n_classes)
             In the order of ``classes_``; for a multi-label target, the probability of each label.
         """
-        raw = self._raw_predict(X)
-        return cast(ClassificationTarget, self._target).probabilities(raw)
+        target, raw = self._raw_predict(X)
+        return cast(ClassificationTarget, target).probabilities(raw)
 
     def predict_log_proba(self, X: Any) -> np.ndarray:
         """Predict the logarithms of class probabilities.
@@ -185,8 +185,8 @@ class BanditPrunedMLPClassifier(ClassifierMixin, Constructor, BaseBanditPrunedML
             In the order of ``classes_``; computed from the logits, so that it is finite where the probability is not
             representable.
         """
-        raw = self._raw_predict(X)
-        return cast(ClassificationTarget, self._target).log_probabilities(raw)
+        target, raw = self._raw_predict(X)
+        return cast(ClassificationTarget, target).log_probabilities(raw)
 
     @where_one_member
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> Self:

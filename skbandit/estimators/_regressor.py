@@ -156,8 +156,8 @@ class BanditPrunedMLPRegressor(RegressorMixin, Constructor, BaseBanditPrunedMLP)
         y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
             Predicted values.
         """
-        raw = self._raw_predict(X)
-        return self._target.predict(raw)
+        target, raw = self._raw_predict(X)
+        return target.predict(raw)
 
     @where_one_member
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
