@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from skbandit import presets as presets
     from skbandit import pruning as pruning
     from skbandit import rewards as rewards
+    from skbandit import saved as saved
     from skbandit import stats as stats
     from skbandit._core.cache import enable_compilation_cache as enable_compilation_cache
     from skbandit.estimators import BanditPrunedMLPClassifier as BanditPrunedMLPClassifier
@@ -43,6 +44,7 @@ _PUBLIC = {
     "pruning": "",
     "rank_units": "skbandit.pruning",
     "rewards": "",
+    "saved": "",
     "stats": "",
 }
 

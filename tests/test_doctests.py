@@ -7,6 +7,7 @@ import pkgutil
 import pytest
 
 import skbandit
+from skbandit import saved
 
 MODULES = sorted(m.name for m in pkgutil.walk_packages(skbandit.__path__, "skbandit.") if "__main__" not in m.name)
 
@@ -18,6 +19,16 @@ def test_examples_in_docstrings(name, request):
         request.getfixturevalue("own_cache")
     result = doctest.testmod(module)
     assert result.failed == 0
+
+
+@pytest.mark.parametrize("address", saved.TYPES)
+def test_examples_of_classes_that_are_known_by_another_module(address):
+    module, _, name = address.rpartition(".")
+    cls = getattr(importlib.import_module(module), name)
+    tests = doctest.DocTestFinder().find(cls, name, module=False, globs={})
+    assert tests or "BanditPruned" not in name
+    runner = doctest.DocTestRunner()
+    assert sum(runner.run(test).failed for test in tests) == 0
 
 
 def test_some_examples_are_found():

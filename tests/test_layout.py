@@ -26,6 +26,7 @@ MAY_IMPORT = {
         "policies",
         "presets",
         "rewards",
+        "saved",
         "stats",
         "plotting",
         "_core",
@@ -41,6 +42,7 @@ MAY_IMPORT = {
     "plotting": ["stats"],
     "stats": [],
     "presets": [],
+    "saved": [],  # it finds classes when they are asked for
     "_core": [],
 }
 #: Of these rooms, only the modules named.
@@ -52,8 +54,19 @@ ONLY = {
 
 #: Modules that a model is loaded and served with: no JAX when they are imported.
 WITHOUT_JAX = [
-    *("", "__main__", "cli", "cli.*", "presets", "networks", "networks.[cg]*", "pruning", "pruning.parameters"),
-    *("_core.constraints", "_core.scope", "_core.cache", "_tabular.model", "_tabular.features.*"),
+    *(
+        "",
+        "__main__",
+        "cli",
+        "cli.*",
+        "presets",
+        "saved",
+        "networks",
+        "networks.[cg]*",
+        "pruning",
+        "pruning.parameters",
+    ),
+    *("_core.addresses", "_core.constraints", "_core.scope", "_core.cache", "_tabular.model", "_tabular.features.*"),
     *("_tabular.network.a*", "_tabular.network.i*", "_tabular.network.losses"),
     *("estimators", "estimators._[!s]*", "estimators._state", "export", "export.sklearn"),
 ]

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from skbandit._core.addresses import saved
 from skbandit._tabular.features.embeddings import Inputs
 from skbandit._tabular.features.encoder import FeatureEncoder
 from skbandit._tabular.features.sparse_rows import chunk_rows, dense
@@ -18,6 +19,7 @@ from skbandit._tabular.network.losses import LOSSES
 Layers = Sequence[Sequence[np.ndarray]]
 
 
+@saved
 @dataclasses.dataclass(frozen=True, eq=False)
 class Architecture:
     """What a network is, apart from its numbers.
@@ -76,6 +78,7 @@ class Architecture:
         return accounting.n_macs(self.layer_sizes(hidden))
 
 
+@saved
 @dataclasses.dataclass(frozen=True, eq=False)
 class Model:
     """A network that predicts.

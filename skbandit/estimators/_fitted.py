@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from skbandit._core.addresses import saved
 from skbandit._tabular.features.embeddings import fold_scale, parameter_arrays, unit_scale
 from skbandit._tabular.model import Architecture, Layers, Model
 from skbandit.estimators._docs import OF_ONE_NETWORK
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from skbandit.pruning.results import PruneResult
 
 
+@saved
 @dataclasses.dataclass(frozen=True, eq=False)
 class Training:
     """How a network was trained, over all calls since it was new."""
@@ -82,6 +84,7 @@ class Training:
         }
 
 
+@saved
 @dataclasses.dataclass(frozen=True, eq=False)
 class Pruning:
     """How a network was pruned."""
@@ -117,6 +120,7 @@ class Pruning:
         }
 
 
+@saved
 @dataclasses.dataclass(frozen=True, eq=False)
 class Member:
     """A fitted network: an estimator's only one, or one of an ensemble.

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from scipy import sparse
 
+from skbandit._core.addresses import saved
 from skbandit._tabular.features.encoder import FeatureEncoder
 from skbandit._tabular.features.sparse_rows import dense, stacked
 from skbandit._tabular.model import Architecture
@@ -51,6 +52,7 @@ N_QUANTILES = 9
 QUANTILE_VALUES = 2**18
 
 
+@saved
 @dataclasses.dataclass(frozen=True, eq=False)
 class Sample:
     """Rows that stand for others.
@@ -106,6 +108,7 @@ class Sample:
         return Sample(np.take_along_axis(values, at, axis=0), weight)
 
 
+@saved
 @dataclasses.dataclass(frozen=True, eq=False)
 class RowsSeen:
     """The rows that a network was trained on, over all calls; made by `of`.

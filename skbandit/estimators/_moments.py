@@ -6,7 +6,10 @@ import dataclasses
 
 import numpy as np
 
+from skbandit._core.addresses import saved
 
+
+@saved
 @dataclasses.dataclass(frozen=True, eq=False)
 class Moments:
     """Mean and spread of the rows seen so far; those of more rows are merged exactly [1]_.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from sklearn.base import RegressorMixin
 
+from skbandit._core.addresses import named_in
 from skbandit.estimators._base import BaseBanditPrunedMLP
 from skbandit.estimators._constructor import Constructor
 from skbandit.estimators._decorators import where_one_member
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from skbandit.policies import Policy
 
 
+@named_in("skbandit")
 @documented("regressor")
 class BanditPrunedMLPRegressor(RegressorMixin, Constructor, BaseBanditPrunedMLP):  # type: ignore[misc]  # scikit-learn has no types
     """Multilayer perceptron regressor whose hidden units are pruned by a multi-armed bandit.

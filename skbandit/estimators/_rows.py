@@ -12,6 +12,7 @@ from scipy import sparse
 from sklearn.exceptions import DataConversionWarning
 from sklearn.utils import check_array, check_X_y
 
+from skbandit._core.addresses import saved
 from skbandit._core.memory import require_memory
 from skbandit._tabular.features.reader import FeatureReader, check_eager, check_no_moments, complaint_on_text
 from skbandit._tabular.features.sparse_rows import canonical, dense, stacked
@@ -31,6 +32,7 @@ _NOTHING_HELD_OUT = (
 _CONSTANT = "X is constant: all {n} training rows have the same features, so a constant is all that can be learned."
 
 
+@saved
 @dataclasses.dataclass(frozen=True, eq=False)
 class Columns:
     """What the columns of X hold.
@@ -132,6 +134,7 @@ class Columns:
         return tuple(map(Note, self.reader.remarks_on_categories(X[weight > 0], n_before)))
 
 
+@saved
 @dataclasses.dataclass(frozen=True, eq=False)
 class CheckedRows:
     """Rows that scikit-learn has checked."""

@@ -16,6 +16,7 @@ import numpy as np
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
 
+from skbandit._core.addresses import saved
 from skbandit._tabular.network.losses import LOSSES
 from skbandit.estimators._given import as_classes, as_numbers, check_labels
 from skbandit.estimators._moments import Moments
@@ -156,6 +157,7 @@ class Kind(NamedTuple):
 # ---------------------------------------------------------------------- regression
 
 
+@saved
 @dataclasses.dataclass(frozen=True, eq=False)
 class RegressionTarget(Target):
     """Numbers, standardised where the last layer can carry the scale: under the identity link.
@@ -451,6 +453,7 @@ class ClassificationTarget(Target):
         """Return the classes of logits or probabilities, f[n, n_outputs]."""
 
 
+@saved
 class ClassTarget(ClassificationTarget):
     """One class for each row: one output for two classes, else one for each."""
 
@@ -502,6 +505,7 @@ class ClassTarget(ClassificationTarget):
         return np.column_stack([1 - prediction, prediction]) if prediction.shape[1] == 1 else prediction
 
 
+@saved
 class LabelTarget(ClassificationTarget):
     """A set of labels for each row, as an indicator matrix: one output for each label."""
 

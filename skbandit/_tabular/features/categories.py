@@ -38,6 +38,8 @@ from typing import Any, NamedTuple
 import narwhals as nw
 import numpy as np
 
+from skbandit._core.addresses import saved
+
 #: Bounded, as whole numbers are written out.
 _NUMBER = re.compile(r"[+-]?(?:\d{1,40}\.?\d{0,40}|\.\d{1,40})(?:e[+-]\d{1,3})?", re.ASCII | re.IGNORECASE)
 #: What the text of a number or a date begins with; most text does not.
@@ -80,6 +82,7 @@ class Found(NamedTuple):
 _OBJECT, _TEXT = Written(), Written(text=True)
 
 
+@saved
 @dataclasses.dataclass(frozen=True, eq=False)
 class Categories:
     """The categories of a column; the code of a category is its place.

@@ -25,6 +25,8 @@ from typing import Any
 
 import numpy as np
 
+from skbandit._core.addresses import saved
+
 Params = dict[str, Any]
 
 #: Features of an embedded number: the number itself and three more.
@@ -39,6 +41,7 @@ EMBEDDING_DIM = 8
 NUMERIC_EMBEDDINGS = ("periodic", "piecewise_linear")
 
 
+@saved
 @dataclasses.dataclass(frozen=True)
 class Inputs:
     """What is static about a network's inputs. Hashable, so that it can be part of a compiled program's key.

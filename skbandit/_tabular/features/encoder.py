@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
+from skbandit._core.addresses import saved
 from skbandit._tabular.features.columns import (
     Affine,
     OneHot,
@@ -43,6 +44,7 @@ MOST_ENTRIES = 0.25
 ALL = slice(None)
 
 
+@saved
 @dataclasses.dataclass(frozen=True, eq=False)
 class FeatureEncoder:
     """What is computed from the columns of X; made by `fit` or `identity`.

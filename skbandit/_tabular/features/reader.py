@@ -15,6 +15,7 @@ import narwhals as nw
 import numpy as np
 from scipy import sparse
 
+from skbandit._core.addresses import saved
 from skbandit._tabular.features.categories import Categories, Found, is_missing, items_of
 
 #: A column of text is read as categories where it has at most so many distinct values, or so many rows for each.
@@ -38,6 +39,7 @@ class Reading(NamedTuple):
     """For the user, a sentence or two each."""
 
 
+@saved
 @dataclasses.dataclass(frozen=True, eq=False)
 class FeatureReader:
     """Which columns hold categories, and the codes of their values; made by `fit`.
