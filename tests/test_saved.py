@@ -98,3 +98,12 @@ def test_each_address_leads_to_the_class(address):
 def test_other_names_are_not_found():
     with pytest.raises(AttributeError, match="has no attribute 'Scaler'"):
         _ = saved.Scaler
+
+
+@pytest.mark.parametrize("path", FILES, ids=[path.stem for path in FILES])
+def test_skops_loads_them_trusting_the_types_that_are_listed(path):
+    skops = pytest.importorskip("skops.io")
+    for name, (model, X, _) in pickle.loads(path.read_bytes()).items():
+        data = skops.dumps(model)
+        assert set(skops.get_untrusted_types(data=data)) <= {*saved.TYPES}, name
+        np.testing.assert_array_equal(skops.loads(data, trusted=saved.TYPES).predict(X), model.predict(X))
