@@ -176,6 +176,10 @@ def param_distributions(task: str, prefix: str = "") -> dict[str, Any]:
     from scipy.stats import loguniform
 
     preset_params("fast", task)  # raises for an unknown task
+    if not isinstance(prefix, str):
+        raise ValueError(
+            f"The 'prefix' parameter of param_distributions must be a string. Got a {type(prefix).__name__}."
+        )
     space: dict[str, Any] = {
         "hidden_layer_sizes": [(64, 64, 64), (128, 128, 128), (256, 256, 256)],
         "numeric_embedding": [None, "periodic"],

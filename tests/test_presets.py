@@ -7,7 +7,7 @@ from sklearn.base import clone
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 
 from skbandit import BanditPrunedMLPClassifier, BanditPrunedMLPRegressor
-from skbandit.presets import PRESETS, preset_params
+from skbandit.presets import PRESETS, param_distributions, preset_params
 
 TASKS = {
     "regression": (BanditPrunedMLPRegressor, MLPRegressor),
@@ -79,3 +79,15 @@ def test_presets_cannot_be_changed_through_what_is_returned():
 def test_unknown_presets_and_tasks_are_refused(name, task, message):
     with pytest.raises(ValueError, match=message):
         preset_params(name, task)
+
+
+@pytest.mark.parametrize("value", [None, 3, [], {}, "x", b"fast", {"fast"}])
+def test_what_is_no_name_is_said_to_be_none(value):
+    with pytest.raises(ValueError, match="The preset must be one of"):
+        preset_params(value, "regression")
+    for function in (param_distributions, lambda task: preset_params("fast", task)):
+        with pytest.raises(ValueError, match="The task must be one of"):
+            function(value)
+    if not isinstance(value, str):
+        with pytest.raises(ValueError, match="'prefix' parameter of param_distributions must be a string"):
+            param_distributions("regression", value)

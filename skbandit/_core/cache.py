@@ -49,6 +49,13 @@ def enable_compilation_cache(path: str | os.PathLike[str] | None = None) -> str:
     >>> import skbandit
     >>> folder = skbandit.enable_compilation_cache(tempfile.mkdtemp())
     """
+    if path is not None:
+        if not isinstance(path, (str, bytes, os.PathLike)):
+            found = type(path).__name__
+            raise TypeError(f"The 'path' of the compilation cache must be path-like or None. Got a {found}.")
+        if "\0" in os.fsdecode(path):
+            raise ValueError(f"The 'path' of the compilation cache must not hold a null character. Got {path!r}.")
+
     import jax
 
     chosen = path

@@ -14,6 +14,7 @@ from skbandit._core.pytree import pytree_dataclass, static
 from skbandit._core.ranking import places
 from skbandit.criteria.base import Criterion, Problem, Scores
 from skbandit.networks.capabilities import DENSE_LAYERS, Capability, offers
+from skbandit.networks.checks import described, is_float_array
 from skbandit.policies import UCB1, Goal, IdentificationPolicy, Policy
 from skbandit.rewards import Reward, SmoothReward
 
@@ -31,6 +32,35 @@ def _checked(policy: Policy, draw: Any, k: int, n: int) -> tuple[jax.Array, jax.
         f"{type(policy).__name__}.select must return (arms, probs), i32[{k}] and f[{k}]: as many as it was asked for. "
         f"It returned {draw!r}."
     )
+
+
+def _checked_state(policy: Policy, before: Any, after: Any) -> Any:
+    """Return the state that ``policy.update`` returns, after checking that it is of the kind that it was given."""
+    place = f"{type(policy).__name__}.update must return a state like that of {type(policy).__name__}.init"
+    was: Any = jax.tree.structure(before)
+    now: Any = jax.tree.structure(after)
+    if was != now:
+        raise ValueError(f"{place}, {was}. It returned {now}.")
+    for (path, old), new in zip(jax.tree.leaves_with_path(before), jax.tree.leaves(after), strict=True):
+        old, new = jnp.asarray(old), jnp.asarray(new)
+        # A number of Python's becomes what it is updated to.
+        if old.shape != new.shape or (old.dtype != new.dtype and not old.weak_type and not new.weak_type):
+            raise ValueError(
+                f"{place}. The leaf {jax.tree_util.keystr(path)!r} was {old.dtype}{list(old.shape)} and is "
+                f"{new.dtype}{list(new.shape)}."
+            )
+    return after
+
+
+def _number_for_each(owner: Any, method: str, value: Any, shape: tuple[int, ...]) -> jax.Array:
+    """Return what a method of a policy or reward returned, after checking that it is f[shape]."""
+    if not is_float_array(value, shape) and not (shape == () and isinstance(value, float)):
+        raise ValueError(
+            f"{type(owner).__name__}.{method} must return floats of the shape {list(shape)}. It returned "
+            f"{described(value)}."
+        )
+    array: jax.Array = jnp.asarray(value)
+    return array
 
 
 class _Carry(NamedTuple):
@@ -119,13 +149,18 @@ class Bandit(Criterion):
             # A policy that draws with replacement may fill several slots with one arm; that counts as one pull.
             pulled = jnp.zeros(n, bool).at[arms].set(True, mode="drop")
             damage, weight = problem.pull(batch, pulled)
-            scale = jnp.where(first, self.reward.scale(damage, active).astype(dtype), carry.scale)
+            measured = _number_for_each(self.reward, "scale", self.reward.scale(damage, active), ())
+            scale = jnp.where(first, measured.astype(dtype), carry.scale)
             # An identification policy gets damages, weighted by the share of the mini-batch in the mean over all rows.
-            rewards = -damage / scale * (weight / mean_weight) if identifies else self.reward(damage, scale)
+            if identifies:
+                rewards = -damage / scale * (weight / mean_weight)
+            else:
+                rewards = _number_for_each(self.reward, "__call__", self.reward(damage, scale), (n,))
+            updated = self.policy.update(carry.policy, arms, rewards.at[arms].get(mode="clip"), probs)
             return _Carry(
                 carry.t + 1,
                 carry.spent + jnp.sum(pulled, dtype=jnp.int32),
-                self.policy.update(carry.policy, arms, rewards.at[arms].get(mode="clip"), probs),
+                _checked_state(self.policy, carry.policy, updated),
                 scale,
                 lax.dynamic_update_index_in_dim(carry.seen, seen | pulled, batch, 0),
                 carry.weight + weight * pulled,
@@ -142,7 +177,7 @@ class Bandit(Criterion):
         mean = end.damage / jnp.where(end.weight > 0, end.weight, 1)
         value = -mean if self.rank_by == "damage" else self.policy.value(end.policy)
         if hint is not None:
-            value = end.scale * self.policy.value(end.policy)
+            value = end.scale * _number_for_each(self.policy, "value", self.policy.value(end.policy), (n,))
             mean = jnp.where(jnp.isfinite(value), -value, mean)
         decided = choice = None
         if isinstance(self.policy, IdentificationPolicy):

@@ -19,6 +19,7 @@ from skbandit._core.pytree import ParamsMixin, pytree_dataclass, static
 from skbandit._core.rows import Batches
 from skbandit._core.scope import spread
 from skbandit.networks.capabilities import ACTIVATIONS, FAST_DAMAGES, Capability, Prunable, demand, offers
+from skbandit.networks.checks import checked_activations, checked_damages
 from skbandit.networks.damages import damages_by_masking
 
 
@@ -95,7 +96,10 @@ class Problem:
         """
         network = self.network
         args = (self.params, self.gates, self.emissions, X, y, weight, arms)
-        return network.damages(*args) if offers(network, FAST_DAMAGES) else damages_by_masking(network, *args)
+        if not offers(network, FAST_DAMAGES):
+            return damages_by_masking(network, *args)
+        damages: jax.Array = checked_damages(network.damages(*args), self.n_units)
+        return damages
 
     def loss(
         self, params: Any, gates: tuple[jax.Array, ...], X: jax.Array, y: jax.Array, weight: jax.Array
@@ -122,17 +126,7 @@ class Problem:
     def activations(self, X: jax.Array) -> tuple[jax.Array, ...]:
         """Return the activations of each group, f[rows, n_g]; for criteria that need `ShowsActivations`."""
         network = demand(self.network, ACTIVATIONS, "Problem.activations")
-        found = network.activations(self.params, self.gates, X)
-        shapes = (
-            [getattr(h, "shape", None) for h in found] if isinstance(found, (tuple, list)) else type(found).__name__
-        )
-        wanted = [(X.shape[0], size) for size in network.groups.sizes]
-        if shapes != wanted:
-            raise ValueError(
-                f"The 'activations' of a network must return an array for each group, of the shapes {wanted} here: a "
-                f"row for each row of X, a column for each unit. It returned {shapes}."
-            )
-        return tuple(found)
+        return checked_activations(network.activations(self.params, self.gates, X), X.shape[0], network.groups.sizes)
 
     def mean(self, of: Callable[[jax.Array, jax.Array, jax.Array], Any]) -> Any:
         """Return the mean of a function over the mini-batches, weighted by the summed weight of their rows.

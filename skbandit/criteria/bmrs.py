@@ -34,7 +34,7 @@ from skbandit._core.ranking import places
 from skbandit._core.scope import spread
 from skbandit.criteria import noise
 from skbandit.criteria.base import Criterion, Problem, Scores, scores_without_pulls, trainable
-from skbandit.criteria.descent import Adam, descend
+from skbandit.criteria.descent import STEPS, Adam, descend
 from skbandit.networks.capabilities import GATES_BY_ROW, SQUARED_ERRORS, offers
 
 #: Initial μ and log σ of every unit: θ is near 1.
@@ -80,7 +80,7 @@ class NoiseCriterion(Criterion):
 
     draws_by_row: ClassVar[bool] = True
     constraints: ClassVar = {
-        "n_steps": (Number(1, integral=True),),
+        "n_steps": (STEPS,),
         "learning_rate": (NON_NEGATIVE,),
         "noise_learning_rate": (NON_NEGATIVE,),
         "kl": (OneOf(("mean", "elbo")),),

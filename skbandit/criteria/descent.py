@@ -10,6 +10,11 @@ import jax.numpy as jnp
 import optax
 from jax import lax
 
+from skbandit._core.constraints import Number
+
+#: What a number of steps may be: the fields of a criterion are floats, and float32 counts up to 2^24.
+STEPS = Number(1, 1e7, closed="both", integral=True)
+
 
 class Variable(NamedTuple):
     """A trained variable and the state of Adam."""

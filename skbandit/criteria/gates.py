@@ -18,7 +18,7 @@ from skbandit._core.pytree import pytree_dataclass
 from skbandit._core.ranking import choose
 from skbandit._core.scope import spread
 from skbandit.criteria.base import Criterion, Problem, Scores, scores_without_pulls, trainable
-from skbandit.criteria.descent import Adam, Variable, descend
+from skbandit.criteria.descent import STEPS, Adam, Variable, descend
 from skbandit.criteria.weights import unit_norms
 from skbandit.networks.capabilities import COSTS, OUTGOING, offers
 from skbandit.networks.groups import Group, Groups
@@ -40,7 +40,7 @@ class GateCriterion(Criterion):
         Learning rate of the weights.
     """
 
-    constraints: ClassVar = {"n_steps": (Number(1, integral=True),), "learning_rate": (NON_NEGATIVE,)}
+    constraints: ClassVar = {"n_steps": (STEPS,), "learning_rate": (NON_NEGATIVE,)}
 
     n_steps: int = 1000
     learning_rate: float = 1e-3

@@ -10,6 +10,7 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeGuard, TypeVar, cast
 
+from skbandit.networks.checks import shown
 from skbandit.networks.groups import Groups
 
 if TYPE_CHECKING:
@@ -182,12 +183,22 @@ P = TypeVar("P")
 
 def offers(network: object, capability: Capability[P]) -> TypeGuard[P]:
     """Say whether a network has what a capability consists of."""
+    if not isinstance(capability, Capability):
+        raise TypeError(
+            f"The 'capability' must be one of skbandit.networks, such as PRUNABLE. Got {shown(capability)}."
+        )
     found = [getattr(network, name, None) for name in capability.members]
-    return not any(member is None or member is False for member in found) and capability.also(network)
+    if any(member is None or member is False for member in found):
+        return False
+    try:
+        return bool(capability.also(network))
+    except Exception:  # what cannot be asked is not offered
+        return False
 
 
 def demand(network: object, capability: Capability[P], who: str) -> P:
     """Return the network, as one that offers a capability; raise ValueError if it does not."""
+    offers(network, capability)  # raises for what is no capability
     require(network, [capability], who)
     return cast(P, network)
 
@@ -203,8 +214,10 @@ def require(network: object, needs: Sequence[Capability[Any]], who: str | Callab
     who : str, or callable that returns one
         Who needs it, for the message.
     """
+    if not isinstance(needs, Sequence) or not all(isinstance(need, Capability) for need in needs):
+        raise TypeError(f"The 'needs' must be a list of capabilities. Got {shown(needs)}.")
     missing = [capability for capability in needs if not offers(network, capability)]
     if missing:
         words = " and ".join(f"{capability.words}: {capability.remedy}" for capability in missing)
         who = who() if callable(who) else who
-        raise ValueError(f"{who} needs a network that {words}. Got {network!r}.")
+        raise ValueError(f"{who} needs a network that {words}. Got {shown(network)}.")

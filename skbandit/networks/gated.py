@@ -6,12 +6,17 @@ import dataclasses
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from skbandit.networks.checks import check_signature, checked_loss, shown
 from skbandit.networks.groups import Groups
 
 if TYPE_CHECKING:
     import jax
 
     Vectors = tuple[jax.Array, ...]
+
+
+_LOSS_TAKES = ("params", "gates", "X", "y", "weight")
+_ACTIVATIONS_TAKE = ("params", "gates", "X")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,18 +66,27 @@ class GatedNetwork:
 
     def __post_init__(self) -> None:
         if not isinstance(self.groups, Groups):  # a list of groups will do
-            object.__setattr__(self, "groups", Groups(self.groups))
-        for name in ("loss", "activations"):
+            try:
+                object.__setattr__(self, "groups", Groups(self.groups))
+            except ValueError as error:
+                raise ValueError(f"The 'groups' parameter of GatedNetwork must be Groups or a list: {error}") from None
+        for name, takes in (("loss", _LOSS_TAKES), ("activations", _ACTIVATIONS_TAKE)):
             value = getattr(self, name)
-            if not (callable(value) or (name == "activations" and value is None)):
-                raise ValueError(f"The {name!r} parameter of GatedNetwork must be callable. Got {value!r} instead.")
+            if name == "activations" and value is None:
+                continue
+            if not callable(value):
+                raise ValueError(
+                    f"The {name!r} parameter of GatedNetwork must be callable. Got {shown(value)} instead."
+                )
+            check_signature("GatedNetwork", name, value, takes)
+        if not isinstance(self.gates_by_row, bool):
+            raise ValueError(
+                f"The 'gates_by_row' parameter of GatedNetwork must be a bool. Got {shown(self.gates_by_row)} instead."
+            )
 
     def batch_loss(
         self, params: Any, gates: Vectors, emissions: Vectors, X: jax.Array, y: jax.Array, weight: jax.Array
     ) -> jax.Array:
         """Return ``loss``; a masked unit emits 0 (``emissions`` are zeros)."""
-        value = self.loss(params, gates, X, y, weight)
-        if getattr(value, "shape", None) != ():
-            found = f"an array of shape {value.shape}" if hasattr(value, "shape") else repr(value)
-            raise ValueError(f"The 'loss' of a GatedNetwork must return a scalar array. It returned {found}.")
+        value: jax.Array = checked_loss("'loss' of a GatedNetwork", self.loss(params, gates, X, y, weight))
         return value

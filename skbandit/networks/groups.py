@@ -29,6 +29,8 @@ from typing import Any
 
 import numpy as np
 
+from skbandit.networks.checks import shown
+
 Params = Any
 Array = Any
 
@@ -73,9 +75,23 @@ class Slice:
 
     def __post_init__(self) -> None:
         path = tuple(self.path) if isinstance(self.path, (tuple, list)) else (self.path,)
-        object.__setattr__(self, "path", tuple(map(_plain_key, path)))
+        path = tuple(map(_plain_key, path))
+        try:
+            hash(path)
+        except TypeError:
+            raise ValueError(
+                f"The 'path' of a Slice must be made of keys, such as names and positions. Got {shown(self.path)}."
+            ) from None
+        object.__setattr__(self, "path", path)
+        # A bool is an int to Python, and an axis to nobody.
+        if not isinstance(self.axis, Integral) or isinstance(self.axis, bool):
+            raise ValueError(f"The 'axis' of the slice {self.path} must be an int. Got {shown(self.axis)} instead.")
+        object.__setattr__(self, "axis", int(self.axis))
         if self.labels is not None:
-            labels = np.array(self.labels)
+            try:
+                labels = np.array(self.labels)
+            except (ValueError, OverflowError, TypeError):  # lists of several lengths, numbers of any size
+                labels = np.array(None)
             whole = labels.dtype.kind in "iu" or labels.size == 0
             # Checked before the cast, which would wrap.
             if (
@@ -85,7 +101,7 @@ class Slice:
             ):
                 raise ValueError(
                     f"The 'labels' of the slice {self.path}, axis {self.axis}, must be a vector of ints, the number of "
-                    f"a unit or -1 for each position. Got {self.labels!r} instead."
+                    f"a unit or -1 for each position. Got {shown(self.labels)} instead."
                 )
             labels = labels.astype(np.int32)
             labels.setflags(write=False)
@@ -196,14 +212,21 @@ class Group:
     outgoing: Sequence[Slice] = ()
 
     def __post_init__(self) -> None:
-        if not isinstance(self.size, Integral) or isinstance(self.size, bool) or self.size < 1:
-            raise ValueError(f"The 'size' of the group {self.name!r} must be an int of at least 1. Got {self.size!r}.")
+        if not isinstance(self.name, str):
+            raise ValueError(f"The 'name' of a Group must be a string. Got {shown(self.name)} instead.")
+        # Units have numbers of 32 bits, as labels have.
+        if not isinstance(self.size, Integral) or isinstance(self.size, bool) or not 1 <= self.size < 2**31:
+            raise ValueError(
+                f"The 'size' of the group {self.name!r} must be an int of at least 1, and below 2**31. "
+                f"Got {shown(self.size)}."
+            )
         object.__setattr__(self, "size", int(self.size))
         for side in ("incoming", "outgoing"):
             slices = getattr(self, side)
-            if isinstance(slices, Slice) or not all(isinstance(s, Slice) for s in slices):
+            if not isinstance(slices, Sequence) or not all(isinstance(s, Slice) for s in slices):
                 raise ValueError(
-                    f"The {side!r} slices of the group {self.name!r} must be a list of Slice objects. Got {slices!r}."
+                    f"The {side!r} slices of the group {self.name!r} must be a list of Slice objects. "
+                    f"Got {shown(slices)}."
                 )
             object.__setattr__(self, side, tuple(slices))
 
@@ -220,14 +243,18 @@ class Groups:
     Parameters
     ----------
     groups : sequence of Group
+        Their names must differ: they are what messages and tables tell groups apart by.
     """
 
     groups: Sequence[Group]
 
     def __post_init__(self) -> None:
+        if not isinstance(self.groups, Sequence) or not all(isinstance(group, Group) for group in self.groups):
+            raise ValueError(f"Groups takes a list of Group objects. Got {shown(self.groups)}.")
         groups = tuple(self.groups)
-        if not all(isinstance(group, Group) for group in groups):
-            raise ValueError(f"Groups takes a list of Group objects. Got {self.groups!r}.")
+        names = [group.name for group in groups]
+        if len(set(names)) < len(names):
+            raise ValueError(f"The names of the groups must differ. They are {names}.")
         object.__setattr__(self, "groups", groups)
 
     @property
@@ -264,14 +291,20 @@ class Groups:
         leaves = Leaves(params)
         owners: dict[tuple[Any, int], np.ndarray] = {}
         for group in self.groups:
+            axes = [self._axis(leaves, s, group) for s in group.slices]
+            # No array has so many positions: not even a mask over the units is to be made.
+            if group.size > max(sum(size for size, _ in axes), 1 << 20):
+                raise ValueError(
+                    f"The group {group.name!r} has {group.size} units, most of which own nothing: its slices have "
+                    f"{sum(size for size, _ in axes)} positions."
+                )
             owns = np.zeros(group.size, bool)
-            for s in group.slices:
-                size, axis = self._axis(leaves, s)
+            for s, (size, axis) in zip(group.slices, axes, strict=True):
                 labels = np.arange(size) if s.labels is None else s.labels
                 if s.labels is None and size != group.size:
                     raise ValueError(
-                        f"A group of {group.size} units has a slice of size {size}: axis {s.axis} of {s.path}. Where a "
-                        "unit owns several positions, or not all of them, give 'labels'."
+                        f"{group.name!r}, a group of {group.size} units has a slice of size {size}: axis "
+                        f"{s.axis} of {s.path}. Where a unit owns several positions, or not all of them, give 'labels'."
                     )
                 if labels.size != size or labels.max(initial=-1) >= group.size:
                     raise ValueError(
@@ -292,21 +325,20 @@ class Groups:
                     "removal would leave every array as it is."
                 )
 
-    def _axis(self, leaves: Leaves, s: Slice) -> tuple[int, int]:
+    def _axis(self, leaves: Leaves, s: Slice, group: Group) -> tuple[int, int]:
         """Return the size of a slice's axis, and its number counted from the first."""
         try:
             shape = np.shape(leaves[s.path])
             return shape[s.axis], range(len(shape))[s.axis]
-        except (KeyError, IndexError, TypeError):
-            raise ValueError(f"The parameters have no axis {s.axis} at {s.path}.") from None
+        except (KeyError, IndexError):
+            raise ValueError(
+                f"The parameters have no axis {shown(s.axis)} at {shown(s.path)}, where the group {group.name!r} has a "
+                "slice."
+            ) from None
 
     def compact(self, params: Params, kept: Sequence[np.ndarray]) -> Params:
         """Keep only the units ``kept[g]`` of each group: NumPy arrays, physically smaller."""
-        stays = []
-        for size, units in zip(self.sizes, kept, strict=True):
-            on = np.zeros(size, bool)
-            on[units] = True
-            stays.append(on)
+        stays = self._masks(kept, "kept")
         return self._edit_axes(params, stays, lambda a, stays, axis: np.take(a, np.flatnonzero(stays), axis=axis))
 
     def zero(self, params: Params, removed: Sequence[np.ndarray]) -> Params:
@@ -317,10 +349,31 @@ class Groups:
             np.moveaxis(array, axis, 0)[~stays] = 0
             return array
 
-        stays = [np.ones(size, bool) for size in self.sizes]
-        for on, units in zip(stays, removed, strict=True):
-            on[units] = False
-        return self._edit_axes(params, stays, clear)
+        return self._edit_axes(params, [~gone for gone in self._masks(removed, "removed")], clear)
+
+    def _masks(self, units: Sequence[np.ndarray], name: str) -> list[np.ndarray]:
+        """Return a mask over the units of each group from their numbers, or from a mask.
+
+        A negative number would count from the last unit, and an array of floats is none of numbers.
+        """
+        if len(units) != len(self.groups):
+            raise ValueError(
+                f"{name!r} must have an array for each of the {len(self.groups)} groups. Got {len(units)}."
+            )
+        masks = []
+        for group, numbers in zip(self.groups, map(np.asarray, units), strict=True):
+            mask = numbers.dtype == bool and numbers.shape == (group.size,)
+            whole = numbers.dtype.kind in "iu" or numbers.size == 0
+            inside = numbers.size == 0 or (whole and 0 <= numbers.min() <= numbers.max() < group.size)
+            if numbers.ndim != 1 or not (mask or (whole and inside)):
+                raise ValueError(
+                    f"{name!r} must hold numbers of units of the group {group.name!r}, from 0 to {group.size - 1}. "
+                    f"Got {shown(numbers)}."
+                )
+            on = np.zeros(group.size, bool)
+            on[numbers if mask else numbers.astype(int)] = True
+            masks.append(on)
+        return masks
 
     def _edit_axes(
         self, params: Params, stays: list[np.ndarray], edit: Callable[[np.ndarray, np.ndarray, int], np.ndarray]
@@ -330,7 +383,7 @@ class Groups:
         axes: dict[tuple[Any, int], np.ndarray] = {}
         for group, on in zip(self.groups, stays, strict=True):
             for s in group.slices:
-                size, axis = self._axis(leaves, s)
+                size, axis = self._axis(leaves, s, group)
                 axes.setdefault((s.path, axis), np.ones(size, bool))
                 axes[s.path, axis] &= s.spread(on, True)
         for (path, axis), positions in axes.items():
@@ -358,6 +411,9 @@ class Leaves:
 
         found, self._structure = jax.tree_util.tree_flatten_with_path(params)
         self._leaves = {tuple(map(_plain_key, path)): leaf for path, leaf in found}
+        if len(self._leaves) < len(found):  # of a class that gives two children one key
+            paths = [jax.tree_util.keystr(path) for path, _ in found]
+            raise ValueError(f"The paths of the parameters must differ. They are {paths}.")
 
     def __getitem__(self, path: tuple[Any, ...]) -> Array:
         return self._leaves[path]

@@ -5,7 +5,10 @@ A class method makes the display, ``plot`` draws it, and the artists are its att
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+import functools
+from collections.abc import Iterator, Mapping, Sequence
+from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -151,10 +154,12 @@ class CriticalDifferenceDisplay:
         >>> display.cliques  # doctest: +SKIP
         [(0, 1)]
         """
-        if test not in ("wilcoxon-holm", "nemenyi"):
-            raise ValueError(f"The 'test' parameter must be 'wilcoxon-holm' or 'nemenyi'. Got {test!r} instead.")
-        if not 0 < alpha < 1:
-            raise ValueError(f"The 'alpha' parameter must be in the range (0, 1). Got {alpha!r} instead.")
+        if not isinstance(test, str) or test not in ("wilcoxon-holm", "nemenyi"):
+            raise ValueError(f"The 'test' parameter must be 'wilcoxon-holm' or 'nemenyi'. Got {_shown(test)} instead.")
+        if not _is_number(alpha) or not 0 < alpha < 1:
+            raise ValueError(f"The 'alpha' parameter must be in the range (0, 1). Got {_shown(alpha)} instead.")
+        alpha = float(alpha)
+        _check_options(ax=ax, **options)
         how: dict[str, Any] = {"higher_is_better": higher_is_better, "names": names, "decimals": decimals}
         ranks = stats.mean_ranks(scores, **how)
         difference: float | None = None
@@ -209,7 +214,8 @@ class CriticalDifferenceDisplay:
         >>> display = CriticalDifferenceDisplay([1.25, 1.75], names=["a", "b"], caption="ten data sets")
         >>> display.plot(width=4, text_kw={"fontsize": 8}).figure_.savefig("ranks.pdf")  # doctest: +SKIP
         """
-        mean = np.asarray(self.mean_ranks, dtype=np.float64)
+        _check_options(ax=ax, width=width, crossbar_kw=crossbar_kw, text_kw=text_kw)
+        mean, names = self._checked()
         k = mean.size
         spans = [(mean[list(clique)].min(), mean[list(clique)].max()) for clique in self.cliques]
         levels = style.levels(spans, gap=0.02 * k)
@@ -218,7 +224,7 @@ class CriticalDifferenceDisplay:
         top = -2.7 if self.critical_difference is not None else -2.1
         if ax is None:
             # The longest labels of both sides add up.
-            longest = sum(max((len(self.names[j]) for j in side), default=0) for side in _sides(mean))
+            longest = sum(max((len(names[j]) for j in side), default=0) for side in _sides(mean))
             ax = style.new_axes(width + style.CHARACTER_INCHES * longest, style.ROW_INCHES * (bottom - top))
         self.ax_, self.figure_ = ax, ax.figure
         # Lines end at the edges of the axes, with room for a mean rank above them at rank 1 and at rank k; labels stand
@@ -228,13 +234,53 @@ class CriticalDifferenceDisplay:
         ax.set_axis_off()
         self._draw_axis(k)
         self._draw_caption()
-        self._draw_labels(mean, first_row, text_kw or {})
+        self._draw_labels(mean, names, first_row, text_kw or {})
         self.crossbar_ = []
         for (low, high), level in zip(spans, levels, strict=True):
             height = 0.55 + CROSSBAR * level
             properties = {**style.CROSSBAR_LINE, **(crossbar_kw or {})}
-            self.crossbar_ += ax.plot([low, high], [height, height], **properties)
+            with _known_properties("crossbar_kw"):
+                self.crossbar_ += ax.plot([low, high], [height, height], **properties)
         return self
+
+    def _checked(self) -> tuple[NDArray[np.float64], list[str]]:
+        """Return the mean ranks and names; raise ValueError for a parameter of the constructor that cannot be drawn."""
+        try:
+            mean = np.asarray([float(rank) if _is_number(rank) else np.nan for rank in np.ravel(self.mean_ranks)])
+            shape = np.shape(self.mean_ranks)
+        except Exception:  # lists of several lengths, and others that cannot be arrays
+            mean, shape = np.empty(0), ()
+        k = mean.size
+        _require(
+            "mean_ranks",
+            self.mean_ranks,
+            # Ranks of a table are not above their number; room for rounding.
+            shape == (k,) and k >= 1 and bool(((mean >= 1 - 1e-6) & (mean <= k + 1e-6)).all()),
+            "a vector of numbers from 1 to their number",
+        )
+        names = _as_list(self.names)
+        _require(
+            "names",
+            self.names,
+            names is not None and len(names) == k and all(isinstance(name, str) for name in names),
+            f"{k} strings",
+        )
+        cliques = _as_list(self.cliques)
+        _require(
+            "cliques",
+            self.cliques,
+            cliques is not None and all(map(functools.partial(_is_clique, k=k), cliques)),
+            f"sequences of numbers of methods, 0 to {k - 1}",
+        )
+        difference = self.critical_difference
+        _require(
+            "critical_difference",
+            difference,
+            difference is None or (_is_number(difference) and 0 <= float(difference) < 1e6),
+            "a number of ranks, or None",
+        )
+        _require("caption", self.caption, isinstance(self.caption, str), "a string")
+        return mean, names or []
 
     def _draw_axis(self, k: int) -> None:
         """Draw the rank axis at height 0, with its ticks and their numbers above it."""
@@ -254,13 +300,15 @@ class CriticalDifferenceDisplay:
         ax = self.ax_
         self.critical_difference_ = None
         if self.critical_difference is not None:
-            end = 1 + self.critical_difference
+            end = 1 + float(self.critical_difference)
             xs, ys = [1, 1, 1, end, end, end], [-1.45, -1.75, -1.6, -1.6, -1.45, -1.75]
             (self.critical_difference_,) = ax.plot(xs, ys, **style.AXIS_LINE)
         height = -1.5 if self.critical_difference is None else -1.95
         self.caption_ = ax.text(1, height, self.caption, ha="left", va="bottom", **style.CAPTION_TEXT)
 
-    def _draw_labels(self, mean: NDArray[np.float64], first_row: float, text_kw: dict[str, Any]) -> None:
+    def _draw_labels(
+        self, mean: NDArray[np.float64], names: list[str], first_row: float, text_kw: dict[str, Any]
+    ) -> None:
         """Draw an elbow from each mean rank to its label. The outermost has the first row, so that none crosses."""
         ax = self.ax_
         left, right = _sides(mean)
@@ -275,12 +323,77 @@ class CriticalDifferenceDisplay:
             label: dict[str, Any] = {"ha": other, "va": "center_baseline", **style.LABEL_TEXT, **text_kw}
             (line,) = ax.plot([mean[method], mean[method], end], [0, height, height], **style.ELBOW_LINE)
             rank_text = ax.annotate(f"{mean[method]:.2f}", xytext=(-outwards, 1.5), **place, **number)
-            text = ax.annotate(self.names[method], xytext=(4 * outwards, 0), **place, **label)
+            with _known_properties("text_kw"):
+                text = ax.annotate(names[method], xytext=(4 * outwards, 0), **place, **label)
             artists[method] = text, rank_text, line
         in_order = [artists[method] for method in range(mean.size)]
         self.text_ = [text for text, _, _ in in_order]
         self.rank_text_ = [rank_text for _, rank_text, _ in in_order]
         self.line_ = [line for _, _, line in in_order]
+
+
+def _require(name: str, value: Any, valid: bool, allowed: str) -> None:
+    if not valid:
+        raise ValueError(
+            f"The {name!r} parameter of CriticalDifferenceDisplay must be {allowed}. Got {_shown(value)} instead."
+        )
+
+
+def _shown(value: Any) -> str:
+    try:
+        return f"{value!r:.400}"
+    except Exception:  # an int of more digits than Python prints, an object of a user's
+        return f"a {type(value).__name__}"
+
+
+@contextlib.contextmanager
+def _known_properties(name: str) -> Iterator[None]:
+    """Name the parameter that holds a property that Matplotlib does not know, or a value that it cannot take."""
+    try:
+        yield
+    except (AttributeError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"The {name!r} parameter of CriticalDifferenceDisplay must hold properties of Matplotlib: {error}"
+        ) from error
+
+
+def _check_options(
+    ax: Any = None, width: Any = 5.5, crossbar_kw: Any = None, text_kw: Any = None, **unknown: Any
+) -> None:
+    """Raise for what `plot` cannot take, before any test is computed and any figure made."""
+    if unknown:
+        raise TypeError(f"CriticalDifferenceDisplay.plot has no parameters {sorted(unknown)}.")
+    _require("ax", ax, ax is None or hasattr(ax, "transAxes"), "a Matplotlib axes, or None")
+    # Matplotlib's own limit is 2^16 pixels in each direction.
+    _require("width", width, _is_number(width) and 0 < width <= 500, "a number of inches, above 0 and up to 500")
+    for name, properties in (("crossbar_kw", crossbar_kw), ("text_kw", text_kw)):
+        _require(name, properties, properties is None or isinstance(properties, Mapping), "a dict, or None")
+
+
+def _is_number(value: Any) -> bool:
+    if isinstance(value, (bool, np.bool)) or not isinstance(value, Real):
+        return False
+    try:
+        return bool(np.isfinite(float(value)))
+    except (OverflowError, ValueError, TypeError):
+        return False
+
+
+def _as_list(value: Any) -> list[Any] | None:
+    """Return the entries of a sequence; None for what has no order, or is no sequence."""
+    is_sequence = hasattr(value, "__len__") and hasattr(value, "__getitem__")
+    if not is_sequence or isinstance(value, (bytes, Mapping)):
+        return None
+    try:
+        return list(value)
+    except Exception:
+        return None
+
+
+def _is_clique(clique: Any, k: int) -> bool:
+    members = _as_list(clique) or []
+    whole = all(isinstance(member, Integral) and not isinstance(member, bool) for member in members)
+    return whole and bool(members) and all(0 <= int(member) < k for member in members)
 
 
 def _sides(mean: NDArray[np.float64]) -> tuple[list[int], list[int]]:

@@ -88,6 +88,7 @@ def get(name: str) -> Policy:
     """
     if isinstance(name, str) and name in POLICIES:
         return POLICIES[name]()
-    nearest = difflib.get_close_matches(str(name), POLICIES, n=1)
+    nearest = difflib.get_close_matches(name, POLICIES, n=1) if isinstance(name, str) else []
     hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
-    raise ValueError(f"policy must be one of {', '.join(map(repr, POLICIES))}; got {name!r}.{hint}")
+    found = repr(name) if isinstance(name, str) else f"a {type(name).__name__}"
+    raise ValueError(f"The name of a policy must be one of {', '.join(map(repr, POLICIES))}; got {found}.{hint}")

@@ -10,10 +10,12 @@ import numpy as np
 
 from skbandit._core.constraints import check_values
 from skbandit._core.scope import in_these_settings, without_checks
+from skbandit.criteria.base import needs_of
 from skbandit.networks.capabilities import Prunable
 from skbandit.pruning.engine import Pruner
+from skbandit.pruning.functions import check_callables, checked_functions
 from skbandit.pruning.goals import goal_of
-from skbandit.pruning.inputs import checked_network, checked_params, checked_rows, remarks_on_loss, seed_of
+from skbandit.pruning.inputs import check_alike, checked_network, checked_params, checked_policy, checked_rows, seed_of
 from skbandit.pruning.parameters import OF_ANY_NETWORK
 from skbandit.pruning.results import PruneResult, PruningRound
 from skbandit.pruning.task import AnyNetwork
@@ -72,11 +74,14 @@ def prune(
         default, the rows ``X, y``.
     repair : callable (params, active, removed, emissions) → params, optional
         Returns new parameters after a removal, of the same shapes. ``active`` and ``removed`` are boolean masks over
-        all units; ``emissions`` is what each unit gives out when masked (zeros).
+        all units; ``emissions`` is what each unit gives out when masked (zeros). What it does to the slices of removed
+        units is undone.
     fine_tune : callable (params, gates, round) → params, optional
-        Trains the parameters on, with the gates of removed units at 0, and returns them in the same shapes.
+        Trains the parameters on, with the gates of removed units at 0, and returns them in the same shapes. Where that
+        diverges, to NaN or a higher loss, the repaired network stays.
     on_round : callable (PruningRound, () → PruneResult) → bool, optional
-        Called after each round, with its record and a function that returns the result so far; True ends pruning.
+        Called after each round, with its record and a function that returns the result so far; True ends pruning, False
+        and None do not.
     batch_size : int, default=256
         Rows of a pull's mini-batch.
     random_state : int, RandomState instance or None, default=0
@@ -91,14 +96,17 @@ def prune(
     ------
     ValueError
         If an argument is invalid, if the network lacks something that the policy needs, if its loss on the held-out
-        rows (or else on ``X, y``) is not finite, or if ``repair`` or ``fine_tune`` returns no such parameters.
+        rows (or else on ``X, y``) is not finite, or if a function returns something else than it should: no scalar, no
+        such parameters, NaN from ``repair``. Once a round is complete, what ``repair`` or ``fine_tune`` returns cannot
+        raise: pruning ends there, with a warning.
     RuntimeError
         After a fork of a process that had used JAX, and under a setting of JAX that compiled loops do not support.
 
     Warns
     -----
     UserWarning
-        If the loss has fewer digits than float32, or the policy does not tell one unit from another.
+        If the loss has fewer digits than float32, if the policy does not tell one unit from another, if ``fine_tune``
+        returns NaN, if pruning ends because of what a function returned, or if the loss of the result is not finite.
 
     See Also
     --------
@@ -112,6 +120,10 @@ def prune(
     So are 64-bit types. What else bears upon numbers is yours: ``jax_default_matmul_precision``,
     ``jax_default_prng_impl``, and ``jax_disable_jit``, to step through the loss. ``repair``, ``fine_tune`` and
     ``on_round`` are called under the settings that hold where this function is called.
+
+    Your arrays are copied: the functions may write to what they get, and you to the result. Parameters that share an
+    array are each of their own. What your functions raise is not caught, but for KeyboardInterrupt (Ctrl-C), which ends
+    pruning after the last whole round.
 
     Examples
     --------
@@ -130,8 +142,6 @@ def prune(
     >>> result.kept[0], result.params["in"].shape
     (array([0, 1, 2, 3]), (3, 4))
     """
-    from skbandit.criteria import resolve
-
     given: dict[str, Any] = {
         "budget": budget,
         "pruning_ratio": pruning_ratio,
@@ -144,6 +154,7 @@ def prune(
         "on_round": on_round,
     }
     check_values("prune", given, OF_ANY_NETWORK)
+    check_callables("prune", {"repair": repair, "fine_tune": fine_tune, "on_round": on_round})
     checked_network("prune", network)
     if held_out is not None and not (isinstance(held_out, (tuple, list)) and len(held_out) in (2, 3)):
         length = f" of length {len(held_out)}" if isinstance(held_out, (tuple, list)) else ""
@@ -153,16 +164,23 @@ def prune(
         )
     repair, fine_tune, on_round = map(in_these_settings, (repair, fine_tune, on_round))
     # All is float32, also where the user has switched float64 on: the two do not mix in a compiled loop.
+    # Integers of Python's: those of eight bits would wrap in what is computed from them.
+    n_rounds, batch_size = int(n_rounds), int(batch_size)
     with without_checks("float32"):
         params = checked_params(network, params)
-        seed, criterion = seed_of(random_state), resolve(policy)
+        seed, criterion = seed_of(random_state), checked_policy(policy)
         batches = checked_rows(seed, batch_size, X, y, sample_weight)
         judges = None if held_out is None else checked_rows(0, batch_size, *held_out, of=" of 'held_out'")
+        check_alike(batches, judges)
         task = AnyNetwork(network, batches, judges, repair, fine_tune)
         pruner = Pruner(network, batches, criterion, task, budget=budget, scope=scope, seed=seed, on_round=on_round)
-        remarks = remarks_on_loss(network, params, batches)
+        needs = needs_of(criterion)
+        remarks = checked_functions(network, params, batches, judges, needs, criterion.draws_by_row)
         goal = goal_of(pruning_ratio, n_rounds=n_rounds, tolerance=tolerance, criterion=criterion)
         result = pruner.run(params, goal)
+    if not np.isfinite(result.loss):
+        remarks.append(f"The loss of the smaller network is {result.loss} on the rows to judge it by.")
+    result = result._replace(warnings=(*result.warnings, *task.remarks()))
     for message in (*remarks, *result.warnings):
         warnings.warn(message, UserWarning, stacklevel=2)
     return result

@@ -22,6 +22,7 @@ import numpy as np
 from skbandit._core.rows import Batches
 from skbandit.criteria.base import Criterion, needs_of
 from skbandit.networks.capabilities import Prunable, require
+from skbandit.pruning.functions import UnusableError, asks_to_stop
 from skbandit.pruning.results import Outcome, PruneResult, PruningRound
 from skbandit.pruning.scoring import make_problem, score_units
 from skbandit.pruning.selection import choose_units, evenly, is_uninformative
@@ -152,11 +153,17 @@ class Pruner:
         except KeyboardInterrupt:
             # What the completed rounds reached stands; the round under way is dropped whole.
             ending = Ending(Outcome.INTERRUPTED, "interrupted by the user")
+        except UnusableError as error:
+            if not self.history:  # nothing is lost
+                raise ValueError(str(error)) from None
+            ending = Ending(Outcome.FAILED, f"ended after {len(self.history)} rounds: {error}")
+            self._warnings.append(f"Pruning ended after {len(self.history)} rounds, which stand. {error}")
         return self._result(ending, self._now, list(self.history), self.n_pulls)
 
     def _result(self, ending: Ending, now: Network, history: list[PruningRound], n_pulls: int) -> PruneResult:
         kept = tuple(np.flatnonzero(a) for a in self.groups.split(now.active))
-        params = self.groups.compact(now.params, kept)
+        # Arrays of its own: a callback may write to a result while pruning goes on.
+        params = jax.tree.map(np.array, self.groups.compact(now.params, kept))
         warnings = tuple(self._warnings)
         return PruneResult(params, kept, history, n_pulls, ending.status, ending.outcome, now.loss, warnings)
 
@@ -269,7 +276,7 @@ class Pruner:
             return False
         so_far = Ending(Outcome.UNDER_WAY, f"after round {record.round}")
         result = functools.partial(self._result, so_far, now, list(self.history), self.n_pulls)
-        return bool(self.on_round(record, result))
+        return asks_to_stop(self.on_round(record, result))
 
     def quality(self, network: Network) -> float:
         """Return what the user scores by, higher = better."""

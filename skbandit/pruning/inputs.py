@@ -5,120 +5,108 @@ from __future__ import annotations
 import numbers
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 from sklearn.utils import check_random_state
 
+from skbandit._core.pytree import ParamsMixin
 from skbandit._core.rows import Batches
+from skbandit.criteria.base import Criterion
 from skbandit.networks.capabilities import PRUNABLE, Prunable, offers
+from skbandit.networks.checks import shown
 from skbandit.networks.groups import Groups
+from skbandit.pruning.functions import check_range, on_host
 
 Params = Any
 
 
 def checked_network(owner: str, network: Any) -> None:
     """Raise ValueError if ``network`` cannot be pruned; ``owner`` is the function that was given it."""
-    if not (offers(network, PRUNABLE) and isinstance(network.groups, Groups)):
+    if isinstance(network, type) or not (offers(network, PRUNABLE) and isinstance(network.groups, Groups)):
         raise ValueError(
             f"The 'network' parameter of {owner} must have 'groups' and 'batch_loss', as a GatedNetwork has. "
-            f"Got {network!r} instead."
+            f"Got {shown(network)} instead."
         )
     try:
         hash(network)
-    except TypeError as error:
+    except Exception as error:
         raise ValueError(
             f"The 'network' parameter of {owner} must be hashable, as a frozen dataclass is: it is part of the key of "
             f"compiled programs ({error})."
         ) from None
 
 
+def checked_policy(policy: Any) -> Criterion:
+    """Return the criterion of a ``policy`` argument, whose fields float32 can hold.
+
+    Raises
+    ------
+    ValueError
+        If it is none, or a field is out of bounds: as it was given, or as float32 has it, where 1e300 is infinite and
+        1e-300 is 0.
+    """
+    from skbandit.criteria import resolve
+
+    criterion = resolve(policy)
+    _check_in_float32(criterion)
+    return criterion
+
+
+def _check_in_float32(config: ParamsMixin) -> None:
+    for name, value in config.get_params(deep=False).items():
+        if isinstance(value, ParamsMixin):
+            _check_in_float32(value)
+        elif isinstance(value, numbers.Real) and not isinstance(value, (bool, np.bool_)):
+            single = _in_float32(value)
+            allowed = config.constraints.get(name, ())
+            # A whole number does not leave an interval of them by rounding.
+            leaves = not isinstance(value, numbers.Integral) and not any(a.accepts(single) for a in allowed)
+            if np.isinf(single) or (leaves and allowed):
+                words = " or ".join(map(str, allowed)) if allowed else "a number"
+                raise ValueError(
+                    f"The {name!r} parameter of {type(config).__name__} must be {words}, in float32. "
+                    f"Got {shown(value)}, which is {single:g} there."
+                )
+
+
+def _in_float32(value: Any) -> float:
+    """Return a number as float32 has it: 0 below the smallest normal one, as XLA computes."""
+    try:
+        with np.errstate(all="ignore"):
+            single = float(np.float32(float(value)))
+    except OverflowError:  # an int beyond floats
+        return float("inf")
+    return 0.0 if abs(single) < np.finfo(np.float32).tiny else single
+
+
 def checked_params(network: Prunable, params: Params) -> Params:
-    """Return the parameters on the host, floats as float32.
+    """Return the parameters on the host, floats as float32: arrays that are no one else's.
 
     Raises
     ------
     ValueError
         If a leaf holds no numbers, or numbers that 32 bits cannot hold, or the groups do not fit the parameters.
     """
-    params = _on_host(params, "'params'")
+    params = on_host(params, "'params'")
     network.groups.check(params)
     return params
 
 
-def checked_return(name: str, given: Params, returned: Params) -> Params:
-    """Return the parameters that the user's function ``name`` returns for those ``given``, as `checked_params` does.
-
-    Raises
-    ------
-    ValueError
-        If they are not the same tree of arrays, or a leaf holds no numbers.
-    """
-    before: Any = jax.tree.structure(given)
-    after: Any = jax.tree.structure(returned)
-    if before != after:
-        raise ValueError(f"The {name!r} function must return parameters in the tree {before}. It returned {after}.")
-    returned = _on_host(returned, f"what {name!r} returns")
-    for (path, old), new in zip(jax.tree.leaves_with_path(given), jax.tree.leaves(returned), strict=True):
-        if np.shape(old) != new.shape:
-            raise ValueError(
-                f"The {name!r} function must return parameters of the same shapes. The leaf "
-                f"{jax.tree_util.keystr(path)} had {np.shape(old)} and has {new.shape}."
-            )
-    return returned
-
-
-def _on_host(params: Params, owner: str) -> Params:
-    """Return NumPy arrays, floats of every width as float32."""
-
-    def to_host(path: Any, leaf: Any) -> np.ndarray:
-        _outside(leaf)
-        name = f"The leaf {jax.tree_util.keystr(path)} of {owner}"
-        key = jnp.issubdtype(getattr(leaf, "dtype", None) or float, jax.dtypes.prng_key)
-        array = np.asarray(None if key else leaf)
-        if jnp.issubdtype(array.dtype, jnp.floating):
-            with np.errstate(over="ignore"):  # the loss then says so
-                return np.asarray(array, "float32")
-        # Integers of less than a byte are no kind of NumPy's own.
-        if array.dtype.kind not in "biuc" and not jnp.issubdtype(array.dtype, jnp.integer):
-            raise ValueError(
-                f"{name} must be an array of numbers. Got {leaf!r}: keep what is no parameter out of the tree, in the "
-                "function that computes the loss."
-            )
-        return _in_32_bits(array, name)
-
-    return jax.tree_util.tree_map_with_path(to_host, params)
-
-
-def remarks_on_loss(network: Prunable, params: Params, batches: Batches) -> list[str]:
-    """Return what is to be said of the loss: that it has fewer digits than float32, if it has."""
-    gates = tuple(jax.ShapeDtypeStruct((size,), np.float32) for size in network.groups.sizes)
-    rows = [jax.ShapeDtypeStruct(a.shape[1:], a.dtype) for a in batches[:3]]
-    dtype = getattr(jax.eval_shape(network.batch_loss, params, gates, gates, *rows), "dtype", np.dtype(np.float32))
-    if not jnp.issubdtype(dtype, jnp.floating):
-        raise ValueError(f"The loss of the network must be a float. It is of dtype {dtype}.")
-    if jnp.finfo(dtype).eps <= jnp.finfo(np.float32).eps:
-        return []
-    return [
-        f"The loss of the network is {dtype}. A damage is a difference of two losses, and most differences below "
-        f"{float(jnp.finfo(dtype).eps):.1g} of the loss are lost: compute the mean over the rows in float32."
-    ]
-
-
 def seed_of(random_state: Any) -> int:
     """Return an int for ``random_state`` as scikit-learn understands it."""
-    if isinstance(random_state, numbers.Integral) and not isinstance(random_state, bool):
+    is_bool = isinstance(random_state, (bool, np.bool_))
+    if isinstance(random_state, numbers.Integral) and not is_bool:
         if not 0 <= int(random_state) < 2**32:
             raise ValueError(
-                f"The 'random_state' parameter must be an int in [0, 2**32). Got {random_state!r} instead."
+                f"The 'random_state' parameter must be an int in [0, 2**32). Got {shown(random_state)} instead."
             )
         return int(random_state)
     try:
-        return int(check_random_state(random_state).randint(2**31 - 1))
-    except ValueError:
+        return int(check_random_state("a bool" if is_bool else random_state).randint(2**31 - 1))
+    except Exception:
         raise ValueError(
-            f"The 'random_state' parameter must be an int, a RandomState instance or None. Got {random_state!r}."
+            f"The 'random_state' parameter must be an int, a RandomState instance or None. Got {shown(random_state)}."
         ) from None
 
 
@@ -162,28 +150,35 @@ def checked_rows(seed: int, width: int, X: Any, y: Any, weight: Any = None, *, o
 
 
 def _numbers(value: Any, name: str) -> np.ndarray:
-    _outside(value)
-    array = np.asarray(value)
+    """Return an array of numbers with a row for each example; floats keep their width, but must fit into 32 bits."""
+    if isinstance(value, Tracer):
+        raise ValueError(
+            f"{name} is traced by JAX. Pruning runs on the host: call it outside of jit, grad and other "
+            "transformations of JAX."
+        )
+    try:
+        array = np.asarray(None if np.ma.is_masked(value) else value)
+    except Exception:  # lists of several lengths, sparse arrays and others that cannot be arrays
+        array = np.asarray(None)
     if array.ndim == 0 or not (array.dtype.kind in "biuf" or jnp.issubdtype(array.dtype, jnp.floating)):
         raise ValueError(
             f"{name} must be an array of numbers with a row for each example. Got {type(value).__name__}"
-            + (f" of dtype {array.dtype}." if array.ndim else f": {value!r}.")
+            + (f" of dtype {array.dtype}." if array.ndim else f": {shown(value)}.")
         )
-    return _in_32_bits(array, name)
-
-
-def _outside(value: Any) -> None:
-    if isinstance(value, Tracer):
-        raise ValueError("Pruning runs on the host: call it outside of jit, grad and other transformations of JAX.")
-
-
-def _in_32_bits(array: np.ndarray, name: str) -> np.ndarray:
-    """Return the array; raise ValueError if it has integers that would wrap: JAX computes with 32 bits here."""
-    if array.dtype.kind in "iu" and array.dtype.itemsize > 4 and array.size:
-        limits = np.iinfo("uint32" if array.dtype.kind == "u" else "int32")
-        if array.min() < limits.min or array.max() > limits.max:
-            raise ValueError(
-                f"{name} has integers beyond {limits.dtype}, which the computation cannot hold: from {array.min()} to "
-                f"{array.max()}. Number them anew, or convert them to floats."
-            )
+    if 0 in array.shape[1:]:
+        raise ValueError(f"{name} must have rows that are not empty. Got an array of shape {array.shape}.")
+    check_range(array, name)
     return array
+
+
+def check_alike(batches: Batches, held_out: Batches | None) -> None:
+    """Raise ValueError if held-out rows are of other shapes: a loss may broadcast them, and judge by another number."""
+    if held_out is None:
+        return
+    for name in ("X", "y"):
+        shape, other = (getattr(rows, name).shape[2:] for rows in (batches, held_out))
+        if shape != other:
+            raise ValueError(
+                f"{name} of 'held_out' must have rows of the shape {shape}, as {name} has. Its rows are of the shape "
+                f"{other}."
+            )

@@ -12,7 +12,8 @@ from skbandit._core.constraints import Number, check_values
 from skbandit._core.scope import without_checks
 from skbandit.criteria.base import Scores, needs_of
 from skbandit.networks.capabilities import Prunable, require
-from skbandit.pruning.inputs import checked_network, checked_params, checked_rows, remarks_on_loss, seed_of
+from skbandit.pruning.functions import array_of, checked_functions
+from skbandit.pruning.inputs import checked_network, checked_params, checked_policy, checked_rows, seed_of
 from skbandit.pruning.parameters import OF_ANY_NETWORK
 from skbandit.pruning.scoring import make_problem, score_units
 
@@ -109,8 +110,6 @@ def rank_units(
     >>> np.argsort(-scores.value)  # the safest first
     array([1, 3, 0, 2])
     """
-    from skbandit.criteria import resolve
-
     given: dict[str, Any] = {
         "budget": budget,
         "pruning_ratio": pruning_ratio,
@@ -119,16 +118,17 @@ def rank_units(
     }
     check_values("rank_units", given, _CONSTRAINTS)
     checked_network("rank_units", network)
-    active = _checked_active(active, network.groups.n_units)
-    emissions = _checked_emissions(emissions, network.groups.sizes)
-    n_active = int(active.sum())
     with without_checks("float32"):
-        params = checked_params(network, params)
-        criterion = resolve(policy)
-        require(network, needs_of(criterion), lambda: criterion.label)
+        params = checked_params(network, params)  # first: groups that do not fit may have any number of units
+        active = _checked_active(active, network.groups.n_units)
+        emissions = _checked_emissions(emissions, network.groups.sizes)
+        n_active = int(active.sum())
+        criterion = checked_policy(policy)
+        needs = needs_of(criterion)
+        require(network, needs, lambda: criterion.label)
         seed = seed_of(random_state)
-        batches = checked_rows(seed, batch_size, X, y, sample_weight)
-        remarks = remarks_on_loss(network, params, batches)
+        batches = checked_rows(seed, int(batch_size), X, y, sample_weight)
+        remarks = checked_functions(network, params, batches, None, needs, criterion.draws_by_row)
         problem = make_problem(
             network,
             params,
@@ -154,22 +154,31 @@ def rank_units(
 def _checked_active(active: np.ndarray | None, n: int) -> np.ndarray:
     if active is None:
         return np.ones(n, bool)
-    active = np.asarray(active)
-    if active.shape != (n,) or active.dtype != bool or not active.any():
+    try:
+        mask = np.asarray(active)
+    except Exception:  # lists of several lengths, and others that cannot be arrays
+        mask = np.asarray(None)
+    if mask.shape != (n,) or mask.dtype != bool or not mask.any():
         raise ValueError(
             f"The 'active' parameter of rank_units must be a mask over the {n} units, with some of them in it. Got an "
-            f"array of shape {active.shape} and dtype {active.dtype}."
+            f"array of shape {mask.shape} and dtype {mask.dtype}."
         )
-    return active
+    return mask
 
 
 def _checked_emissions(emissions: Any, sizes: tuple[int, ...]) -> tuple[np.ndarray, ...] | None:
     if emissions is None:
         return None
-    shapes = [np.shape(e) for e in emissions] if isinstance(emissions, (tuple, list)) else type(emissions)
-    if shapes != [(size,) for size in sizes]:
-        raise ValueError(
-            f"The 'emissions' parameter of rank_units must have a vector for each group, of {list(sizes)} numbers. "
-            f"Got {shapes}."
-        )
-    return tuple(np.asarray(e, "float32") for e in emissions)
+    allowed = f"have a vector for each group, of {list(sizes)} finite numbers"
+    if not isinstance(emissions, (tuple, list)) or len(emissions) != len(sizes):
+        found = f"{len(emissions)} of them" if isinstance(emissions, (tuple, list)) else type(emissions).__name__
+        raise ValueError(f"The 'emissions' parameter of rank_units must {allowed}. Got {found}.")
+    arrays = tuple(array_of(e, f"Part {g} of the 'emissions' parameter of rank_units") for g, e in enumerate(emissions))
+    shapes = [e.shape for e in arrays]
+    if shapes != [(size,) for size in sizes] or not all(e.dtype.kind in "biuf" for e in arrays):
+        raise ValueError(f"The 'emissions' parameter of rank_units must {allowed}. Got {shapes}.")
+    with np.errstate(over="ignore", under="ignore"):
+        arrays = tuple(e.astype("float32") for e in arrays)
+    if not all(np.isfinite(e).all() for e in arrays):
+        raise ValueError(f"The 'emissions' parameter of rank_units must {allowed}. Got NaN or infinity.")
+    return arrays

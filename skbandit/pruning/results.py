@@ -29,6 +29,8 @@ class Outcome(StrEnum):
     """A callback asked for the end."""
     INTERRUPTED = "interrupted"
     """The user pressed Ctrl-C."""
+    FAILED = "failed"
+    """What ``repair`` or ``fine_tune`` returned in a later round could not be gone on with; whole rounds stand."""
 
 
 class PruningRound(NamedTuple):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from skbandit._core.programs import QUICK_COMPILE, compiled, first_call, make_room, quick_compile_is_known
@@ -153,3 +154,22 @@ def mean_loss(network: Prunable, params: Params, gates: Vectors, emissions: Vect
     make_room(key)
     with first_call(key):
         return float(_mean_loss(params, gates, emissions, batches, network=network))
+
+
+@compiled(static_argnames=("network",))
+def _losses_of_a_row(params: Params, gates: Vectors, batches: Batches, row: Any, *, network: Prunable) -> Any:
+    X, y, weight, _ = batches.take(jnp.int32(0))
+    weight = (jnp.arange(weight.shape[0]) == row).astype(weight.dtype)
+    its_own = tuple(g[row] for g in gates)
+    none = tuple(jnp.zeros_like(g) for g in its_own)
+    return [network.batch_loss(params, g, none, X, y, weight) for g in (gates, its_own)]
+
+
+def losses_of_a_row(network: Prunable, params: Params, gates: Vectors, batches: Batches) -> tuple[float, float]:
+    """Return the loss of a row with gates for each row, f[width, n_g], and with the gates of this row alone."""
+    row = np.flatnonzero(np.asarray(batches.weight[0]))[-1].astype(np.int32)
+    key = "losses of a row", *program(network, None, params, batches)
+    make_room(key)
+    with first_call(key):
+        of_rows, of_row = _losses_of_a_row(params, gates, batches, row, network=network)
+    return float(of_rows), float(of_row)

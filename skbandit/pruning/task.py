@@ -9,7 +9,7 @@ import numpy as np
 
 from skbandit._core.rows import Batches
 from skbandit.networks.capabilities import Prunable
-from skbandit.pruning.inputs import checked_return
+from skbandit.pruning.functions import UnusableError, checked_return, copies, what_is_not_finite
 from skbandit.pruning.scoring import mean_loss
 
 Params = Any
@@ -74,6 +74,17 @@ class AnyNetwork:
     ) -> None:
         self.network, self.batches, self.held_out = network, batches, held_out
         self._repair, self._fine_tune = repair, fine_tune
+        self._diverged: list[tuple[int, str]] = []
+
+    def remarks(self) -> list[str]:
+        """Return what is to be said of the functions."""
+        if not self._diverged:
+            return []
+        rounds = ", ".join(str(round_) for round_, _ in self._diverged)
+        return [
+            f"The 'fine_tune' function returned parameters that are not finite, in round {rounds}: at first "
+            f"{self._diverged[0][1]}. There the repaired network was kept. A lower learning rate may help."
+        ]
 
     def emissions(self, params: Params, gates: Vectors) -> Vectors:
         """Return zeros."""
@@ -83,13 +94,37 @@ class AnyNetwork:
         """Call the user's function, if there is one."""
         if self._repair is None:
             return params
-        return checked_return("repair", params, self._repair(params, active, removed, emissions))
+        returned = self._repair(*copies((params, active, removed, emissions)))
+        repaired = self._cleared(checked_return("repair", params, returned), active & ~removed)
+        odd = what_is_not_finite(params, repaired)
+        if odd:
+            # No repair is as it was meant, and to go on without would hide that.
+            raise UnusableError(
+                f"The 'repair' function must return finite parameters. It returned NaN or infinity in {odd}."
+            )
+        return repaired
 
     def fine_tune(self, params: Params, gates: Vectors, round_: int) -> Params | None:
-        """Call the user's function, if there is one."""
+        """Call the user's function, if there is one; None where what it returns is not finite.
+
+        Training that diverges is no fault of the function, and the repaired network is at hand, which fine-tuning has
+        to beat in any case: it stays, with a remark, and nothing is lost.
+        """
         if self._fine_tune is None:
             return None
-        return checked_return("fine_tune", params, self._fine_tune(params, gates, round_))
+        params_, gates_ = copies((params, gates))
+        returned = self._fine_tune(params_, gates_, round_)
+        tuned = self._cleared(checked_return("fine_tune", params, returned), np.concatenate(gates) > 0)
+        odd = what_is_not_finite(params, tuned)
+        if odd:
+            self._diverged.append((round_, odd))
+            return None
+        return tuned
+
+    def _cleared(self, params: Params, active: np.ndarray) -> Params:
+        """Set to zero what a function may have made of units that are gone."""
+        groups = self.network.groups
+        return groups.zero(params, [np.flatnonzero(~part) for part in groups.split(active)])
 
     def measure(self, params: Params, gates: Vectors, emissions: Vectors | None) -> float:
         """Return the loss on the calibration rows."""

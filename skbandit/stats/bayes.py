@@ -9,7 +9,17 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from skbandit.stats._table import ROUND_OFF, Floats, Names, as_table, check, difference
+from skbandit.stats._table import (
+    MOST_DRAWS,
+    ROUND_OFF,
+    Floats,
+    Names,
+    as_table,
+    check_int,
+    check_number,
+    difference,
+    generator_of,
+)
 
 #: Weights that are drawn at a time: 32 MiB in double precision.
 CHUNK = 2**22
@@ -90,10 +100,10 @@ def bayesian_signed_rank(
     """
     owner = "bayesian_signed_rank"
     table, method_names = as_table(owner, scores, higher_is_better, names)
-    check(owner, "rope", rope, 0 <= rope < np.inf, "a finite number, at least 0")
-    check(owner, "prior_strength", prior_strength, 0 < prior_strength < np.inf, "a positive number")
-    check(owner, "n_samples", n_samples, n_samples >= 1, "at least 1")
-    rng = np.random.default_rng(random_state)
+    check_number(owner, "rope", rope, lambda r: 0 <= r < np.inf, "a finite number, at least 0")
+    check_number(owner, "prior_strength", prior_strength, lambda s: 0 < s < np.inf, "a positive number")
+    check_int(owner, "n_samples", n_samples, 1, MOST_DRAWS)
+    rng = generator_of(owner, random_state)
     n, k = table.shape
     pairs = list(combinations(range(k), 2))
     wins = np.zeros((len(pairs), 3))

@@ -9,7 +9,18 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
-from skbandit.stats._table import Floats, Names, as_table, check, column_of, difference
+from skbandit.stats._table import (
+    MOST_DRAWS,
+    Floats,
+    Names,
+    as_table,
+    check_int,
+    check_number,
+    check_one_of,
+    column_of,
+    difference,
+    generator_of,
+)
 from skbandit.stats.ranks import rank_rows
 
 #: Resampled numbers that are held at a time: 32 MiB in double precision.
@@ -94,10 +105,13 @@ def bootstrap_interval(
     """
     owner = "bootstrap_interval"
     table, method_names = as_table(owner, scores, higher_is_better, names, decimals, least=(2, 2))
-    check(owner, "statistic", statistic, statistic in ("mean_rank", "mean", "median"), "'mean_rank', 'mean', 'median'")
-    check(owner, "confidence_level", confidence_level, 0 < confidence_level < 1, "in the range (0, 1)")
-    check(owner, "interval", interval, interval in ("percentile", "basic", "BCa"), "'percentile', 'basic' or 'BCa'")
-    check(owner, "n_resamples", n_resamples, n_resamples >= 1, "at least 1")
+    check_one_of(owner, "statistic", statistic, ("mean_rank", "mean", "median"))
+    check_number(owner, "confidence_level", confidence_level, lambda c: 0 < c < 1, "a number in the range (0, 1)")
+    check_one_of(owner, "interval", interval, ("percentile", "basic", "BCa"))
+    check_int(owner, "n_resamples", n_resamples, 1, MOST_DRAWS)
+    rng = generator_of(owner, random_state)
+    if control is not None:
+        column_of(owner, control, method_names)
     if statistic == "mean_rank":
         values = rank_rows(table)
     else:
@@ -108,10 +122,12 @@ def bootstrap_interval(
     low, high = estimate.copy(), estimate.copy()
     varying = np.ptp(values, axis=0) > 0  # a constant has no bootstrap distribution, and SciPy would warn
     if varying.any():
+        # In units of a power of two, so that nothing rounds: BCa takes cubes, which overflow.
+        unit = 2.0 ** np.ceil(np.log2(np.abs(values).max()))
         # Called "rng" since SciPy 1.15, which takes both names; earlier versions take this one only.
-        source: dict[str, Any] = {"random_state": np.random.default_rng(random_state)}
+        source: dict[str, Any] = {"random_state": rng}
         result = stats.bootstrap(
-            (values[:, varying],),
+            (values[:, varying] / unit,),
             average,
             axis=0,
             confidence_level=confidence_level,
@@ -120,5 +136,5 @@ def bootstrap_interval(
             batch=max(1, CHUNK // values.size),
             **source,
         )
-        low[varying], high[varying] = result.confidence_interval
+        low[varying], high[varying] = (unit * end for end in result.confidence_interval)
     return BootstrapInterval(estimate, low, high, method_names)

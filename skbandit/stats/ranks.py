@@ -6,14 +6,29 @@ Notation. :math:`N` is the number of data sets, :math:`k` the number of methods,
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
+from scipy.integrate import IntegrationWarning
 
-from skbandit.stats._table import Floats, Names, as_table, check
+from skbandit.stats._table import (
+    LEVEL,
+    Floats,
+    Names,
+    as_floats,
+    as_table,
+    check,
+    check_int,
+    check_number,
+    check_one_of,
+)
+
+#: Methods that there may be.
+MOST_METHODS = 10**6
 
 
 class MeanRanks(NamedTuple):
@@ -107,12 +122,13 @@ def critical_difference(n_methods: int, n_data_sets: int, *, alpha: float = 0.05
     1.25
     """
     owner = "critical_difference"
-    check(owner, "n_methods", n_methods, n_methods >= 2, "at least 2")
-    check(owner, "n_data_sets", n_data_sets, n_data_sets >= 1, "at least 1")
-    check(owner, "alpha", alpha, 0 < alpha < 1, "in the range (0, 1)")
-    check(owner, "test", test, test in ("nemenyi", "bonferroni-dunn"), "'nemenyi' or 'bonferroni-dunn'")
+    check_int(owner, "n_methods", n_methods, 2, MOST_METHODS)
+    check_int(owner, "n_data_sets", n_data_sets, 1, 2**53)
+    check_number(owner, "alpha", alpha, *LEVEL)
+    alpha = float(alpha)
+    check_one_of(owner, "test", test, ("nemenyi", "bonferroni-dunn"))
     if test == "nemenyi":
-        q = stats.studentized_range.isf(alpha, n_methods, np.inf) / np.sqrt(2)
+        q = studentized_range("isf", alpha, n_methods) / np.sqrt(2)
     else:
         q = stats.norm.isf(alpha / (2 * (n_methods - 1)))
     return float(q * standard_error(n_data_sets, n_methods))
@@ -154,9 +170,13 @@ def cliques(mean_ranks: ArrayLike, p_values: ArrayLike, *, alpha: float = 0.05) 
     >>> stats.cliques([1.2, 2.9, 1.9], [[1, 0.01, 0.3], [0.01, 1, 0.2], [0.3, 0.2, 1]])
     [(0, 2), (2, 1)]
     """
-    mean, p = np.asarray(mean_ranks, dtype=np.float64), np.asarray(p_values, dtype=np.float64)
-    fits = mean.ndim == 1 and p.shape == (mean.size, mean.size) and not np.isnan(p).any()
-    check("cliques", "p_values", p_values, fits, "(n_methods, n_methods) without NaN")
+    mean, p = as_floats("cliques", "mean_ranks", mean_ranks), as_floats("cliques", "p_values", p_values)
+    check("cliques", "mean_ranks", mean_ranks, mean.ndim == 1 and np.isfinite(mean).all(), "a vector of finite numbers")
+    fits = p.shape == (mean.size, mean.size) and np.allclose(p, p.T, rtol=1e-9) and not np.isnan(p).any()
+    check(
+        "cliques", "p_values", p_values, fits, f"symmetric, without NaN, and of the shape of {mean.size} 'mean_ranks'"
+    )
+    check_number("cliques", "alpha", alpha, *LEVEL)
     order = np.argsort(mean, kind="stable")
     same = (p[np.ix_(order, order)] > alpha) | np.eye(mean.size, dtype=bool)
     runs: list[tuple[int, ...]] = []
@@ -175,6 +195,14 @@ def rank_rows(table: Floats) -> Floats:
     """Rank each row of a table in which higher is better; equal scores share the mean of their ranks."""
     ranks: Floats = stats.rankdata(-table, axis=1)
     return ranks
+
+
+def studentized_range(method: str, at: Any, k: int) -> Any:
+    """Return what a ``method`` of the studentized range of k groups, with infinitely many degrees of freedom, is."""
+    with warnings.catch_warnings():
+        # Its integrals round at the tenth digit, and say so.
+        warnings.simplefilter("ignore", IntegrationWarning)
+        return getattr(stats.studentized_range, method)(at, k, np.inf)
 
 
 def standard_error(n: int, k: int) -> float:

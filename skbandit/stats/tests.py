@@ -14,8 +14,21 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
-from skbandit.stats._table import ROUND_OFF, Floats, Names, as_table, check, column_of, difference
-from skbandit.stats.ranks import critical_difference, rank_rows, standard_error
+from skbandit.stats._table import (
+    LEVEL,
+    ROUND_OFF,
+    Floats,
+    Names,
+    as_floats,
+    as_table,
+    check,
+    check_bool,
+    check_number,
+    check_one_of,
+    column_of,
+    difference,
+)
+from skbandit.stats.ranks import critical_difference, rank_rows, standard_error, studentized_range
 
 #: Up to so many data sets, signed-rank p-values are exact: N sums over N² values, 1e6 operations for a pair of methods.
 MOST_EXACT = 100
@@ -170,12 +183,13 @@ def nemenyi(
     array([1.    , 0.1932, 0.0015])
     """
     table, method_names = as_table("nemenyi", scores, higher_is_better, names, decimals)
+    check_number("nemenyi", "alpha", alpha, *LEVEL)
     n, k = table.shape
     mean = rank_rows(table).mean(axis=0)
     i, j = np.triu_indices(k, 1)
     distance = np.abs(mean[i] - mean[j]) / standard_error(n, k)
     p_values = np.ones((k, k))
-    p_values[i, j] = p_values[j, i] = np.clip(stats.studentized_range.sf(np.sqrt(2) * distance, k, np.inf), 0, 1)
+    p_values[i, j] = p_values[j, i] = np.clip(studentized_range("sf", np.sqrt(2) * distance, k), 0, 1)
     return Nemenyi(critical_difference(k, n, alpha=alpha), p_values, mean, method_names)
 
 
@@ -230,6 +244,7 @@ def compare_with_control(
     (array([0.   , 1.732, 3.464]), array([1.    , 0.0833, 0.0011]))
     """
     table, method_names = as_table("compare_with_control", scores, higher_is_better, names, decimals)
+    check_number("compare_with_control", "alpha", alpha, *LEVEL)
     column = column_of("compare_with_control", control, method_names)
     n, k = table.shape
     mean = rank_rows(table).mean(axis=0)
@@ -273,7 +288,7 @@ def holm(p_values: ArrayLike) -> Floats:
     >>> stats.holm([0.01, 0.04, 0.03])
     array([0.03, 0.06, 0.06])
     """
-    p = np.asarray(p_values, dtype=float)
+    p = as_floats("holm", "p_values", p_values)
     check("holm", "p_values", p_values, p.ndim == 1 and np.all((p >= 0) & (p <= 1)), "numbers in the range [0, 1]")
     order = np.argsort(p)
     adjusted = np.empty_like(p)
@@ -339,7 +354,9 @@ def wilcoxon_holm(
     """
     owner = "wilcoxon_holm"
     table, method_names = as_table(owner, scores, higher_is_better, names, decimals)
-    check(owner, "zero_method", zero_method, zero_method in ("pratt", "wilcox"), "'pratt' or 'wilcox'")
+    check_one_of(owner, "zero_method", zero_method, ("pratt", "wilcox"))
+    if exact is not None:
+        check_bool(owner, "exact", exact)
     n, k = table.shape
     pairs = list(combinations(range(k), 2))
     if control is not None:

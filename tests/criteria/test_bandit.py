@@ -223,3 +223,60 @@ def test_a_policy_that_draws_other_than_asked_is_refused(draw, bench, score):
 
     with pytest.raises(ValueError, match=r"Mine.select must return \(arms, probs\), i32\[6\] and f\[6\]"):
         score(Bandit(policy=Mine()), 0, bench().problem(20), ALL)
+
+
+# --- what policies and rewards of one's own return -------------------------------------------------------------------
+
+
+def of_update(change):
+    @pytree_dataclass
+    class Wrong(UCB1):
+        def update(self, state, arms, rewards, probs):
+            return change(super().update(state, arms, rewards, probs))
+
+    return Bandit(policy=Wrong())
+
+
+def of_reward(**methods):
+    return Bandit(reward=pytree_dataclass(type("Wrong", (SmoothReward,), methods))())
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: of_update(lambda state: None), "Wrong.update must return a state like that of Wrong.init"),
+        (lambda: of_update(lambda state: state._replace(total=state.total[:1])), r"float32\[6\] and is float32\[1\]"),
+        (lambda: of_update(lambda state: state._replace(total=state.total > 0)), r"float32\[6\] and is bool\[6\]"),
+        (
+            lambda: of_reward(scale=lambda self, damage, active: damage),
+            r"Wrong.scale must return floats of the shape \[\]",
+        ),
+        (lambda: of_reward(scale=lambda self, damage, active: None), "Wrong.scale .* It returned None"),
+        (lambda: of_reward(__call__=lambda self, damage, scale: damage[:1]), r"Wrong.__call__ .* of the shape \[6\]"),
+        (lambda: of_reward(__call__=lambda self, damage, scale: "x"), "Wrong.__call__ .* It returned 'x'"),
+    ],
+)
+def test_what_a_policy_or_reward_returns_is_named_where_it_is_something_else(make, message, bench, score):
+    with pytest.raises(ValueError, match=message):
+        score(make(), 0, bench().problem(20), ALL)
+
+
+def test_a_state_may_begin_with_numbers_of_python(bench, score):
+    @pytree_dataclass
+    class Counting(UCB1):
+        def init(self, n):
+            return super().init(n), 0
+
+        def update(self, state, arms, rewards, probs):
+            return super().update(state[0], arms, rewards, probs), state[1] + 1
+
+        def index(self, state):
+            return super().index(state[0])
+
+        def value(self, state):
+            return super().value(state[0])
+
+    problem = bench().problem(20)
+    np.testing.assert_array_equal(
+        score(Bandit(policy=Counting()), 0, problem, ALL).value, score(Bandit(policy=UCB1()), 0, problem, ALL).value
+    )

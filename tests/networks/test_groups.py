@@ -1,6 +1,7 @@
 import dataclasses
 import enum
 import pickle
+import sys
 from collections import namedtuple
 
 import jax
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skbandit._tabular.network.mlp import MLP
-from skbandit.networks import GatedNetwork, Group, Groups, Slice
+from skbandit.networks import OUTGOING, GatedNetwork, Group, Groups, Slice, offers, require
 from skbandit.networks.groups import Leaves, dense_chain, replace_at
 
 Dense = namedtuple("Dense", ["kernel", "bias"])
@@ -135,6 +136,14 @@ def test_groups_of_a_dense_network_are_column_bias_and_next_row():
         (Group("g", 3, [Slice(("conv", "weights"), 3)]), "no axis 3 at"),
         (Group("g", 3, [Slice(("conv", "bias"), 1)]), "no axis 1 at"),
         (Group("g", 3, [Slice(("scale", 0), 0)]), "no axis 0 at"),
+        (Group("g", 3, [Slice("scale", 0)]), "no axis 0 at .* where the group 'g' has a slice"),
+        (Group("g", 2**30, [Slice("scale", 0)]), "no axis 0 at"),
+        (
+            Group("g", 2**30, [Slice(("dense", 1, "bias"), 0, [0, 1])]),
+            "group 'g' has 1073741824 units, most of which own",
+        ),
+        (Group("g", 3, [Slice(("dense", 1, "bias"), 0, [0, 2]), Slice(("conv", "bias"), 0, [0, 2, -1])]), "belong to"),
+        (Group("g", 3, [Slice(("conv", "bias"), -1, [0, 1, 2])]), "'g' names positions .* belong to a unit already"),
         (Group("g", 4, [Slice(("dense", 1, "bias"), 0)]), "group of 4 units has a slice of size 2"),
         (Group("g", 2, [Slice(("dense", 1, "bias"), 0, [0, 2])]), "numbers below 2.* up to 2"),
         (Group("g", 1, [Slice(("dense", 1, "bias"), 0, [0])]), "must be 2 numbers .* got 1 numbers"),
@@ -308,7 +317,7 @@ def test_a_leaf_is_replaced_and_the_tree_is_left_alone():
 # --- what cannot be a group ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("size", [0, -1, 2.0, True, "3"])
+@pytest.mark.parametrize("size", [0, -1, 2.0, True, "3", 2**31, 10**400])
 def test_a_group_has_a_unit(size):
     with pytest.raises(ValueError, match="'size' of the group 'g' must be an int of at least 1"):
         Group("g", size, [Slice("w", 0)])
@@ -324,6 +333,107 @@ def test_slices_and_groups_come_in_lists():
     for wrong in ({"loss": 3}, {"loss": print, "activations": 3}):
         with pytest.raises(ValueError, match="parameter of GatedNetwork must be callable"):
             GatedNetwork(groups=Groups([]), **wrong)
+
+
+@pytest.mark.parametrize("axis", [1.0, True, "1", None, np.array([1]), 1j], ids=repr)
+def test_an_axis_is_an_int(axis):
+    with pytest.raises(ValueError, match=r"'axis' of the slice \('w',\) must be an int"):
+        Slice("w", axis)
+
+
+def test_an_axis_may_be_an_int_of_numpy():
+    assert Slice("w", np.int8(1)) == Slice("w", 1)
+
+
+@pytest.mark.parametrize("path", [[[1]], {"a": 1}, np.ones(2), slice(0, 1), ("a", [])], ids=repr)
+def test_a_path_is_made_of_keys(path):
+    if isinstance(path, slice) and sys.version_info >= (3, 12):  # slices are hashable there
+        pytest.skip("a key like any other")
+    with pytest.raises(ValueError, match="'path' of a Slice must be made of keys"):
+        Slice(path, 0)
+
+
+@pytest.mark.parametrize("labels", [[[1], [1, 2]], [True, False], [None, 1], [10**400], {0, 1}, 3], ids=repr)
+def test_labels_that_are_no_vector_of_ints_are_refused(labels):
+    with pytest.raises(ValueError, match=r"'labels' of the slice .* must be a vector of ints"):
+        Slice("w", 0, labels)
+
+
+def test_groups_are_told_apart_by_their_names():
+    with pytest.raises(ValueError, match=r"The names of the groups must differ. They are \['a', 'a'\]"):
+        Groups([Group("a", 1), Group("a", 2)])
+    with pytest.raises(ValueError, match=r"'name' of a Group must be a string. Got 3"):
+        Group(3, 2)
+
+
+@pytest.mark.parametrize("slices", [3, None, "w", {"w": 0}, iter([Slice("w", 0)]), [("w", 0)]], ids=str)
+def test_slices_that_are_no_list_are_refused(slices):
+    # An iterator would be empty when it is read again: a group that owns nothing.
+    with pytest.raises(ValueError, match="'outgoing' slices of the group 'g' must be a list of Slice objects"):
+        Group("g", 2, outgoing=slices)
+
+
+@pytest.mark.parametrize("groups", [3, None, "ab", {"a": 1}, [Slice("w", 0)], iter([]), Group("g", 2)], ids=str)
+def test_a_network_takes_groups_or_a_list_of_them(groups):
+    with pytest.raises(ValueError, match="'groups' parameter of GatedNetwork must be Groups or a list: Groups takes a"):
+        GatedNetwork(print, groups)
+
+
+@pytest.mark.parametrize("name", ["loss", "activations"])
+def test_functions_of_a_network_take_what_they_get(name):
+    given = {"loss": print, "activations": None, name: lambda params: 0}
+    with pytest.raises(
+        ValueError, match=rf"'{name}' parameter of GatedNetwork must be callable with \(params, gates, X"
+    ):
+        GatedNetwork(groups=[], **given)
+
+
+@pytest.mark.parametrize("by_row", [None, 1, "yes", np.True_])
+def test_whether_gates_are_taken_by_row_is_a_bool(by_row):
+    with pytest.raises(ValueError, match="'gates_by_row' parameter of GatedNetwork must be a bool"):
+        GatedNetwork(print, [], gates_by_row=by_row)
+
+
+def test_leaves_of_one_path_are_refused():
+    @jax.tree_util.register_pytree_with_keys_class
+    class Twins:
+        def __init__(self, *children):
+            self.children = children
+
+        def tree_flatten_with_keys(self):
+            return [(jax.tree_util.GetAttrKey("a"), child) for child in self.children], None
+
+        @classmethod
+        def tree_unflatten(cls, aux, children):
+            return cls(*children)
+
+    with pytest.raises(ValueError, match=r"The paths of the parameters must differ"):
+        Groups([Group("g", 2, [Slice("a", 0)])]).check(Twins(np.ones(2), np.ones(2)))
+
+
+@pytest.mark.parametrize("method", [GROUPS.compact, GROUPS.zero])
+@pytest.mark.parametrize("units", [[3], [-1], [0.0], ["a"], [[0]], 0, [True], [2**70], None], ids=repr)
+def test_units_that_are_not_there_are_named(params, method, units):
+    with pytest.raises(ValueError, match=r"must hold numbers of units of the group 'filters', from 0 to 2. Got"):
+        method(params, [units, [0]])
+    with pytest.raises(ValueError, match=r"must have an array for each of the 2 groups. Got 1"):
+        method(params, [[0]])
+
+
+def test_units_may_be_a_mask(params):
+    masks = [[True, False, True], np.array([False, True, True, True])]
+    jax.tree.map(
+        np.testing.assert_array_equal, GROUPS.compact(params, masks), GROUPS.compact(params, [[0, 2], [1, 2, 3]])
+    )
+
+
+def test_what_is_no_capability_is_named():
+    for wrong in (None, "x", 3):
+        with pytest.raises(TypeError, match=r"The 'capability' must be one of skbandit.networks"):
+            offers(print, wrong)
+        with pytest.raises(TypeError, match="The 'needs' must be a list of capabilities"):
+            require(print, [wrong], "x")
+    assert not offers(type("Odd", (), {"groups": 3}), OUTGOING)
 
 
 def test_long_labels_are_said_in_short():

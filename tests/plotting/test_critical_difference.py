@@ -158,3 +158,50 @@ def test_without_matplotlib_the_error_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
     with pytest.raises(ImportError, match=r"pip install 'skbandit\[plot\]'"):
         CriticalDifferenceDisplay([1, 2], names=["a", "b"]).plot()
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("mean_ranks", [None, "12", [1, np.nan], [0, 1.5], [1, 3], [[1, 2]], [], [1, "2"], [10**400, 1], 2.0]),
+        ("names", [None, 3, "ab c", ["a"], ["a", 2], {"a", "b"}, {"a": 1, "b": 2}]),
+        ("cliques", [None, 3, [3], [(0, 2)], [(-1, 0)], [("a",)], [(0.0, 1)], [()], {(0, 1)}, [(True, 0)]]),
+        ("critical_difference", ["x", -1, np.nan, np.inf, True, 10**400, np.ones(2)]),
+        ("caption", [None, 3, b"x"]),
+    ],
+)
+def test_a_display_names_what_it_cannot_draw(name, values):
+    valid = {"mean_ranks": [1.4, 1.6], "names": ["a", "b"], "cliques": [(0, 1)], "caption": ""}
+    for value in values:
+        with pytest.raises(ValueError, match=f"The '{name}' parameter of CriticalDifferenceDisplay must be"):
+            CriticalDifferenceDisplay(**valid | {name: value}).plot()
+    assert plt.get_fignums() == []
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("ax", [3, "x", []]),
+        ("width", [None, "x", 0, -1, np.nan, np.inf, True, 10**400, 1e6]),
+        ("crossbar_kw", [3, "x", [1], {"no_property": 1}, {"linewidth": "x"}]),
+        ("text_kw", [3, "x", [1], {"no_property": 1}]),
+    ],
+)
+def test_plot_names_what_it_cannot_take(name, values):
+    for value in values:
+        with pytest.raises(ValueError, match=f"The '{name}' parameter of CriticalDifferenceDisplay must"):
+            CriticalDifferenceDisplay([1.4, 1.6], names=["a", "b"], cliques=[(0, 1)]).plot(**{name: value})
+        with pytest.raises(ValueError, match=f"The '{name}' parameter of CriticalDifferenceDisplay must"):
+            CriticalDifferenceDisplay.from_scores(np.ones((5, 2)), **{name: value})
+
+
+@pytest.mark.parametrize(("name", "values"), [("test", [None, 3, []]), ("alpha", ["x", None, True, 10**400])])
+def test_from_scores_names_what_it_cannot_take(name, values):
+    for value in values:
+        with pytest.raises(ValueError, match=f"The '{name}' parameter must be"):
+            CriticalDifferenceDisplay.from_scores(scores_of(3), **{name: value})
+
+
+def test_an_option_that_plot_has_not_is_named_before_a_test_is_computed():
+    with pytest.raises(TypeError, match=r"CriticalDifferenceDisplay.plot has no parameters \['colour'\]"):
+        CriticalDifferenceDisplay.from_scores("no scores", colour="red")

@@ -83,6 +83,13 @@ def test_the_seed_decides_and_precision_outside_does_not():
             {"emissions": (np.ones(8),)},
             r"'emissions' parameter of rank_units must have a vector for each group, of \[8",
         ),
+        ({"emissions": (np.ones(8), np.full(6, np.nan))}, "'emissions' .* finite numbers. Got NaN or infinity"),
+        ({"emissions": (np.ones(8), np.full(6, 1e300))}, "'emissions' .* finite numbers. Got NaN or infinity"),
+        ({"emissions": (np.ones(8), np.ones(6) * 1j)}, "'emissions' parameter of rank_units must"),
+        ({"emissions": (np.ones(8), "text")}, "Part 1 of the 'emissions' parameter of rank_units must be an array"),
+        ({"emissions": 3}, "'emissions' .* Got int"),
+        ({"active": [[True], [True, False]]}, "'active' parameter of rank_units must be a mask"),
+        ({"active": "all"}, "'active' parameter of rank_units must be a mask"),
         ({"policy": "ucb"}, "'policy' parameter must be"),
     ],
 )

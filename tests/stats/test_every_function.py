@@ -126,3 +126,118 @@ def test_scores_of_another_shape_are_refused(name, scores):
 def test_errors_name_the_parameter(call, parameter):
     with pytest.raises(ValueError, match=f"The '{parameter}' parameter of"):
         call()
+
+
+NOT_NUMBERS = [
+    *("abc", [["1", "2"], ["3", "4"]], [[1], [1, 2]], [[1j, 2], [3, 4]], np.ones((2, 3)) * 1j, [[None, 1], [2, 3]]),
+    *([[10**400, 1], [2, 3]], np.zeros((3, 3), "datetime64[D]"), {"a": 1}, iter([[1, 2]]), None),
+]
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+@pytest.mark.parametrize("scores", NOT_NUMBERS, ids=lambda scores: f"{scores!r:.30}")
+def test_what_numpy_would_make_numbers_of_is_refused(name, scores):
+    with pytest.raises(ValueError, match=f"'scores' parameter of {name} must be an array of numbers"):
+        FUNCTIONS[name](scores)
+
+
+@pytest.mark.parametrize(
+    ("function", "parameter", "values"),
+    [
+        (stats.mean_ranks, "higher_is_better", ["yes", 1, None]),
+        (stats.mean_ranks, "names", [3, {"a", "b"}, {"a": 1}, b"abcd", iter("abcd"), np.array(0.5)]),
+        (stats.mean_ranks, "decimals", [2.5, "1", True, 2**70, -(10**400), np.ones(2)]),
+        (stats.nemenyi, "alpha", ["x", None, np.nan, 1j, True, 0, 1, -0.1, 1e-300, np.ones(2), 10**400]),
+        (stats.compare_with_control, "alpha", ["x", None, 0, 1]),
+        (stats.wilcoxon_holm, "control", [True, 1.0, np.ones(2), [], 4, -1]),
+        (stats.wilcoxon_holm, "zero_method", [None, 3, [], np.array(["pratt"])]),
+        (stats.wilcoxon_holm, "exact", ["no", 1, np.ones(2)]),
+        (stats.bayesian_signed_rank, "rope", ["x", None, np.nan, np.inf, True, 10**400, np.ones(2)]),
+        (stats.bayesian_signed_rank, "prior_strength", ["x", None, np.nan, 0, True]),
+        (stats.bayesian_signed_rank, "n_samples", [2.5, "x", True, 0, 2**70, 10**400]),
+        (stats.bayesian_signed_rank, "random_state", ["x", -1, 2.5, True, object(), 1j]),
+        (stats.bootstrap_interval, "random_state", ["x", -1, 2.5, True]),
+        (stats.bootstrap_interval, "statistic", [None, 3, []]),
+        (stats.bootstrap_interval, "interval", [None, 3, []]),
+        (stats.bootstrap_interval, "confidence_level", ["x", None, True, np.nan, 1j]),
+        (stats.bootstrap_interval, "n_resamples", [2.5, "x", True, 2**70]),
+        (stats.bootstrap_interval, "control", [True, 2.0, "x"]),
+    ],
+    ids=lambda value: getattr(value, "__name__", value if isinstance(value, str) else ""),
+)
+def test_errors_name_the_parameter_whatever_it_is_given(function, parameter, values):
+    needed = {"control": 0} if function is stats.compare_with_control else {}
+    for value in values:
+        with pytest.raises(ValueError, match=f"The '{parameter}' parameter of .* Got "):
+            function(C45, **needed | {parameter: value})
+
+
+@pytest.mark.parametrize(
+    ("options", "parameter"),
+    [
+        ({"n_methods": 2.5}, "n_methods"),
+        ({"n_methods": "x"}, "n_methods"),
+        ({"n_methods": 10**400}, "n_methods"),
+        ({"n_data_sets": 10**400}, "n_data_sets"),
+        ({"n_data_sets": True}, "n_data_sets"),
+        ({"alpha": 10**5000}, "alpha"),  # more digits than Python prints
+        ({"test": 3}, "test"),
+    ],
+)
+def test_errors_of_the_critical_difference_name_the_parameter(options, parameter):
+    with pytest.raises(ValueError, match=f"The '{parameter}' parameter of critical_difference must be"):
+        stats.critical_difference(**{"n_methods": 3, "n_data_sets": 10} | options)
+
+
+@pytest.mark.parametrize(
+    ("mean_ranks", "p_values", "alpha", "parameter"),
+    [
+        ([1, np.nan], np.ones((2, 2)), 0.05, "mean_ranks"),
+        (["a", "b"], np.ones((2, 2)), 0.05, "mean_ranks"),
+        ([1, 2], [["a", "b"]] * 2, 0.05, "p_values"),
+        ([1, 2], [[1, 0.1], [0.2, 1]], 0.05, "p_values"),  # not symmetric
+        ([1, 2], np.ones((2, 2)), "x", "alpha"),
+        ([1, 2], np.ones((2, 2)), 2, "alpha"),
+    ],
+)
+def test_errors_of_cliques_name_the_parameter(mean_ranks, p_values, alpha, parameter):
+    with pytest.raises(ValueError, match=f"The '{parameter}' parameter of cliques must be"):
+        stats.cliques(mean_ranks, p_values, alpha=alpha)
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+@pytest.mark.parametrize("factor", [2.0**500, 2.0**-1030], ids=["huge", "tiny"])
+def test_the_magnitude_of_scores_does_not_matter(name, factor):
+    def call(scores):
+        return (
+            stats.bayesian_signed_rank(scores, random_state=0)
+            if name == "bayesian_signed_rank"
+            else FUNCTIONS[name](scores)
+        )
+
+    scores = np.round(C45 * 2**10)  # whole numbers: of tiny ones, no digit is lost
+    if name == "bootstrap_interval":
+        options = {"statistic": "mean", "control": 0, "interval": "BCa", "n_resamples": 50, "random_state": 0}
+        found, expected = (stats.bootstrap_interval(table, **options) for table in (scores * factor, scores))
+        np.testing.assert_allclose(found.low[1:] / factor, expected.low[1:], rtol=1e-6)
+        return
+    found, expected = call(scores * factor), call(scores)
+    for a, b in zip(found, expected, strict=True):
+        if isinstance(b, np.ndarray | float):
+            np.testing.assert_allclose(a, b, rtol=1e-9)
+
+
+def test_scores_whose_differences_are_beyond_floats_are_refused():
+    with pytest.raises(ValueError, match="'scores' parameter of mean_ranks must be of magnitudes up to 1e"):
+        stats.mean_ranks([[1e308, -1e308]])
+    with pytest.raises(ValueError, match="'decimals' parameter of mean_ranks must be few enough"):
+        stats.mean_ranks([[1e200, -1e200]], decimals=200)
+
+
+def test_a_level_that_scipy_cannot_resolve_is_refused():
+    # It would return 100, the end of its search; the quantile is at 52.
+    with pytest.raises(ValueError, match=r"'alpha' parameter of critical_difference must be .* Got 1e-300"):
+        stats.critical_difference(3, 10, alpha=1e-300)
+    assert stats.critical_difference(3, 6, alpha=1e-10) == pytest.approx(
+        9.3777 / np.sqrt(2) * np.sqrt(12 / 36), rel=1e-4
+    )
