@@ -23,6 +23,22 @@ def zeros(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
     return array
 
 
+def extended(array: np.ndarray, n_rows: int) -> np.ndarray | None:
+    """Return the ``n_rows`` rows of which an array holds the first, the rest zeros, where `zeros` made them so.
+
+    It is no copy. None where the array was not cut from one of `zeros`, or something has been written behind it.
+    """
+    buffer = array.base
+    if not isinstance(buffer, np.ndarray) or buffer.dtype != np.uint8 or not array.flags.c_contiguous:
+        return None
+    start, shape = array.ctypes.data - buffer.ctypes.data, (n_rows, *array.shape[1:])
+    stop = start + math.prod(shape) * array.dtype.itemsize
+    if buffer.ndim != 1 or not buffer.flags.c_contiguous or array.ctypes.data % ALIGNMENT or stop > buffer.size:
+        return None
+    rows: np.ndarray = buffer[start:stop].view(array.dtype).reshape(shape)
+    return None if rows[len(array) :].any() else rows
+
+
 def require_memory(shape: tuple[int, ...], n_rows: int, dtype: Any) -> None:
     """Raise MemoryError if a sparse table does not fit into memory as a dense one.
 

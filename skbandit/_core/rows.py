@@ -15,7 +15,7 @@ import numpy as np
 from jax import lax
 from scipy import sparse
 
-from skbandit._core.memory import require_memory, zeros
+from skbandit._core.memory import extended, require_memory, zeros
 from skbandit._core.scope import spread, to_device
 
 SMALLEST_BUCKET = 64
@@ -29,6 +29,33 @@ def bucket(n: int) -> int:
         return SMALLEST_BUCKET
     step = 1 << max((n - 1).bit_length() - 3, 0)
     return -(-n // step) * step
+
+
+def room(n: int, n_columns: int, dtype: Any) -> np.ndarray:
+    """Return an array of zeros for ``n`` rows that `Data.pad` need not copy: behind them there is room for padding."""
+    return zeros((bucket(n), n_columns), dtype)[:n]
+
+
+def in_blocks(of: Callable[..., Any], arrays: tuple[jax.Array, ...], most_rows: int) -> Any:
+    """Return ``of(*arrays)``, computed for some rows at a time; inside a compiled function.
+
+    Parameters
+    ----------
+    of : callable
+        From rows of the arrays to a pytree of arrays that have an entry for each row.
+    arrays : tuple of arrays of shape (N, ...)
+        Padded to a `bucket`: m · 2^k rows.
+    most_rows : int
+        In a block, but a block has m rows, an odd number, at least.
+    """
+    n, size = arrays[0].shape[0], arrays[0].shape[0]
+    while size > most_rows and size % 2 == 0:
+        size //= 2
+    if size == n:
+        return of(*arrays)
+    blocks = tuple(a.reshape(-1, size, *a.shape[1:]) for a in arrays)
+    found = lax.map(lambda block: of(*block), blocks)
+    return jax.tree.map(lambda a: a.reshape(n, *a.shape[2:]), found)
 
 
 class Data(NamedTuple):
@@ -55,7 +82,8 @@ class Data(NamedTuple):
     ) -> Data:
         """Copy the rows once, into padded arrays on the default device; floats become ``dtype``, integers stay.
 
-        A CSR ``X`` becomes dense here. Without ``row_id``, it is a row's position.
+        A CSR ``X`` becomes dense here; one that has `room` for the padding is not copied to a CPU. Without ``row_id``,
+        it is a row's position.
         """
         n = X.shape[0]
         size = bucket(n) if rows is None else rows
@@ -70,7 +98,11 @@ class Data(NamedTuple):
 
 def _placed(array: Any, place: np.ndarray | slice, n_rows: int, dtype: Any) -> np.ndarray:
     """Put rows, dense or CSR, into their places i[n], ascending, among ``n_rows`` of zeros; floats become ``dtype``."""
-    dtype = array.dtype if np.issubdtype(array.dtype, np.integer) else dtype
+    dtype = array.dtype if np.issubdtype(array.dtype, np.integer) else np.dtype(dtype)
+    if isinstance(array, np.ndarray) and array.dtype == dtype and isinstance(place, slice):
+        whole = extended(array, n_rows)
+        if whole is not None:
+            return whole
     if sparse.issparse(array):
         require_memory(array.shape, n_rows, dtype)
     out = zeros((n_rows, *array.shape[1:]), dtype)

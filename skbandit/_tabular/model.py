@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,9 +11,9 @@ import numpy as np
 from skbandit._core.addresses import saved
 from skbandit._tabular.features.embeddings import Inputs
 from skbandit._tabular.features.encoder import FeatureEncoder
-from skbandit._tabular.features.sparse_rows import chunk_rows, dense
+from skbandit._tabular.features.sparse_rows import dense
 from skbandit._tabular.network import accounting
-from skbandit._tabular.network.inference import CHUNK_ROWS, raw_output
+from skbandit._tabular.network.inference import Forward, in_chunks
 from skbandit._tabular.network.losses import LOSSES
 
 Layers = Sequence[Sequence[np.ndarray]]
@@ -62,6 +62,14 @@ class Architecture:
     def encode(self, X: Any) -> Any:
         """Return what the network's inputs read, f[n, n_columns], of dense or CSR rows; X itself without an encoder."""
         return X if self.encoder is None else self.encoder.transform(X)
+
+    def write(self, X: Any, out: np.ndarray) -> None:
+        """Write what `encode` returns into ``out`` f[n, n_columns], in its dtype."""
+        if self.encoder is not None:
+            self.encoder.write(X, out)
+        else:
+            with np.errstate(over="ignore"):
+                out[...] = dense(X)
 
     def layer_sizes(self, hidden: Sequence[int] | None = None) -> tuple[int, ...]:
         """Return features, hidden widths (those before pruning by default) and outputs."""
@@ -173,31 +181,64 @@ class Model:
 
     def raw_output(self, X: Any) -> np.ndarray:
         """Return the output layer's pre-activation f[n, n_outputs] of rows f[n, n_columns of X], dense or CSR."""
-        return self._raw_output(X, None if self.architecture.reads_raw_rows else self._read)
+        return RawOutputs([self], X).map(lambda raw: raw[0])
 
-    def raw_output_of_encoded(self, encoded: Any) -> np.ndarray:
-        """Return the output layer's pre-activation f[n, n_outputs] of rows that are encoded."""
-        return self._raw_output(encoded, None if self.architecture.reads_raw_rows else self.embed)
+    def forward(self, dtype: Any, *, encoded: bool = False) -> Forward:
+        """Return what computes the output layer's pre-activation of rows of X, or of rows that are encoded."""
+        features: Callable[[Any], Any] | None = None
+        if not self.architecture.reads_raw_rows:
+            features = self.embed if encoded else self._read
+        return Forward.of(dtype, self.coefs, self.intercepts, self.architecture.activation, self.slopes, features)
 
     def _read(self, X: Any) -> Any:
         return self.embed(self.architecture.encode(X))
 
-    def _raw_output(self, X: Any, features: Any) -> np.ndarray:
-        return raw_output(X, self.coefs, self.intercepts, self.architecture.activation, self.slopes, features)
+
+class RawOutputs:
+    """The raw outputs of models for rows: computed when they are asked for, a chunk of rows at a time.
+
+    Outputs may be many more than what is made of them: of 10 000 classes one is predicted.
+
+    Parameters
+    ----------
+    models : sequence of Model
+        An encoder that they share encodes once.
+    X : f[n, n_columns of X], dense or CSR
+    rows : i[m], optional
+        Which rows of X; by default all.
+    """
+
+    def __init__(self, models: Sequence[Model], X: Any, rows: np.ndarray | None = None) -> None:
+        self.models, self.X, self.rows = models, X, rows
+
+    def map(self, of: Callable[[list[np.ndarray]], np.ndarray]) -> np.ndarray:
+        """Return an array with a row for each of them.
+
+        Parameters
+        ----------
+        of : callable (list of f[m, n_outputs]) → array of shape (m, ...)
+            From the raw outputs of each model for some rows to theirs.
+        """
+        X, rows, encoder = self.X, self.rows, self.models[0].architecture.encoder
+        shared = len(self.models) > 1 and all(model.architecture.encoder is encoder for model in self.models)
+        forward = [model.forward(X.dtype, encoded=shared) for model in self.models]
+
+        def of_chunk(rows: Any) -> np.ndarray:
+            read = self.models[0].architecture.encode(rows) if shared else rows
+            return of([one(read) for one in forward])
+
+        step = min(one.chunk_rows(X) for one in forward)
+        return in_chunks(X, step, of_chunk) if rows is None else in_chunks(rows, step, lambda rows: of_chunk(X[rows]))
+
+    def whole(self) -> list[np.ndarray]:
+        """Return the raw outputs f[n, n_outputs] of each model."""
+        stacked = self.map(lambda raw: np.stack(raw, axis=1))
+        return [stacked[:, k] for k in range(len(self.models))]
 
 
-def raw_outputs(models: Sequence[Model], X: Any) -> list[np.ndarray]:
-    """Return the raw output f[n, n_outputs] of each of several models; an encoder that they share encodes once."""
-    encoder = models[0].architecture.encoder
-    if len(models) == 1 or any(model.architecture.encoder is not encoder for model in models):
-        return [model.raw_output(X) for model in models]
-    parts: list[list[np.ndarray]] = [[] for _ in models]
-    step = chunk_rows(X, CHUNK_ROWS)
-    for start in range(0, X.shape[0], step):
-        encoded = models[0].architecture.encode(X[start : start + step])
-        for model, outputs in zip(models, parts, strict=True):
-            outputs.append(model.raw_output_of_encoded(encoded))
-    return [np.concatenate(outputs) for outputs in parts]
+def raw_outputs(models: Sequence[Model], X: Any) -> RawOutputs:
+    """Return the raw outputs of several models for rows, dense or CSR."""
+    return RawOutputs(models, X)
 
 
 def _as_dtype(value: Any, dtype: str) -> Any:

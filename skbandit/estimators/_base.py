@@ -17,7 +17,7 @@ from sklearn.utils import Bunch, check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from skbandit._core.constraints import check_values
-from skbandit._tabular.model import Architecture, raw_outputs
+from skbandit._tabular.model import Architecture, RawOutputs, raw_outputs
 from skbandit.estimators import _ensemble
 from skbandit.estimators._architecture import NETWORK_PARAMETERS, check_unchanged, describe
 from skbandit.estimators._callbacks import Callbacks, FitReporter, PathReporter
@@ -372,8 +372,8 @@ class BaseBanditPrunedMLP(PointsToMembers, CallbackSupportMixin, BaseEstimator):
 
     # ------------------------------------------------------------------ prediction
 
-    def _raw_predict(self, X: Any) -> tuple[Target, list[np.ndarray]]:
-        """Return the target, and the output layer's pre-activation f[n, n_outputs] of each member."""
+    def _raw_predict(self, X: Any) -> tuple[Target, RawOutputs]:
+        """Return the target, and the output layer's pre-activation f[n, n_outputs] of each member, to be computed."""
         now = snapshot(self)
         check_is_fitted(now)
         with Notes() as notes:
@@ -435,7 +435,7 @@ class BaseBanditPrunedMLP(PointsToMembers, CallbackSupportMixin, BaseEstimator):
     def _encode(self, rows: CheckedRows, criterion: Any = None) -> Encoded:
         """Return rows as the network's inputs read them."""
         ids = row_ids(rows.X, rows.y, self._target, self._parameters(), criterion)
-        return Encoded(rows, self._architecture.encode(rows.X), ids)
+        return Encoded(rows, self._architecture, ids)
 
     def _learn(
         self,

@@ -22,7 +22,7 @@ import numpy as np
 from joblib import cpu_count
 
 from skbandit._core.scope import for_threads
-from skbandit._tabular.model import Architecture
+from skbandit._tabular.model import Architecture, RawOutputs
 from skbandit.estimators._callbacks import FitReporter, PathReporter
 from skbandit.estimators._fitted import Member
 from skbandit.estimators._member import Fitted, Pruned, fit_member, prune_member
@@ -130,13 +130,14 @@ def out_of_fold(results: Sequence[Fitted], task: FitTask) -> np.ndarray | None:
     """
     if task.params["calibration"] != "train":
         return None
-    encoded, target = task.train.features, task.target
-    summed = np.zeros((encoded.shape[0], target.n_outputs))
-    count = np.zeros((encoded.shape[0], 1))
+    X, target = task.train.rows.X, task.target
+    summed = np.zeros((X.shape[0], target.n_outputs))
+    count = np.zeros((X.shape[0], 1))
     for member, held, *_ in results:
         if held is None:
             return None
-        summed[held] += target.link(member.model.raw_output_of_encoded(encoded[held]))
+        raw = RawOutputs([member.model], X, np.flatnonzero(held))
+        summed[held] += raw.map(lambda raw: target.link(raw[0]))
         count[held] += 1
     with np.errstate(invalid="ignore"):
         return summed / count

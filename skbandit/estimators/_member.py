@@ -285,7 +285,8 @@ def train_epoch(
     else:
         member, start, state = resume(before, task, rng)
     weight = rows.weight * target.class_weighting(rows.y, rows.weight, params)(rows.y)
-    data = Rows(task.train.features, target.encode(rows.y), weight, task.train.row_id)
+    X = task.train.features.laid_out(params["dtype"])
+    data = Rows(X, target.encode(rows.y), weight, task.train.row_id)
     n_rows = rows.X.shape[0]
     notes.add(*notes_on_batches(params, n_rows))
     settings = incremental_settings(train_settings(params, architecture, member.model.hidden_layer_sizes, n_rows))

@@ -14,12 +14,14 @@ from sklearn.utils import check_array, check_X_y
 
 from skbandit._core.addresses import saved
 from skbandit._core.memory import require_memory
+from skbandit._tabular.features.encoder import CHUNK_VALUES
 from skbandit._tabular.features.reader import FeatureReader, check_eager, check_no_moments, complaint_on_text
 from skbandit._tabular.features.sparse_rows import canonical, dense, stacked
 from skbandit._tabular.types import Rows
 from skbandit.estimators._notes import Note, Notes
 
 if TYPE_CHECKING:
+    from skbandit._tabular.model import Architecture
     from skbandit._tabular.reparametrization import Reparametrization
     from skbandit.estimators._targets import Target
 
@@ -179,19 +181,63 @@ class CheckedRows:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
+class Features:
+    """What the network's inputs read of X: computed for the rows that are asked for, and not kept.
+
+    Parameters
+    ----------
+    X : f[n, n_features], dense or CSR
+    architecture : Architecture
+    """
+
+    X: Any
+    architecture: Architecture
+
+    def __getitem__(self, rows: np.ndarray) -> Any:
+        """Return some rows, f[m, n_columns], dense or CSR, in the dtype of X."""
+        return self.architecture.encode(self.X[rows])
+
+    def laid_out(self, dtype: str, rows: np.ndarray | None = None) -> Any:
+        """Return rows as training takes them: dense ones where the device can take them over, in its dtype.
+
+        What stays as it is: rows that are sparse, and columns of X that are read as they are.
+
+        Parameters
+        ----------
+        dtype : {"float32", "float64"}
+        rows : i[m], optional
+            Which ones, by position; by default all.
+        """
+        from skbandit._core.rows import room
+
+        X, architecture = self.X, self.architecture
+        if sparse.issparse(X):
+            return architecture.encode(X if rows is None else X[rows])
+        if rows is None and (architecture.encoder is None or architecture.encoder.is_identity):
+            return X
+        n = X.shape[0] if rows is None else rows.size
+        out = room(n, architecture.inputs.n_columns, dtype)
+        step = max(CHUNK_VALUES // max(X.shape[1], 1), 1)
+        for start in range(0, n, step):
+            at = slice(start, start + step)
+            architecture.write(X[at if rows is None else rows[at]], out[at])
+        return out
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
 class Encoded:
     """Checked rows, and what networks read of them."""
 
     rows: CheckedRows
-    features: Any
-    """f[n, n_columns], dense or CSR: what the network's inputs read of X."""
+    architecture: Architecture
+    """Of the networks."""
     row_id: np.ndarray | None
     """What random draws know the rows by, u32[n]; None where nothing is drawn by row."""
 
-    def take(self, chosen: np.ndarray) -> Encoded:
-        """Return some of the rows, by a mask or by position."""
-        rows = CheckedRows(self.rows.X[chosen], self.rows.y[chosen], self.rows.weight[chosen])
-        return Encoded(rows, self.features[chosen], None if self.row_id is None else self.row_id[chosen])
+    @property
+    def features(self) -> Features:
+        """What the network's inputs read of X."""
+        return Features(self.rows.X, self.architecture)
 
 
 class Resumed(NamedTuple):
@@ -258,56 +304,58 @@ def split_rows(task: FitTask, seed: int, start: float, notes: Notes) -> Split:
     params, target, train = task.params, task.target, task.train
     weight_of_classes = target.class_weighting(train.rows.y, train.rows.weight, params)
 
-    def encoded(of: Encoded, name: str, share: np.ndarray | float = 1.0) -> Rows:
-        weight = of.rows.weight * weight_of_classes(of.rows.y) * share
+    def encoded(of: Encoded, name: str, chosen: np.ndarray | None = None, share: np.ndarray | None = None) -> Rows:
+        """Return rows, by position, with a share of their weight."""
+        y, weight, row_id = of.rows.y, of.rows.weight, of.row_id
+        if chosen is not None:
+            y, weight, row_id = y[chosen], weight[chosen], None if row_id is None else row_id[chosen]
+        weight = weight * weight_of_classes(y) * (1.0 if share is None else share)
         _check_total(weight, params["dtype"], name)
-        return Rows(of.features, target.encode(of.rows.y), weight, of.row_id)
+        return Rows(of.features.laid_out(params["dtype"], chosen), target.encode(y), weight, row_id)
 
-    there = train.rows.weight > 0
-    if not there.all():
-        # A row of weight 0 is a row that is not there.
-        train = train.take(there)
+    X, y, weight = train.rows.X, train.rows.y, train.rows.weight
+    # A row of weight 0 is a row that is not there.
+    there = weight > 0
+    present = None if there.all() else np.flatnonzero(there)
     if task.held_out is not None:
-        return Split(encoded(train, "training"), encoded(task.held_out, "held-out"), None)
+        return Split(encoded(train, "training", present), encoded(task.held_out, "held-out"), None)
     early_stopping = params["early_stopping"] and params["solver"] != "lbfgs"
     if not early_stopping and params["pruning_ratio"] != "auto":
-        return Split(encoded(train, "training"), None, None)
-    X, y = train.rows.X, train.rows.y
+        return Split(encoded(train, "training", present), None, None)
+    identity = target.identify(y)
     share = held_out_rows(
         X,
-        train.rows.weight,
+        weight,
         params["validation_fraction"],
         seed,
         target.strata(y),
         params["dtype"],
         start,
-        target.identify(y),
+        identity,
         target.classifies,
     )
-    n = X.shape[0]
+    n = int(np.count_nonzero(there))
     if not share.any():
-        alike = _is_constant(X) and _is_constant(target.identify(y).reshape(n, -1))
+        alike = _is_constant(X, there) and _is_constant(identity.reshape(len(y), -1), there)
         why = f"all {n} training rows are alike" if alike else "no class has two different rows"
         why = "there is one training row" if n == 1 else why
         notes.add(Note(_NOTHING_HELD_OUT.format(why=why)))
-        return Split(encoded(train, "training"), None, None)
-    constant = _is_constant(X)
+        return Split(encoded(train, "training", present), None, None)
+    constant = _is_constant(X, there)
     if constant:
         notes.add(Note(_CONSTANT.format(n=n)))
-    trains, judges = share < 1, share > 0
-    held = np.zeros(there.size, bool)
-    held[np.flatnonzero(there)[share == 1]] = True
-    rows = encoded(train.take(trains), "training", 1 - share[trains])
-    held_out = encoded(train.take(judges), "held-out", share[judges])
-    return Split(rows, held_out, held, bool((judges & trains).all()), constant)
+    trains, judges = np.flatnonzero(there & (share < 1)), np.flatnonzero(share > 0)
+    rows = encoded(train, "training", trains, 1 - share[trains])
+    held_out = encoded(train, "held-out", judges, share[judges])
+    return Split(rows, held_out, share == 1, trains.size == judges.size == n, constant)
 
 
-def _is_constant(X: Any) -> bool:
-    """Say whether all rows of f[n, n_features], dense or CSR, are the same."""
+def _is_constant(X: Any, there: np.ndarray) -> bool:
+    """Say whether all rows of f[n, n_features], dense or CSR, of which some are there, bool[n], are the same."""
     n = X.shape[0]
-    first = dense(X[:1])
+    first = dense(X[[int(np.argmax(there))]])
     for start, stop in itertools.pairwise([0, min(8, n), *range(512, n, 512), n]):  # mostly, the first rows tell
-        rows = dense(X[start:stop])
+        rows = dense(X[start:stop])[there[start:stop]]
         if not np.array_equal(rows, np.broadcast_to(first, rows.shape), equal_nan=True):
             return False
     return True

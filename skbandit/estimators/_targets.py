@@ -1,8 +1,8 @@
 """Targets: what y means to a network, and what a network's output means to the user.
 
 A target is learned from the y of a fit, and learned on from that of a later one. It encodes y as the loss wants it,
-and decodes raw outputs: the output layer's pre-activations f[n, n_outputs], one array for each member. Targets are
-immutable; a copy of an estimator may share one.
+and decodes raw outputs: the output layer's pre-activations f[n, n_outputs], one array for each member, or what computes
+them for some rows at a time. Targets are immutable; a copy of an estimator may share one.
 """
 
 from __future__ import annotations
@@ -17,13 +17,17 @@ from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
 
 from skbandit._core.addresses import saved
+from skbandit._tabular.model import RawOutputs
 from skbandit._tabular.network.losses import LOSSES
+from skbandit.estimators._class_weights import balanced_by_label, weights_of_label_sets
 from skbandit.estimators._given import as_classes, as_numbers, check_labels
 from skbandit.estimators._moments import Moments
 
 Parameters = Mapping[str, Any]
 #: From targets to the weights of their rows.
 Weighting = Callable[[np.ndarray], "np.ndarray | float"]
+#: Of each member, for all rows.
+Raw = Sequence[np.ndarray] | RawOutputs
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -128,19 +132,24 @@ class Target(ABC):
         return LOSSES[self.loss].link(z)
 
     def mean(self, raw: Sequence[np.ndarray]) -> np.ndarray:
-        """Return the mean of the members' predictions, f[n, n_outputs]."""
+        """Return the mean of the members' predictions for some rows, f[n, n_outputs]."""
         if len(raw) == 1:
             return self.link(raw[0])
         outputs = [self.link(z) for z in raw]
         return cast(np.ndarray, np.mean(outputs, axis=0, dtype=outputs[0].dtype))
 
     @abstractmethod
-    def predict(self, raw: Sequence[np.ndarray]) -> np.ndarray:
+    def predict(self, raw: Raw) -> np.ndarray:
         """Return what the estimator predicts."""
 
     @abstractmethod
     def present(self, prediction: np.ndarray) -> np.ndarray:
         """Return a mean of predictions, f[n, n_outputs], in the shape that the user expects."""
+
+
+def _for_rows(raw: Raw, of: Callable[[Sequence[np.ndarray]], np.ndarray]) -> np.ndarray:
+    """Return what ``of`` makes of raw outputs; where these are still to be computed, for some rows at a time."""
+    return raw.map(of) if isinstance(raw, RawOutputs) else of(raw)
 
 
 class Kind(NamedTuple):
@@ -302,9 +311,9 @@ class RegressionTarget(Target):
         prediction = LOSSES[self.loss].link(z)
         return prediction if self.y_range is None else np.clip(prediction, *self.y_range.astype(prediction.dtype))
 
-    def predict(self, raw: Sequence[np.ndarray]) -> np.ndarray:
+    def predict(self, raw: Raw) -> np.ndarray:
         """Return predicted values."""
-        return self.present(self.mean(raw))
+        return self.present(_for_rows(raw, self.mean))
 
     def present(self, prediction: np.ndarray) -> np.ndarray:
         """Return f[n] where there is one output."""
@@ -427,12 +436,15 @@ class ClassificationTarget(Target):
     def _weights_of_rows(self, y: np.ndarray, weights: np.ndarray) -> np.ndarray:
         """Return what the weights of classes are for rows, f[n]."""
 
-    def probabilities(self, raw: Sequence[np.ndarray]) -> np.ndarray:
+    def probabilities(self, raw: Raw) -> np.ndarray:
         """Return the mean of the members' probabilities, f[n, n_classes]."""
-        return self.present(self.mean(raw))
+        return _for_rows(raw, lambda raw: self.present(self.mean(raw)))
 
-    def log_probabilities(self, raw: Sequence[np.ndarray]) -> np.ndarray:
+    def log_probabilities(self, raw: Raw) -> np.ndarray:
         """Return logarithms of mean probabilities, from the logits: finite where a probability is not representable."""
+        return _for_rows(raw, self._log_mean)
+
+    def _log_mean(self, raw: Sequence[np.ndarray]) -> np.ndarray:
         each = [self._log_probabilities(z) for z in raw]
         if len(each) == 1:
             return each[0]
@@ -442,8 +454,11 @@ class ClassificationTarget(Target):
     def _log_probabilities(self, z: np.ndarray) -> np.ndarray:
         """Return the logarithms of one network's probabilities."""
 
-    def predict(self, raw: Sequence[np.ndarray]) -> np.ndarray:
+    def predict(self, raw: Raw) -> np.ndarray:
         """Return the classes or sets of labels, by the logits of one network or the mean probability of several."""
+        return _for_rows(raw, self._decided)
+
+    def _decided(self, raw: Sequence[np.ndarray]) -> np.ndarray:
         if len(raw) == 1:
             return self._decide(raw[0], 0.0)
         return self._decide(self.mean(raw), 0.5)
@@ -518,14 +533,7 @@ class LabelTarget(ClassificationTarget):
     def _class_weights(self, y: np.ndarray, weight: np.ndarray, class_weight: Any) -> np.ndarray:
         n_labels = len(self.classes)
         if isinstance(class_weight, str):
-            by_label = np.ones((n_labels, 2))
-            for label, column in enumerate(np.asarray(y).T):
-                present = np.unique(column[weight > 0]).astype(int)
-                counts = weight > 0
-                by_label[label, present] = compute_class_weight(
-                    "balanced", classes=present, y=column[counts].astype(int), sample_weight=weight[counts]
-                )
-            return by_label
+            return balanced_by_label(np.asarray(y), weight)
         given = class_weight if isinstance(class_weight, list) else []
         if len(given) != n_labels or not all(isinstance(w, dict) and set(w) <= {0, 1} for w in given):
             raise ValueError(
@@ -535,8 +543,7 @@ class LabelTarget(ClassificationTarget):
         return np.array([[float(weights.get(c, 1.0)) for c in (0, 1)] for weights in given])
 
     def _weights_of_rows(self, y: np.ndarray, weights: np.ndarray) -> np.ndarray:
-        # Each label weighs its two classes, and a row has the product over labels.
-        return cast(np.ndarray, np.prod(np.where(np.asarray(y) > 0, weights[:, 1], weights[:, 0]), axis=1))
+        return weights_of_label_sets(np.asarray(y), weights)
 
     def _log_probabilities(self, z: np.ndarray) -> np.ndarray:
         return cast(np.ndarray, -np.logaddexp(0, -z))

@@ -1,8 +1,9 @@
 import jax
+import numpy as np
 import pytest
 
 from skbandit._core import memory
-from skbandit._core.memory import available_memory, require_memory, zeros
+from skbandit._core.memory import available_memory, extended, require_memory, zeros
 
 
 @pytest.mark.parametrize("shape", [(0, 3), (7,), (5, 3), (2000, 100)])
@@ -65,3 +66,38 @@ def test_the_limit_of_a_container_counts(tmp_path):
     (tmp_path / "memory.max").write_text("max\n")
     assert memory._of_container(tmp_path) is None
     assert memory._of_container(tmp_path / "elsewhere") is None
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "uint32"])
+def test_rows_that_zeros_made_room_for_are_extended_without_a_copy(dtype):
+    whole = zeros((10, 3), dtype)
+    rows = whole[:7]
+    rows[...] = 2
+    found = extended(rows, 10)
+    assert found.shape == (10, 3)
+    assert found.dtype == dtype
+    assert np.shares_memory(found, whole)
+    np.testing.assert_array_equal(found, whole)
+    assert np.shares_memory(extended(rows, 8), whole)
+    assert extended(rows, 7 + 100) is None  # there is no such room
+
+
+def test_rows_behind_which_something_is_written_are_not_extended():
+    whole = zeros((10, 3), "float32")
+    whole[9, 2] = 1
+    assert extended(whole[:7], 9) is not None
+    assert extended(whole[:7], 10) is None
+
+
+def test_other_arrays_are_not_extended():
+    whole = np.zeros((10, 16), "float32")
+    for array in (
+        whole[:7],
+        np.zeros((7, 3)),
+        whole[:7, :3],
+        zeros((10, 16), "float32")[::2],
+        np.asfortranarray(whole),
+    ):
+        assert extended(array, 10) is None
+    # It begins where a device would have to copy it.
+    assert extended(zeros((10, 3), "float32")[1:7], 9) is None

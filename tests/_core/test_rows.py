@@ -1,4 +1,5 @@
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -7,7 +8,7 @@ from scipy import sparse
 
 from skbandit._core import memory
 from skbandit._core import rows as module
-from skbandit._core.rows import SMALLEST_BUCKET, Batches, Data, bucket
+from skbandit._core.rows import SMALLEST_BUCKET, Batches, Data, bucket, in_blocks, room
 
 FEW = settings(max_examples=50, deadline=None, derandomize=True)
 
@@ -146,3 +147,31 @@ def test_a_batch_of_no_weight_weighs_nothing():
     batches = Batches.partition(np.random.default_rng(0), np.ones((4, 1)), np.ones((4, 1)), np.zeros(4), "float32", 2)
     assert not np.asarray(batches.weight).any()
     assert not np.asarray(batches.total).any()
+
+
+def test_rows_with_room_for_their_padding_are_not_copied_to_a_cpu():
+    X = room(70, 40, "float32")
+    X[...] = np.random.default_rng(0).normal(size=X.shape)
+    y, weight = np.zeros((70, 1)), np.ones(70)
+    with jax.default_device(jax.devices("cpu")[0]):
+        data = Data.pad(X, y, weight, "float32")
+        assert data.X.unsafe_buffer_pointer() == X.ctypes.data
+        np.testing.assert_array_equal(data.X, Data.pad(X.copy(), y, weight, "float32").X)
+        # In another precision they are.
+        np.testing.assert_array_equal(Data.pad(X, y, weight, "float32", rows=128).X[:70], X)
+        assert Data.pad(X.astype("float64"), y, weight, "float32").X.dtype == "float32"
+
+
+@pytest.mark.parametrize("most_rows", [1, 7, 24, 96, 1000])
+def test_blocks_give_what_all_rows_give(most_rows):
+    X, y = jnp.arange(96 * 2.0).reshape(96, 2), jnp.arange(96)
+    sizes = []
+
+    def of(X, y):
+        sizes.append(len(X))
+        return {"sum": X.sum(axis=1) + y}, X > 5
+
+    found = jax.jit(lambda X, y: in_blocks(of, (X, y), most_rows))(X, y)
+    jax.tree.map(np.testing.assert_array_equal, found, of(X, y))
+    # 96 = 3 * 2^5: blocks of 3 rows at least.
+    assert sizes[0] == {1: 3, 7: 6, 24: 24, 96: 96, 1000: 96}[most_rows]

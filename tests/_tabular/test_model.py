@@ -85,6 +85,6 @@ def test_models_that_share_an_encoder_encode_once(monkeypatch):
     expected = [model.raw_output(X) for model in models]
     calls, original = [], FeatureEncoder.transform
     monkeypatch.setattr(FeatureEncoder, "transform", lambda self, X: calls.append(len(X)) or original(self, X))
-    for found, alone in zip(raw_outputs(models, X), expected, strict=True):
+    for found, alone in zip(raw_outputs(models, X).whole(), expected, strict=True):
         np.testing.assert_allclose(found, alone, rtol=1e-12)
     assert calls == [CHUNK_ROWS, 10]

@@ -137,9 +137,7 @@ class FeatureEncoder:
         n_features = X.shape[1]
         sizes = np.asarray(categories or (0,) * n_features)
         weight = np.ones(X.shape[0]) if weight is None else np.asarray(weight, np.float64)
-        seen = weight > 0
-        if not seen.all():
-            X, weight = X[seen], weight[seen]
+        seen: Any = ALL if weight.all() else weight > 0
         clip = clip and scale
 
         numbers = np.flatnonzero(sizes == 0)
@@ -165,7 +163,7 @@ class FeatureEncoder:
             if n_categories > max(max_one_hot, 2):
                 codes.append((j, n_categories))
                 continue
-            mass = np.bincount(places(X[:, j], n_categories), weight, minlength=n_categories + 1)
+            mass = np.bincount(places(X[seen, j], n_categories), weight[seen], minlength=n_categories + 1)
             if n_categories > 1:  # a category that no row has yet is a rare one
                 mass[1:] = np.maximum(mass[1:], RARE * mass.sum())
             if n_categories == 2:
@@ -321,6 +319,14 @@ class FeatureEncoder:
             out += [label(j, category) for category in range(size)] + [f"{named[j]}_nan"] * bool(missing)
         return out + [named[j] for j in self.codes]
 
+    def write(self, X: Any, out: np.ndarray) -> None:
+        """Write what `transform` computes, in the dtype of ``out``, into ``out`` f[n, n_outputs]; X is dense or CSR."""
+        with np.errstate(over="ignore"):
+            if self.is_identity:
+                out[...] = dense(X)
+            else:
+                self._write_in_chunks(canonical(X) if sparse.issparse(X) else X, out)
+
     def transform(self, X: Any, dtype: Any = None) -> Any:
         """Compute the network's input f[n, n_outputs] from X f[n, n_features].
 
@@ -338,15 +344,17 @@ class FeatureEncoder:
 
     def _of_dense(self, X: Any, dtype: Any) -> np.ndarray:
         """Transform rows to a dense array; of a CSR X, a chunk of rows is dense at a time."""
-        n = X.shape[0]
-        out = np.empty((n, self.n_outputs), dtype)
-        step = max(CHUNK_VALUES // max(self.n_features, self.n_outputs), 1)
+        out = np.empty((X.shape[0], self.n_outputs), dtype)
+        self._write_in_chunks(X, out)
+        return out
+
+    def _write_in_chunks(self, X: Any, out: np.ndarray) -> None:
+        n, step = X.shape[0], max(CHUNK_VALUES // max(self.n_features, self.n_outputs), 1)
         if n <= step:
             self._write(dense(X), out)
         else:
             for start in range(0, n, step):
                 self._write(dense(X[start : start + step]), out[start : start + step])
-        return out
 
     def _of_sparse(self, X: Any, dtype: Any) -> Any:
         """Transform a CSR X of numbers, entry by entry; what becomes of a zero is computed once for each column."""

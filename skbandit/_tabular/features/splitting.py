@@ -37,6 +37,8 @@ FEW_TARGETS = 25
 RELIABLE = 0.8
 #: All is cut where fewer effective pairs than this would be held out whole.
 FEWEST_HELD_OUT = 5
+#: Pairs that are looked at together, in strata of about the same size: some MB.
+BLOCK_PAIRS = 2**18
 #: A comparison holds where it holds by this factor: sums in another order, or rescaled, do not flip a tie.
 SLACK = 1e-9
 
@@ -79,36 +81,77 @@ def held_out_rows(
         Whether the targets are classes.
     """
     out = np.zeros(X.shape[0])
-    there = np.flatnonzero(weight > 0)
-    ranks = row_ranks(X[there], seed, dtype)
-    targets = np.zeros((there.size, 1)) if y is None else np.asarray(y, np.float64)[there]
+    some = weight > 0
+    there: Any = slice(None) if some.all() else np.flatnonzero(some)
+    ranks = row_ranks(X, seed, dtype)[there]
+    targets = np.zeros((ranks.size, 1)) if y is None else np.asarray(y, np.float64)[there]
     pairs = _Pairs.of_rows(ranks, targets, weight[there], seed)
     if pairs.mass.size < 2:
         return out
     cut = pairs.to_cut(fraction, classes)
     share = np.where(cut, fraction, 0.0)
     stratum = np.zeros(cut.size, np.intp) if strata is None else strata[there][pairs.first]
-    for s in np.unique(stratum):
-        whole = np.flatnonzero((stratum == s) & ~cut)
-        to_spare = whole.size if cut[stratum == s].any() else whole.size - 1
-        whole = whole[np.argsort(pairs.rank[whole], kind="stable")]
-        share[_window(whole, pairs.mass[whole], fraction, start)[: max(to_spare, 0)]] = 1.0
+    share[_drawn(stratum, pairs.rank, pairs.mass, cut, fraction, start)] = 1.0
     share[pairs.of_heavy_values() & pairs.is_lost(share)] = fraction  # all pairs of a heavy value were drawn
     out[there] = share[pairs.of_row]
     return out
 
 
-def _window(ordered: np.ndarray, mass: np.ndarray, fraction: float, start: float) -> np.ndarray:
-    """Return the first of ``ordered``, i[m], up to a fraction of their mass f[m], beginning where ``start`` is."""
-    if not ordered.size:
-        return ordered
-    filled = np.cumsum(mass)
+def _drawn(
+    stratum: np.ndarray, rank: np.ndarray, mass: np.ndarray, cut: np.ndarray, fraction: float, start: float
+) -> np.ndarray:
+    """Return the pairs that are held out whole, i[k]: of each stratum those in its window, but one stays for training.
+
+    Strata, which may be as many as classes, go through in blocks: one in each row of a block, filled up with nothing.
+    """
+    stratum = np.unique(stratum, return_inverse=True)[1]
+    whole = np.flatnonzero(~cut)
+    whole = whole[np.lexsort((rank[whole], stratum[whole]))]
+    sizes = np.bincount(stratum[whole], minlength=int(stratum.max()) + 1)
+    ends = np.cumsum(sizes)
+    some_cut = np.bincount(stratum, weights=cut, minlength=sizes.size) > 0
+    n_at_most = np.maximum(np.where(some_cut, sizes, sizes - 1), 0)
+    found = []
+    order = np.argsort(sizes, kind="stable")  # strata of about the same size go together
+    order = order[np.searchsorted(sizes[order], 1) :]
+    begin = 0
+    while begin < order.size:
+        of_block = np.arange(1, order.size - begin + 1) * sizes[order[begin:]]
+        end = begin + max(int(np.searchsorted(of_block, BLOCK_PAIRS, side="right")), 1)
+        some, begin = order[begin:end], end
+        column = np.arange(sizes[some[-1]])
+        there = column < sizes[some, None]
+        place = np.where(there, (ends - sizes)[some, None] + column, 0)
+        pairs = whole[place]
+        first, n_drawn = _window(np.where(there, mass[pairs], 0.0), sizes[some], fraction, start)
+        n_drawn = np.minimum(n_drawn, n_at_most[some])
+        found.append(pairs[there & ((column - first[:, None]) % sizes[some, None] < n_drawn[:, None])])
+    return np.concatenate([np.empty(0, np.intp), *found])
+
+
+def _window(mass: np.ndarray, sizes: np.ndarray, fraction: float, start: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return where windows begin and how many they hold, i[k]: up to a fraction of the mass, beginning at ``start``.
+
+    Parameters
+    ----------
+    mass : f[k, m]
+        Of the pairs of each of k strata, in their order; 0 behind the last.
+    sizes : i[k]
+        Pairs of each stratum.
+    fraction, start : float
+    """
+    column = np.arange(mass.shape[1])
+    first, filled = np.zeros(len(sizes), np.intp), np.cumsum(mass, axis=1)
     if start > 0:
-        first = int(np.searchsorted(filled - 0.5 * mass, start * filled[-1] * (1 - SLACK)))
-        ordered, mass = np.roll(ordered, -first), np.roll(mass, -first)
-        filled = np.cumsum(mass)
+        goal = start * filled[:, -1:] * (1 - SLACK)
+        first = np.sum((filled - 0.5 * mass < goal) & (column < sizes[:, None]), axis=1)
+        # Past the last pair it goes on from the first.
+        rolled = np.minimum((column + first[:, None]) % sizes[:, None], mass.shape[1] - 1)
+        mass = np.where(column < sizes[:, None], np.take_along_axis(mass, rolled, axis=1), 0.0)
+        filled = np.cumsum(mass, axis=1)
     # The one that crosses the wanted share is in if more than half of it lies below.
-    return ordered[: int(np.sum(filled - 0.5 * mass <= fraction * filled[-1] * (1 + SLACK)))]
+    inside = (filled - 0.5 * mass <= fraction * filled[:, -1:] * (1 + SLACK)) & (column < sizes[:, None])
+    return first, np.sum(inside, axis=1)
 
 
 def _over(a: Any, b: Any) -> Any:

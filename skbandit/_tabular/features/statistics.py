@@ -56,22 +56,26 @@ def statistics(X: Any, weight: np.ndarray, columns: np.ndarray) -> Statistics:
     X : f[n, n_features], dense or sparse
         Finite numbers or NaN.
     weight : f[n]
-        Positive.
+        Non-negative; rows of weight 0 are not there.
     columns : i[m]
         Columns of X, ascending.
     """
     found = Statistics.empty(columns.size)
-    if X.shape[0] == 0:
+    rows = None if weight.all() else np.flatnonzero(weight)
+    weight = weight if rows is None else weight[rows]
+    if weight.size == 0:
         return found
     equal = bool((weight == weight[0]).all())
     blocks = _sparse_blocks if sparse.issparse(X) else _dense_blocks
-    for at, values, mass, missing in blocks(X, None if equal else weight, columns):
+    for at, values, mass, missing in blocks(X, rows, None if equal else weight, columns):
         found.n_distinct[at], found.centre[at], found.scale[at] = _of_block(values, mass)
         found.missing[at] = missing
     return found
 
 
-def _dense_blocks(X: np.ndarray, weight: np.ndarray | None, columns: np.ndarray) -> Iterator[tuple[Any, ...]]:
+def _dense_blocks(
+    X: np.ndarray, rows: np.ndarray | None, weight: np.ndarray | None, columns: np.ndarray
+) -> Iterator[tuple[Any, ...]]:
     """Yield positions in ``columns``, values f[m, n] in memory of their own, weights f[n] or None, and `missing`."""
     width = max(BLOCK_VALUES // X.shape[0], 1)
     for start in range(0, columns.size, width):
@@ -79,13 +83,16 @@ def _dense_blocks(X: np.ndarray, weight: np.ndarray | None, columns: np.ndarray)
         chosen = columns[at]
         adjacent = chosen[-1] - chosen[0] == chosen.size - 1
         block = X[:, chosen[0] : chosen[-1] + 1] if adjacent else X[:, chosen]
-        values = np.array(block.T, np.float64, order="C")
+        values = np.array((block if rows is None else block[rows]).T, np.float64, order="C")
         yield at, values, weight, np.isnan(values).any(axis=1)
 
 
-def _sparse_blocks(X: Any, weight: np.ndarray | None, columns: np.ndarray) -> Iterator[tuple[Any, ...]]:
+def _sparse_blocks(
+    X: Any, rows: np.ndarray | None, weight: np.ndarray | None, columns: np.ndarray
+) -> Iterator[tuple[Any, ...]]:
     """Yield what `_dense_blocks` does, with weights f[m, n] of the stored values and of one zero for all of them."""
-    n, X = X.shape[0], X.tocsc(copy=True)
+    X = (X if rows is None else X[rows]).tocsc(copy=True)
+    n = X.shape[0]
     X.sum_duplicates()
     starts, counts = X.indptr[columns], np.diff(X.indptr)[columns]
     order = np.argsort(counts, kind="stable")  # columns of about as many values go together

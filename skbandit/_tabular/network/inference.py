@@ -1,20 +1,27 @@
 """The forward pass of a fitted network in NumPy: no JAX, no compilation, in the dtype of the input.
 
-The rows go through in chunks, so that memory stays bounded whatever their number.
+The rows go through in chunks, so that memory stays bounded whatever their number and their width.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Self
 
 import numpy as np
 
-from skbandit._tabular.features.sparse_rows import chunk_rows, product
+from skbandit._tabular.features.sparse_rows import product
 from skbandit._tabular.network.activations import activate
 
-#: Rows per chunk: a layer's activations stay near the cache, and with 1 000 float64 units they take 16 MB.
+#: Rows per chunk at most: a layer's activations stay near the cache.
 CHUNK_ROWS = 2048
+#: Bytes that a chunk of rows takes at most, with all that is computed of it; one row in any case.
+CHUNK_BYTES = 2**25
+#: Values of a layer that are activated at a time, where those of all rows are kept.
+BLOCK_VALUES = 2**18
+#: Arrays of the size of a layer that there are at a time: an activation has some on the way.
+_COPIES = 4
 
 
 def hidden_activations(
@@ -46,11 +53,103 @@ def hidden_activations(
     """
     layers, h = [], X
     for i, (W, b) in enumerate(zip(coefs[:-1], intercepts[:-1], strict=True)):
-        h = activate(np, activation, product(h, W) + b, slopes[i] if slopes else None)
+        h = product(h, W)
+        h += b
+        activate_in_place(h, activation, slopes[i] if slopes else None)
         if gates is not None:
-            h = h * gates[i]
+            h *= gates[i]
         layers.append(h)
     return layers
+
+
+def activate_in_place(z: np.ndarray, activation: str, slope: np.ndarray | None = None) -> np.ndarray:
+    """Turn pre-activations f[n, n_l] into activations, some rows at a time, and return them.
+
+    An activation has several arrays of the size of what it is given on the way.
+    """
+    for rows in slices(len(z), max(BLOCK_VALUES // max(z.shape[1], 1), 1)):
+        z[rows] = activate(np, activation, z[rows], slope)
+    return z
+
+
+def slices(n: int, step: int) -> Iterator[slice]:
+    """Yield slices of ``step`` rows, of ``n`` in all; a single one where there are none."""
+    yield from (slice(start, start + step) for start in range(0, max(n, 1), step))
+
+
+def in_chunks(X: Any, step: int, of: Callable[[Any], np.ndarray]) -> np.ndarray:
+    """Return ``of(X)``, an array with a row for each of X, computed for ``step`` rows at a time."""
+    n = X.shape[0]
+    if n <= step:
+        return of(X)
+    first, *others = slices(n, step)
+    part = of(X[first])
+    out = np.empty((n, *part.shape[1:]), part.dtype)
+    out[first] = part
+    for rows in others:
+        out[rows] = of(X[rows])
+    return out
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Forward:
+    """A network for rows of one dtype, to which its weights are converted once; made by `of`.
+
+    Parameters
+    ----------
+    coefs, intercepts : list of f[fan_in, fan_out], list of f[fan_out]
+    activation : str
+        A name of `ACTIVATIONS`.
+    slopes : list of f[n_l] or None
+        Of a parametric activation.
+    features : callable or None
+        From rows to what the first layer reads, f[n, fan_in].
+    """
+
+    coefs: Sequence[np.ndarray]
+    intercepts: Sequence[np.ndarray]
+    activation: str
+    slopes: Sequence[np.ndarray | None]
+    features: Callable[[Any], Any] | None = None
+
+    @classmethod
+    def of(
+        cls,
+        dtype: Any,
+        coefs: Sequence[np.ndarray],
+        intercepts: Sequence[np.ndarray],
+        activation: str,
+        slopes: Sequence[np.ndarray] | None = None,
+        features: Callable[[Any], Any] | None = None,
+    ) -> Self:
+        """Convert the weights to ``dtype``; the intercepts stay."""
+        converted = [W if W.dtype == dtype else W.astype(dtype) for W in coefs]
+        return cls(converted, intercepts, activation, slopes or (None,) * len(coefs), features)
+
+    def chunk_rows(self, X: Any) -> int:
+        """Return how many rows of X go through at a time."""
+        n_values = _COPIES * max(W.shape[1] for W in self.coefs)
+        if self.features is not None:
+            # The columns, dense, and what is made of them: encoded columns, and features, which are as many or more.
+            n_values += X.shape[1] + 2 * self.coefs[0].shape[0]
+        return int(np.clip(CHUNK_BYTES // max(n_values * X.dtype.itemsize, 1), 1, CHUNK_ROWS))
+
+    def __call__(self, rows: Any) -> np.ndarray:
+        """Return the output layer's pre-activation f[n, n_outputs] of a chunk of rows, dense or CSR."""
+        # In place where that is possible, and so in the dtype of the rows. But the last intercept keeps its precision:
+        # a target's mean may be large beside its spread.
+        h = rows if self.features is None else self.features(rows)
+        for layer in range(len(self.coefs) - 1):
+            z = h @ self.coefs[layer]
+            z += self.intercepts[layer]
+            slope = self.slopes[layer]
+            h = (
+                np.maximum(z, 0, out=z)
+                if self.activation == "relu" and slope is None
+                else activate(np, self.activation, z, slope)
+            )
+        z_out: np.ndarray = h @ self.coefs[-1] + self.intercepts[-1]
+        return z_out
 
 
 def raw_output(
@@ -77,38 +176,5 @@ def raw_output(
     features : callable, optional
         From rows to what the first layer reads; called on a chunk of rows at a time.
     """
-    coefs = [W if W.dtype == X.dtype else W.astype(X.dtype) for W in coefs]
-    n = X.shape[0]
-    network = coefs, intercepts, activation, slopes or (None,) * len(coefs), features
-    step = chunk_rows(X, CHUNK_ROWS)
-    if n <= step:
-        return _forward(X, *network)
-    out = np.empty((n, coefs[-1].shape[1]), dtype=np.result_type(X.dtype, intercepts[-1].dtype))
-    for start in range(0, n, step):
-        out[start : start + step] = _forward(X[start : start + step], *network)
-    return out
-
-
-def _forward(
-    h: Any,
-    coefs: Sequence[np.ndarray],
-    intercepts: Sequence[np.ndarray],
-    activation: str,
-    slopes: Sequence[np.ndarray | None],
-    features: Callable[[Any], Any] | None,
-) -> np.ndarray:
-    """Compute the output of one chunk of rows."""
-    # In place where that is possible, and so in the dtype of the rows. But the last intercept keeps its precision: a
-    # target's mean may be large beside its spread.
-    if features is not None:
-        h = features(h)
-    for layer in range(len(coefs) - 1):
-        z = h @ coefs[layer]
-        z += intercepts[layer]
-        h = (
-            np.maximum(z, 0, out=z)
-            if activation == "relu" and slopes[layer] is None
-            else activate(np, activation, z, slopes[layer])
-        )
-    z_out: np.ndarray = h @ coefs[-1] + intercepts[-1]
-    return z_out
+    forward = Forward.of(X.dtype, coefs, intercepts, activation, slopes, features)
+    return in_chunks(X, forward.chunk_rows(X), forward)

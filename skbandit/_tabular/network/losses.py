@@ -57,12 +57,16 @@ def _uniform_binary_log_loss(xp: Any, z: Array) -> Array:
     return xp.sum(xp.logaddexp(z, 0) - 0.5 * z, axis=-1)
 
 
-def _accuracy(xp: Any, z: Array, y: Array, weight: Array) -> Array:
-    return xp.sum(weight * (xp.argmax(z, axis=-1) == y[:, 0])) / xp.sum(weight)
+def _is_right(xp: Any, z: Array, y: Array) -> Array:
+    return xp.argmax(z, axis=-1) == y[:, 0]
 
 
-def _accuracy_of_label_sets(xp: Any, z: Array, y: Array, weight: Array) -> Array:
-    return xp.sum(weight * xp.all((z > 0) == (y > 0.5), axis=-1)) / xp.sum(weight)
+def _are_right(xp: Any, z: Array, y: Array) -> Array:
+    return xp.all((z > 0) == (y > 0.5), axis=-1)
+
+
+def _share(xp: Any, right: Array, y: Array, weight: Array) -> Array:
+    return xp.sum(weight * right) / xp.sum(weight)
 
 
 def r2(xp: Any, prediction: Array, y: Array, weight: Array) -> Array:
@@ -76,8 +80,12 @@ def r2(xp: Any, prediction: Array, y: Array, weight: Array) -> Array:
     return xp.mean(xp.where(constant, residual == 0, 1 - residual / xp.where(constant, 1, spread)))
 
 
-def _r2_of_exp(xp: Any, z: Array, y: Array, weight: Array) -> Array:
-    return r2(xp, xp.exp(z), y, weight)
+def _as_it_is(xp: Any, z: Array, y: Array) -> Array:
+    return z
+
+
+def _exp(xp: Any, z: Array, y: Array) -> Array:
+    return xp.exp(z)
 
 
 def _mean(y: np.ndarray, weight: np.ndarray, n_outputs: int, smoothing: float) -> np.ndarray:
@@ -127,7 +135,9 @@ class Loss:
         From the output layer's pre-activation to a prediction, in NumPy.
     out_activation : str
         The name that scikit-learn gives the link (``out_activation_``).
-    score : callable (xp, z, y, weight) → scalar
+    answers : callable (xp, z, y) → array of shape (n, ...)
+        What of each row the score is computed from: its prediction, or whether that is right.
+    score_of : callable (xp, answers, y, weight) → scalar
         What scikit-learn's ``score`` returns: accuracy (all labels right), or R² (mean over outputs).
     constant : callable (y, weight, n_outputs, label_smoothing) → f[n_outputs]
         The pre-activation of the constant prediction that fits rows f[n, n_targets] of weights f[n] best, in NumPy.
@@ -140,34 +150,55 @@ class Loss:
     rows: Callable[[Any, Array, Array], Array]
     link: Callable[[np.ndarray], np.ndarray]
     out_activation: str
-    score: Callable[[Any, Array, Array, Array], Array]
+    answers: Callable[[Any, Array, Array], Array]
+    score_of: Callable[[Any, Array, Array, Array], Array]
     constant: Callable[[np.ndarray, np.ndarray, int, float], np.ndarray]
     uniform: Callable[[Any, Array], Array] | None = None
     domain: Domain | None = None
 
+    def score(self, xp: Any, z: Array, y: Array, weight: Array) -> Array:
+        """Return accuracy or R² of a data set."""
+        return self.score_of(xp, self.answers(xp, z, y), y, weight)
+
     def mean(self, z: np.ndarray, y: np.ndarray, weight: np.ndarray) -> float:
         """Return the mean loss of a data set, in NumPy."""
-        return float(np.average(self.rows(np, z, y), weights=weight))
+        return float(np.average(self.rows_in_blocks(z, y), weights=weight))
+
+    def rows_in_blocks(self, z: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """Return the losses of rows f[n], in NumPy: of outputs f[n, n_outputs], some at a time."""
+        step = max(BLOCK_VALUES // max(z.shape[1], 1), 1)
+        if len(z) <= step:
+            return np.asarray(self.rows(np, z, y))
+        starts = range(0, len(z), step)
+        return np.concatenate([self.rows(np, z[at : at + step], y[at : at + step]) for at in starts])
 
     def of_constant(self, y: np.ndarray, weight: np.ndarray, n_outputs: int, label_smoothing: float = 0.0) -> float:
         """Return the mean loss of the constant that fits a data set best; of smoothed labels where there are labels."""
-        z = np.broadcast_to(self.constant(y, weight, n_outputs, label_smoothing), (len(y), n_outputs))
-        rows = self.rows(np, z, y)
-        if self.uniform is not None:
-            rows = rows + label_smoothing * (self.uniform(np, z) - rows)
+        z, rows = self.constant(y, weight, n_outputs, label_smoothing), np.empty(len(y))
+        step = max(BLOCK_VALUES // n_outputs, 1)
+        for start in range(0, len(y), step):
+            at = slice(start, start + step)
+            rows[at] = self._smoothed(np.broadcast_to(z, (len(y[at]), n_outputs)), y[at], label_smoothing)
         return float(np.average(rows, weights=weight))
+
+    def _smoothed(self, z: np.ndarray, y: np.ndarray, label_smoothing: float) -> np.ndarray:
+        rows: np.ndarray = self.rows(np, z, y)
+        return rows if self.uniform is None else rows + label_smoothing * (self.uniform(np, z) - rows)
 
 
 #: What stands for 0 where a constant prediction needs its logarithm.
 _SMALLEST_SHARE = 1e-12
 _COUNTS = Domain(lambda y: bool((y >= 0).all()), "negative, which loss='poisson' does not allow.")
 
+#: Outputs that losses of rows are computed of at a time, in NumPy: some MB, with what there is on the way.
+BLOCK_VALUES = 2**18
+
 #: Every loss by its name.
 LOSSES: dict[str, Loss] = {
-    "squared_error": Loss(squared_error, _identity, "identity", r2, _mean),
-    "poisson": Loss(poisson, np.exp, "exp", _r2_of_exp, _log_of_mean, domain=_COUNTS),
-    "log_loss": Loss(log_loss, _softmax, "softmax", _accuracy, _log_of_shares, _uniform_log_loss),
+    "squared_error": Loss(squared_error, _identity, "identity", _as_it_is, r2, _mean),
+    "poisson": Loss(poisson, np.exp, "exp", _exp, r2, _log_of_mean, domain=_COUNTS),
+    "log_loss": Loss(log_loss, _softmax, "softmax", _is_right, _share, _log_of_shares, _uniform_log_loss),
     "binary_log_loss": Loss(
-        binary_log_loss, expit, "logistic", _accuracy_of_label_sets, _logit_of_mean, _uniform_binary_log_loss
+        binary_log_loss, expit, "logistic", _are_right, _share, _logit_of_mean, _uniform_binary_log_loss
     ),
 }

@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from skbandit._tabular.features.embeddings import Inputs
+from skbandit._tabular.features.embeddings import TERMS, Inputs
 from skbandit._tabular.network.mlp import MLP, Vectors
 
 #: From so many features on, the scale goes into the weights at each step, not into the rows. Its gradient is then that
@@ -30,6 +30,13 @@ class Trainable:
     inputs: Inputs
     dropout: bool = False
     """Whether there is code for dropout in the program."""
+
+    @property
+    def n_values(self) -> int:
+        """Numbers that there are at a time, of each row, on the way through the network."""
+        inputs, sizes = self.inputs, self.mlp.layer_sizes
+        # An expansion and what it is computed from; pre-activations and activations of a layer.
+        return inputs.n_dense + 2 * TERMS * inputs.n_embedded + sizes[0] + 2 * max(sizes[1:])
 
     def apply(self, params: Params, X: jax.Array, gates: Vectors, dropout: Dropout | None = None) -> jax.Array:
         """Return the output layer's pre-activation of the gated network.

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from skbandit._tabular.network.activations import activate
+from skbandit._tabular.network.inference import CHUNK_BYTES, activate_in_place, slices
 from skbandit._tabular.network.losses import LOSSES
 from skbandit._tabular.network.mlp import MLP
 from skbandit._tabular.pruning.compensation import fold_emissions, forward, reweight
@@ -78,11 +78,11 @@ class Calibration:
     def _pass(self, params: Params, active: np.ndarray) -> _Pass:
         last = self._last
         if last is None or last.params is not params or not np.array_equal(last.active, active):
-            groups = self.network.groups
+            self._last, groups = None, self.network.groups  # one pass at a time: it takes more than the rows
             layers: Any = groups.compact(params, [np.flatnonzero(on) for on in groups.split(active)])
             with np.errstate(over="ignore", invalid="ignore"):  # a loss that is not finite is an answer, too
-                *hidden, z = forward(layers, self.X, self.network.activation)
-                loss = LOSSES[self.network.loss].mean(z, self.y, self.weight)
+                hidden = forward(layers, self.X, self.network.activation)
+                loss = self._loss_at(hidden[-1], layers[-1])
             self._last = last = _Pass(params, active.copy(), layers, hidden, loss)
         return last
 
@@ -94,12 +94,21 @@ class Calibration:
             for i, (off, on) in enumerate(zip(split(masked), split(last.active), strict=True)):
                 W, b, *slope = last.layers[i]
                 if h is not None:
-                    h = activate(np, self.network.activation, h @ W + b, *slope)
+                    z = h @ W
+                    z += b
+                    h = activate_in_place(z, self.network.activation, *slope)
                 elif off.any():
                     h = last.hidden[i].copy()
                 if h is not None:
                     h[:, off[on]] = emissions[i][off]
             if h is None:
                 return last.loss
-            W, b = last.layers[-1]
-            return LOSSES[self.network.loss].mean(h @ W + b, self.y, self.weight)
+            return self._loss_at(h, last.layers[-1])
+
+    def _loss_at(self, h: np.ndarray, layer: tuple[np.ndarray, ...]) -> float:
+        """Return the mean loss at activations of the last hidden layer; of many outputs, for some rows at a time."""
+        W, b = layer
+        loss = LOSSES[self.network.loss]
+        step = max(CHUNK_BYTES // (W.shape[1] * h.dtype.itemsize), 1)
+        parts = [loss.rows_in_blocks(h[rows] @ W + b, self.y[rows]) for rows in slices(len(h), step)]
+        return float(np.average(np.concatenate(parts), weights=self.weight))

@@ -17,8 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from skbandit._tabular.network.activations import activate
-from skbandit._tabular.network.inference import hidden_activations
+from skbandit._tabular.network.inference import activate_in_place, hidden_activations, slices
 from skbandit.networks.groups import Groups
 
 Params = tuple[tuple[np.ndarray, ...], ...]
@@ -26,14 +25,14 @@ Params = tuple[tuple[np.ndarray, ...], ...]
 #: Ridge, as a share of the mean of the Gram matrix's diagonal: it keeps the solution near the old weights where the
 #: activations of a layer are nearly collinear, at a bias that a repaired layer does not notice.
 RIDGE = 1e-2
+#: Residuals that there are at a time: 128 MB in float32, as the rows that pruning measures on take at most.
+MOST_RESIDUALS = 2**25
 
 
 def forward(layers: Params, X: Any, activation: str) -> list[np.ndarray]:
-    """Return the activations f[n, n_l] of every hidden layer, and the output's pre-activation."""
+    """Return the activations f[n, n_l] of every hidden layer."""
     slopes = [slope for layer in layers[:-1] for slope in layer[2:]]
-    hidden = hidden_activations(X, [p[0] for p in layers], [p[1] for p in layers], activation, slopes=slopes)
-    W, b = layers[-1]
-    return [*hidden, hidden[-1] @ W + b]
+    return hidden_activations(X, [p[0] for p in layers], [p[1] for p in layers], activation, slopes=slopes)
 
 
 def reweight(
@@ -66,7 +65,7 @@ def reweight(
     """
     on = [np.flatnonzero(a) for a in groups.split(active)]
     if hidden is None:
-        hidden = forward(groups.compact(params, on), X, activation)[:-1]
+        hidden = forward(groups.compact(params, on), X, activation)
     share = weight / weight.sum()
     root = np.sqrt(share)[:, None]
     out = [params[0]]
@@ -81,17 +80,20 @@ def reweight(
         if after is None:
             # The residual is what the removed units gave: one Gram matrix of the layer holds all that is needed.
             B, mean = before[:, stays], share @ before
-            scaled = (before - mean) * root
+            scaled = before - mean
+            scaled *= root
             products = scaled.T @ scaled
             gram = products[np.ix_(stays, stays)]
             cross = products[np.ix_(stays, leaves)] @ W_on[leaves]
             B_mean, residual_mean = mean[stays], mean[leaves] @ W_on[leaves]
         else:
             B = after[:, stays]
-            residual = before @ W_on - B @ W_on[stays]
-            B_mean, residual_mean = share @ B, share @ residual
-            scaled = (B - B_mean) * root
-            gram, cross = scaled.T @ scaled, scaled.T @ (root * (residual - residual_mean))
+            B_mean = share @ B
+            scaled = B - B_mean
+            scaled *= root
+            gram = scaled.T @ scaled
+            cross, residual_mean = _of_residuals(before, B, W_on, W_on[stays], scaled, share, root)
+        del scaled
         gram = gram.astype(np.float64)
         ridge = RIDGE * max(np.trace(gram) / gram.shape[0], np.finfo(np.float32).tiny)
         gram[np.diag_indices_from(gram)] += ridge
@@ -102,9 +104,50 @@ def reweight(
         out.append((new_W, new_b, *slope))
         if layer + 1 < len(on):
             following = on[layer + 1]
-            z = B @ new_W[np.ix_(units[stays], following)] + new_b[following]
-            after = activate(np, activation, z, *(a[following] for a in slope))
+            z = B @ new_W[np.ix_(units[stays], following)]
+            z += new_b[following]
+            after = activate_in_place(z, activation, *(a[following] for a in slope))
     return tuple(out)
+
+
+def _of_residuals(
+    before: np.ndarray,
+    after: np.ndarray,
+    W: np.ndarray,
+    W_left: np.ndarray,
+    scaled: np.ndarray,
+    share: np.ndarray,
+    root: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return what least squares need of the residuals, which themselves may be many: 16 384 rows of 10 000 classes.
+
+    Parameters
+    ----------
+    before, after : f[n, n_units], f[n, n_left]
+        Activations of the layer before and after the removal.
+    W, W_left : f[n_units, n_next], f[n_left, n_next]
+        Weights that follow them.
+    scaled : f[n, n_left]
+        Centred activations times the roots of the rows' shares.
+    share, root : f[n], f[n, 1]
+        Of the rows' weight.
+
+    Returns
+    -------
+    cross : f[n_left, n_next]
+        Products with the centred residuals.
+    mean : f[n_next]
+        Of the residuals.
+    """
+    crosses, means = [], []
+    for at in slices(W.shape[1], max(MOST_RESIDUALS // max(len(before), 1), 1)):
+        residual = before @ W[:, at]
+        residual -= after @ W_left[:, at]
+        means.append(share @ residual)
+        residual -= means[-1]
+        residual *= root
+        crosses.append(scaled.T @ residual)
+    return np.concatenate(crosses, axis=1), np.concatenate(means)
 
 
 def fold_emissions(params: Params, groups: Groups, removed: np.ndarray, emissions: tuple[np.ndarray, ...]) -> Params:

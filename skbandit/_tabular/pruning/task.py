@@ -11,6 +11,7 @@ Which rows are used for what:
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -78,7 +79,7 @@ class MLPTask:
         mlp = training.network.mlp
         self.groups = mlp.groups
         self.measured = Calibration(*calibration[:3], mlp)
-        self.held_out = None if held_out is None else Judge(*as_read_by_layers(network, held_out, training)[:3], mlp)
+        self.held_out = None if held_out is None else judge_of(network, held_out, training)
         # The score of the calibration rows, where no others judge.
         self.judge = Judge(*calibration[:3], mlp) if self.held_out is None else self.held_out
         self.data = rows.pad(training.dtype) if data is None and settings.fine_tune_iter > 0 else data
@@ -123,13 +124,29 @@ class MLPTask:
         return self.judge.score(params, gates)
 
 
+def judge_of(network: Network, rows: Rows, training: TrainSettings) -> Judge:
+    """Return a network's judge on held-out rows.
+
+    They are embedded once; where they would then take more than the rows that pruning measures on, each time anew.
+    """
+    inputs, mlp = training.network.inputs, training.network.mlp
+    if inputs.is_identity or rows.X.shape[0] * inputs.n_features <= CALIBRATION_VALUES:
+        return Judge(*as_read_by_layers(network, rows, training)[:3], mlp)
+    X, y, weight, _ = _in_precision(rows, training.dtype)
+    return Judge(X, y, weight, mlp, lambda X: inputs.features(np, network.inputs, dense(X)))
+
+
+def _in_precision(rows: Rows, dtype: str) -> Rows:
+    return Rows(
+        rows.X.astype(dtype, copy=False), np.asarray(rows.y, dtype), np.asarray(rows.weight, dtype), rows.row_id
+    )
+
+
 def as_read_by_layers(network: Network, rows: Rows, training: TrainSettings) -> Rows:
     """Return rows as the first layer reads them, converted once: repair and measurement run in NumPy."""
     inputs = training.network.inputs
-    X = rows.X.astype(training.dtype, copy=False)
-    if not inputs.is_identity:
-        X = inputs.features(np, network.inputs, dense(X))
-    return Rows(X, np.asarray(rows.y, training.dtype), np.asarray(rows.weight, training.dtype), rows.row_id)
+    rows = _in_precision(rows, training.dtype)
+    return rows if inputs.is_identity else rows._replace(X=inputs.features(np, network.inputs, dense(rows.X)))
 
 
 def calibration_rows(
@@ -146,16 +163,22 @@ def calibration_rows(
         What the first layer reads of a row.
     """
     at_most = min(CALIBRATION_ROWS, max(CALIBRATION_VALUES // n_features, FEWEST_CALIBRATION_ROWS))
-    chosen = rows
-    if held_out is not None and which == "held_out":
-        chosen = held_out
-    elif held_out is not None and which == "all":
-        chosen = Rows(*(stacked(both) for both in zip(rows[:3], held_out[:3], strict=True)))
-        if rows.row_id is not None and held_out.row_id is not None:
-            chosen = chosen._replace(row_id=np.concatenate([rows.row_id, held_out.row_id]))
-    if chosen.X.shape[0] > at_most:
-        chosen = chosen.take(np.sort(rng.choice(chosen.X.shape[0], at_most, replace=False)))
-    return chosen
+    sources = [rows]
+    if held_out is not None and which != "train":
+        sources = [held_out] if which == "held_out" else [rows, held_out]
+    edges = np.cumsum([0, *(of.X.shape[0] for of in sources)])
+    if edges[-1] > at_most:
+        chosen = np.sort(rng.choice(int(edges[-1]), at_most, replace=False))
+        inside = [chosen[(chosen >= i) & (chosen < j)] - i for i, j in itertools.pairwise(edges)]
+        sources = [of.take(some) for of, some in zip(sources, inside, strict=True)]
+    return sources[0] if len(sources) == 1 else _joined(*sources)
+
+
+def _joined(first: Rows, second: Rows) -> Rows:
+    X, y, weight = (stacked(both) for both in zip(first[:3], second[:3], strict=True))
+    if first.row_id is None or second.row_id is None:
+        return Rows(X, y, weight)
+    return Rows(X, y, weight, np.concatenate([first.row_id, second.row_id]))
 
 
 def prune(

@@ -29,7 +29,7 @@ from jax import lax
 
 from skbandit._core.programs import compiled
 from skbandit._core.random import bits_of_rows, key_of
-from skbandit._core.rows import Data
+from skbandit._core.rows import Data, in_blocks
 from skbandit._core.scope import spread
 from skbandit._tabular.network.losses import LOSSES
 from skbandit._tabular.network.mlp import Vectors
@@ -47,6 +47,9 @@ from skbandit._tabular.training.solvers import (
     parameter_form,
 )
 
+#: What is computed of held-out rows takes so many bytes at most: they go through the network in blocks. Activations of
+#: all of them would be many times as large as the rows.
+MOST_BYTES = 2**25
 #: A step shrinks a weight by no more than this share.
 _MOST_DECAY = 0.5
 
@@ -268,11 +271,16 @@ class _Chunk:
 
     def judge(self, params: Any, validation: Data) -> tuple[jax.Array, jax.Array]:
         """Return what is monitored on the validation rows (the smaller the better), and their score."""
-        loss_name = self.network.mlp.loss
-        z = self.network.apply(self.form.unpack(params), validation.X, self.gates)
-        valid_score = LOSSES[loss_name].score(jnp, z, validation.y, validation.weight).astype(self.dtype)
-        # Of smoothed labels, as in training: the loss of the labels themselves falls for confidence alone.
-        rows = _smoothed_losses(loss_name, z, validation.y, self.hyper.label_smoothing)
+        loss, params = LOSSES[self.network.mlp.loss], self.form.unpack(params)
+
+        def of_rows(X: jax.Array, y: jax.Array) -> tuple[jax.Array, jax.Array]:
+            z = self.network.apply(params, X, self.gates)
+            # Of smoothed labels, as in training: the loss of the labels themselves falls for confidence alone.
+            return loss.answers(jnp, z, y), _smoothed_losses(self.network.mlp.loss, z, y, self.hyper.label_smoothing)
+
+        n_values = self.network.n_values * self.dtype.itemsize
+        answers, rows = in_blocks(of_rows, (validation.X, validation.y), MOST_BYTES // n_values)
+        valid_score = loss.score_of(jnp, answers, validation.y, validation.weight).astype(self.dtype)
         valid_loss = jnp.sum(validation.weight * rows) / jnp.sum(validation.weight)
         return jnp.where(self.hyper.monitor_loss > 0, valid_loss, -valid_score), valid_score
 

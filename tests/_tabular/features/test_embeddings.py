@@ -1,10 +1,13 @@
 """What a network reads: embeddings and scales, in JAX and in NumPy."""
 
+import tracemalloc
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from skbandit._tabular.features import embeddings
 from skbandit._tabular.features.embeddings import EMBEDDING_DIM, TERMS, WIDTH, Inputs, fold_scale, unit_scale
 
 CASES = {
@@ -146,3 +149,29 @@ def test_there_may_be_no_scale_to_fold():
     params, layers = draw(CASES["periodic"]), ((np.ones((9, 2)), np.ones(2)),)
     assert fold_scale(params, layers) == (params, layers)
     assert unit_scale(params) is params
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("block", [TERMS, 3 * TERMS, 40 * TERMS])
+@pytest.mark.parametrize("embedding", embeddings.NUMERIC_EMBEDDINGS)
+def test_blocks_of_rows_and_columns_do_not_show(monkeypatch, embedding, block, dtype):
+    inputs = Inputs(9, 7, embedding, (4,))
+    X = columns(inputs, n=50, dtype=dtype)
+    params = draw(inputs, X, dtype="float32")
+    whole = inputs.features(np, params, X)
+    monkeypatch.setattr(embeddings, "BLOCK_TERMS", block)
+    monkeypatch.setattr(embeddings, "BLOCK_VALUES", block)
+    np.testing.assert_array_equal(inputs.features(np, params, X), whole)
+    jax.tree.map(np.testing.assert_array_equal, draw(inputs, X, dtype="float32"), params)
+
+
+def test_expansions_of_wide_rows_take_no_more_than_a_block():
+    inputs = Inputs(3000, 3000, "periodic")
+    X, params = columns(inputs, n=64), draw(inputs)
+    tracemalloc.start()
+    features = inputs.features(np, params, X)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    # The result twice (its parts are put side by side), and a block with what there is on the way; 60 times as much
+    # if all expansions were there at once.
+    assert peak < 2.1 * features.nbytes + 12 * 8 * embeddings.BLOCK_TERMS

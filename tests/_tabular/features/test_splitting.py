@@ -3,6 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from skbandit._tabular.features import splitting
 from skbandit._tabular.features.hashing import row_ranks
 from skbandit._tabular.features.splitting import held_out_rows
 
@@ -247,3 +248,52 @@ def test_rows_that_are_equal_in_the_networks_precision_are_on_one_side():
     np.testing.assert_array_equal(held[:140], held[140:])
     # So it does not matter in which precision the rows came.
     np.testing.assert_array_equal(held_out_rows(X.astype(np.float32), np.ones(140), 0.5, 0), held[:140])
+
+
+def window_of_one_stratum(whole, rank, mass, fraction, start, to_spare):
+    """Say what is drawn of one stratum, written plainly: i[m]."""
+    ordered = whole[np.argsort(rank[whole], kind="stable")]
+    if not ordered.size:
+        return ordered
+    filled = np.cumsum(mass[ordered])
+    if start > 0:
+        first = np.searchsorted(filled - 0.5 * mass[ordered], start * filled[-1] * (1 - splitting.SLACK))
+        ordered = np.roll(ordered, -int(first))
+        filled = np.cumsum(mass[ordered])
+    n = int(np.sum(filled - 0.5 * mass[ordered] <= fraction * filled[-1] * (1 + splitting.SLACK)))
+    return ordered[: min(n, max(to_spare, 0))]
+
+
+@FEW
+@given(
+    seed=SEEDS,
+    fraction=FRACTIONS,
+    start=STARTS,
+    n_strata=st.sampled_from([1, 3, 40]),
+    block=st.sampled_from([1, 7, splitting.BLOCK_PAIRS]),
+)
+def test_strata_in_blocks_are_drawn_as_each_by_itself(seed, fraction, start, n_strata, block):
+    rng = np.random.default_rng(seed)
+    stratum, mass = 3 * rng.integers(0, n_strata, 80), rng.exponential(size=80)
+    rank, cut = rng.integers(0, 60, 80).astype(np.uint64), rng.random(80) < 0.2
+    expected = []
+    for s in np.unique(stratum):
+        whole = np.flatnonzero((stratum == s) & ~cut)
+        to_spare = whole.size if cut[stratum == s].any() else whole.size - 1
+        expected.extend(window_of_one_stratum(whole, rank, mass, fraction, start, to_spare))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(splitting, "BLOCK_PAIRS", block)
+        found = splitting._drawn(stratum, rank, mass, cut, fraction, start)
+    assert sorted(found) == sorted(expected)
+
+
+def test_no_loop_goes_over_the_strata(monkeypatch):
+    looks = []
+    monkeypatch.setattr(splitting, "_window", lambda *args, of=splitting._window: looks.append(args) or of(*args))
+    rng = np.random.default_rng(0)
+    for n_strata in (2, 3000):
+        stratum = np.append(np.arange(n_strata), rng.integers(0, n_strata, 9000))
+        looks.clear()
+        share = held_out_rows(rng.normal(size=(stratum.size, 2)), np.ones(stratum.size), 0.2, 0, stratum)
+        assert 0.15 < share.mean() < 0.25
+        assert len(looks) <= 2

@@ -1,3 +1,5 @@
+import itertools
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -5,7 +7,7 @@ import scipy.sparse
 
 from skbandit._tabular.network import inference
 from skbandit._tabular.network.activations import ACTIVATIONS
-from skbandit._tabular.network.inference import hidden_activations, raw_output
+from skbandit._tabular.network.inference import CHUNK_BYTES, CHUNK_ROWS, Forward, hidden_activations, raw_output
 from skbandit._tabular.network.initialization import init_params
 from skbandit._tabular.network.mlp import MLP
 
@@ -103,3 +105,25 @@ def test_hidden_activations_by_hand():
     first, second = hidden_activations(X, coefs, intercepts, "relu", gates=(np.array([1.0, 0.0]), np.ones(1)))
     np.testing.assert_array_equal(first, [[2, 0], [0, 0]])
     np.testing.assert_array_equal(second, [[1], [0]])
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(
+    ("sizes", "n_columns"),
+    [((20, 128, 128, 1), 20), ((4000, 16, 1), 1000), ((20, 128, 10_000), 20), ((10, 10**5, 1), 10)],
+)
+def test_a_chunk_is_bounded_by_bytes(sizes, n_columns, dtype):
+    coefs = [np.broadcast_to(np.zeros((), dtype), shape) for shape in itertools.pairwise(sizes)]
+    forward = Forward.of(dtype, coefs, [], "relu", features=lambda X: X)
+    X = np.broadcast_to(np.zeros((), dtype), (10**6, n_columns))
+    n = forward.chunk_rows(X)
+    assert n == CHUNK_ROWS or n >= 8
+    # Encoded columns, features and the widest layer.
+    assert n * (n_columns + sizes[0] + max(sizes[1:])) * X.dtype.itemsize <= CHUNK_BYTES
+    if sizes[1] == 128 and sizes[-1] == 1:
+        assert n == CHUNK_ROWS
+
+
+def test_a_chunk_has_a_row_at_least():
+    forward = Forward.of("float64", [np.broadcast_to(0.0, (10**8, 1))], [np.zeros(1)], "relu", features=lambda X: X)
+    assert forward.chunk_rows(np.broadcast_to(0.0, (1, 10**6))) == 1

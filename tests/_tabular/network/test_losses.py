@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from scipy.special import expit, softmax
 from sklearn.metrics import accuracy_score, log_loss, mean_poisson_deviance, mean_squared_error, r2_score
 
+from skbandit._tabular.network import losses
 from skbandit._tabular.network.losses import LOSSES
 
 EVERY = pytest.mark.parametrize("name", LOSSES)
@@ -216,3 +217,17 @@ def test_no_other_constant_has_a_smaller_loss(name, smoothing):
 def test_a_constant_fits_rows_that_are_alike_without_a_loss(name):
     y = np.full((5, 1 if name == "log_loss" else 3), 1.0)
     assert LOSSES[name].of_constant(y, np.ones(5), 3) == pytest.approx(0, abs=1e-9)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("block", [1, 7, 10**6])
+def test_blocks_of_rows_do_not_show(monkeypatch, name, block):
+    rng = np.random.default_rng(0)
+    z, weight = rng.normal(size=(20, 3)).astype(np.float32), rng.exponential(size=20)
+    y = rng.integers(0, 2, (20, 1 if name == "log_loss" else 3)).astype(np.float64)
+    loss = LOSSES[name]
+    expected = loss.rows(np, z, y), loss.of_constant(y, weight, 3, 0.1)
+    monkeypatch.setattr(losses, "BLOCK_VALUES", block)
+    np.testing.assert_array_equal(loss.rows_in_blocks(z, y), expected[0])
+    assert loss.of_constant(y, weight, 3, 0.1) == expected[1]
+    assert loss.mean(z, y, weight) == np.average(expected[0], weights=weight)
