@@ -16,7 +16,6 @@ from sklearn.callback import CallbackSupportMixin
 from sklearn.utils import Bunch, check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
-from skbandit._core.constraints import check_values
 from skbandit._tabular.model import Architecture, raw_outputs
 from skbandit.estimators import _ensemble
 from skbandit.estimators._architecture import NETWORK_PARAMETERS, check_unchanged, describe
@@ -27,7 +26,7 @@ from skbandit.estimators._fitted import Member, PointsToMembers, attributes_of_e
 from skbandit.estimators._incremental import Learned, RowsSeen, check_incremental, learn, learn_on
 from skbandit.estimators._member import fit_member, notes_on_judgements, prune_member, revealed, train_epoch
 from skbandit.estimators._notes import Notes
-from skbandit.estimators._parameters import CONSTRAINTS, PRUNING_PARAMETERS
+from skbandit.estimators._parameters import PRUNING_PARAMETERS, as_plain, check_parameters
 from skbandit.estimators._rows import (
     NO_TARGET,
     CheckedRows,
@@ -392,8 +391,8 @@ class BaseBanditPrunedMLP(PointsToMembers, CallbackSupportMixin, BaseEstimator):
 
     def _checked_parameters(self) -> dict[str, Any]:
         """Return the parameters; raises ValueError for one that is not what it may be."""
-        check_values(type(self).__name__, self.get_params(deep=False), CONSTRAINTS)
-        return self._parameters()
+        check_parameters(type(self).__name__, self._parameters())
+        return as_plain(self._parameters())
 
     def _check_features(self, X: Any, notes: Notes, *, reset: bool, y: Any = NO_TARGET) -> Any:
         """Validate X, and y where it is given; categories become their codes."""

@@ -1,13 +1,14 @@
-"""How a target is read, before scikit-learn checks it: what no later check would name is refused here."""
+"""How a target and its weights are read: what no later check would name is refused here."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, NoReturn
 
 import numpy as np
 from scipy import sparse
 
+from skbandit._core.constraints import NON_NEGATIVE, rounded, shown
 from skbandit._tabular.features.categories import is_missing, items_of
 from skbandit._tabular.features.reader import check_eager
 
@@ -46,6 +47,35 @@ def check_labels(y: Any, name: str = "y") -> None:
                 f"Input {name} contains NaN: {len(missing)} of {len(values)} values are missing, the first one "
                 f"({values[missing[0]]!r}) at position {missing[0]}. Leave them out, or fill them in."
             )
+
+
+def as_weights(weights: Mapping[Any, Any], classes: list[Any], class_weight: Any) -> np.ndarray:
+    """Return the weight of each class, f[n_classes]: 1 where none is given.
+
+    Parameters
+    ----------
+    weights : mapping
+        From classes to weights.
+    classes : list
+    class_weight : dict or list of dict
+        The parameter that they are of, for messages.
+    """
+    unknown = set(weights) - set(classes)
+    if unknown:
+        raise ValueError(f"class_weight has classes that y has not: {shown(sorted(unknown, key=shown))}.")
+    if not all(map(NON_NEGATIVE.accepts, weights.values())):
+        refuse_weights(class_weight)
+    of_classes = np.array([rounded(weights.get(c, 1.0), "float64") for c in classes])
+    if not np.isfinite(of_classes).all():
+        refuse_weights(class_weight)
+    return of_classes
+
+
+def refuse_weights(class_weight: Any) -> NoReturn:
+    """Raise ValueError for weights of classes that are none."""
+    raise ValueError(
+        f"class_weight must be non-negative, and positive for some class: finite floats. Got {shown(class_weight)}."
+    )
 
 
 def _columns(y: Any) -> Iterator[list[Any]]:

@@ -146,6 +146,10 @@ class CheckedRows:
     @classmethod
     def of_checked(cls, X: Any, y: Any, weight: np.ndarray, dtype: str) -> tuple[CheckedRows, tuple[Note, ...]]:
         """Make y dense, and one-dimensional if it is one column; returns the rows and what to tell the user."""
+        with np.errstate(over="ignore"):
+            total = weight.sum()
+        if not np.isfinite(total):
+            raise ValueError(f"'sample_weight' sums up to {total} in float64. Divide it by its largest value.")
         if sparse.issparse(X):
             require_memory(X.shape, X.shape[0], dtype)  # before anything is computed, and in the user's own shape
             X = canonical(X)  # in its own precision, as dense rows: columns are centred before they are rounded
@@ -256,7 +260,8 @@ def split_rows(task: FitTask, seed: int, start: float, notes: Notes) -> Split:
     weight_of_classes = target.class_weighting(train.rows.y, train.rows.weight, params)
 
     def encoded(of: Encoded, name: str, share: np.ndarray | float = 1.0) -> Rows:
-        weight = of.rows.weight * weight_of_classes(of.rows.y) * share
+        with np.errstate(over="ignore", under="ignore"):  # the check of the total speaks of it
+            weight = of.rows.weight * weight_of_classes(of.rows.y) * share
         _check_total(weight, params["dtype"], name)
         return Rows(of.features, target.encode(of.rows.y), weight, of.row_id)
 
@@ -332,7 +337,8 @@ def row_ids(
 def _check_total(weight: np.ndarray, dtype: str, rows: str) -> None:
     """Raise ValueError where the weights, those of samples times those of classes, sum to zero or overflow."""
     with np.errstate(over="ignore", under="ignore"):
-        total = weight.astype(dtype).sum()
+        held = weight.astype(dtype)
+        total = held[held >= np.finfo(dtype).tiny].sum()  # to XLA, less than that is nothing
     if not 0 < total < np.inf:
         raise ValueError(
             f"The weights of the {rows} rows (sample_weight times class_weight) sum up to {total} in {dtype}: "

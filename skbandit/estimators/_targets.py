@@ -16,8 +16,9 @@ import numpy as np
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
 
+from skbandit._core.constraints import shown
 from skbandit._tabular.network.losses import LOSSES
-from skbandit.estimators._given import as_classes, as_numbers, check_labels
+from skbandit.estimators._given import as_classes, as_numbers, as_weights, check_labels, refuse_weights
 from skbandit.estimators._moments import Moments
 
 Parameters = Mapping[str, Any]
@@ -413,8 +414,8 @@ class ClassificationTarget(Target):
         if class_weight is None:
             return super().class_weighting(y, weight, params)
         weights = self._class_weights(y, weight, class_weight)
-        if not (weights >= 0).all() or not np.isfinite(weights).all() or not weights.any():
-            raise ValueError(f"class_weight must be non-negative, and positive for some class. Got {class_weight!r}.")
+        if not weights.any():
+            refuse_weights(class_weight)
         return lambda y: self._weights_of_rows(y, weights)
 
     @abstractmethod
@@ -469,13 +470,10 @@ class ClassTarget(ClassificationTarget):
 
     def _class_weights(self, y: np.ndarray, weight: np.ndarray, class_weight: Any) -> np.ndarray:
         if isinstance(class_weight, dict):
-            unknown = set(class_weight) - set(self.classes.tolist())
-            if unknown:
-                raise ValueError(f"class_weight has classes that y has not: {sorted(unknown, key=str)}.")
-            return np.array([float(class_weight.get(c, 1.0)) for c in self.classes.tolist()])
+            return as_weights(class_weight, self.classes.tolist(), class_weight)
         if isinstance(class_weight, list):
             raise ValueError(
-                f"class_weight as a list of dicts is for multi-label targets. Got {class_weight!r}: give one dict."
+                f"class_weight as a list of dicts is for multi-label targets. Got {shown(class_weight)}: give one dict."
             )
         weights = np.ones(len(self.classes))
         counts = weight > 0
@@ -526,9 +524,9 @@ class LabelTarget(ClassificationTarget):
         if len(given) != n_labels or not all(isinstance(w, dict) and set(w) <= {0, 1} for w in given):
             raise ValueError(
                 f"For a multi-label target class_weight must be 'balanced' or a list of {n_labels} dicts with the "
-                f"keys 0 and 1. Got {class_weight!r}."
+                f"keys 0 and 1. Got {shown(class_weight)}."
             )
-        return np.array([[float(weights.get(c, 1.0)) for c in (0, 1)] for weights in given])
+        return np.array([as_weights(weights, [0, 1], class_weight) for weights in given])
 
     def _weights_of_rows(self, y: np.ndarray, weights: np.ndarray) -> np.ndarray:
         # Each label weighs its two classes, and a row has the product over labels.
