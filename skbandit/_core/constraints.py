@@ -1,7 +1,7 @@
 """What a parameter may be, and errors that name the parameter, the value and what is allowed.
 
-A value is judged twice: as it was given, and as the precision holds it that computes with it. Float32 makes 0 of 1e-300,
-1 of 0.99999999 and infinity of 1e300, and XLA takes what is smaller than the smallest normal number for 0.
+A value is judged twice: as it was given, and as the precision holds it that computes with it. Float32 makes 0 of
+1e-300, 1 of 0.99999999 and infinity of 1e300, and XLA takes what is smaller than the smallest normal number for 0.
 
 Values may be anything, also objects whose methods raise. What cannot be asked is not accepted, and what cannot be shown
 is shown by its type.
@@ -51,12 +51,14 @@ class Number(Constraint):
     integral: bool = False
 
     def _holds(self, value: Any) -> bool | np.bool_:
-        if isinstance(value, (bool, np.bool_)) or not isinstance(value, Integral if self.integral else Real):
+        kind: type = Integral if self.integral else Real
+        if isinstance(value, (bool, np.bool_)) or not isinstance(value, kind):
             return False
-        _ = int(value) if self.integral else rounded(value, "float64")  # raises where it has no value
+        number: Any = value
+        _ = int(number) if self.integral else rounded(number, "float64")  # raises where it has no value
         # Not as floats: an int may be beyond them.
-        low = self.low <= value if self.closed in ("left", "both") else self.low < value
-        high = value <= self.high if self.closed in ("right", "both") else value < self.high
+        low = self.low <= number if self.closed in ("left", "both") else self.low < number
+        high = number <= self.high if self.closed in ("right", "both") else number < self.high
         return bool(low) and bool(high)
 
     def lost(self, value: Any, dtype: str) -> str:

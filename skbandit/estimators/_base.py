@@ -14,7 +14,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, is_classifier
 from sklearn.callback import CallbackSupportMixin
 from sklearn.utils import Bunch, check_random_state
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skbandit._tabular.model import Architecture, raw_outputs
 from skbandit.estimators import _ensemble
@@ -23,6 +23,7 @@ from skbandit.estimators._callbacks import Callbacks, FitReporter, PathReporter
 from skbandit.estimators._convert import CARRIED, member_of_sklearn, params_of_sklearn
 from skbandit.estimators._decorators import with_callbacks
 from skbandit.estimators._fitted import Member, PointsToMembers, attributes_of_ensemble
+from skbandit.estimators._given import as_weight
 from skbandit.estimators._incremental import Learned, RowsSeen, check_incremental, learn, learn_on
 from skbandit.estimators._member import fit_member, notes_on_judgements, prune_member, revealed, train_epoch
 from skbandit.estimators._notes import Notes
@@ -398,7 +399,8 @@ class BaseBanditPrunedMLP(PointsToMembers, CallbackSupportMixin, BaseEstimator):
         """Validate X, and y where it is given; categories become their codes."""
 
         def validate(*arrays: Any, **kinds: Any) -> Any:
-            return validate_data(self, *arrays, reset=reset, **kinds)
+            with np.errstate(over="ignore", invalid="ignore"):  # it sums up, and looks again at what is not finite
+                return validate_data(self, *arrays, reset=reset, **kinds)
 
         return self._columns.checked(X, y, validate, type(self).__name__, notes)
 
@@ -412,7 +414,7 @@ class BaseBanditPrunedMLP(PointsToMembers, CallbackSupportMixin, BaseEstimator):
         elif extend:
             known, self._columns = self._columns.n_known, self._columns.extended(X)
         X, y = self._check_features(X, notes, reset=reset, y=y)
-        weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+        weight = as_weight(sample_weight, X)
         if reset or extend:
             self._columns, X = self._columns.of_rows(X, weight, known)
         rows, remarks = CheckedRows.of_checked(X, y, weight, self.dtype)

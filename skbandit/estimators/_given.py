@@ -1,36 +1,96 @@
-"""How a target and its weights are read: what no later check would name is refused here."""
+"""How tables, targets and weights are read: what no later check would name is named here."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any, NoReturn
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NoReturn, TypeVar
 
 import numpy as np
 from scipy import sparse
+from sklearn.utils.validation import _check_sample_weight
 
 from skbandit._core.constraints import NON_NEGATIVE, rounded, shown
 from skbandit._tabular.features.categories import is_missing, items_of
 from skbandit._tabular.features.reader import check_eager
 
+Given = TypeVar("Given")
+
+#: Longer complaints of another library's have the array in them: so many characters are passed on.
+MOST_SAID, PASSED_ON = 1500, 400
+
+
+def naming(name: str, check: Callable[[], Given]) -> Given:
+    """Return what a check of scikit-learn's returns; its error names what was checked."""
+    try:
+        return check()
+    except (TypeError, ValueError, OverflowError) as error:
+        raise named(error, lambda: name, (name,)) from None
+
+
+def named(error: Exception, culprit: Callable[[], str], names: Sequence[str]) -> Exception:
+    """Return an error of scikit-learn's, or one that says the same of the argument that it is about.
+
+    Where NumPy or pandas cannot convert values, scikit-learn passes on what they say, which names no argument and may
+    hold the whole array.
+
+    Parameters
+    ----------
+    error : Exception
+    culprit : callable () → str
+        Which argument it is about.
+    names : sequence of str
+        An error that mentions one of them needs nothing more.
+    """
+    text = str(error)
+    if len(text) <= MOST_SAID and any(re.search(rf"\b{name}\b", text) for name in names):
+        return error
+    kind = TypeError if isinstance(error, TypeError) else ValueError
+    return kind(f"{culprit()} cannot be taken: {text if len(text) <= MOST_SAID else f'{text[:PASSED_ON]}...'}")
+
+
+def without_mask(values: Any) -> Any:
+    """Return an array as it is; of one of NumPy's masked arrays, one where NaN stands for what is masked."""
+    if not isinstance(values, np.ma.MaskedArray):
+        return values
+    if not np.ma.is_masked(values):
+        return values.data
+    return (values if values.dtype.kind in "fcO" else values.astype(float)).filled(np.nan)
+
 
 def as_numbers(y: Any) -> Any:
     """Convert a regression target of objects or strings; an error says what stood in the way."""
+    y = without_mask(y)
     check_labels(y)
-    array = np.asarray(y)
+    array = naming("y", lambda: np.asarray(y))
+    _check_one_per_row(y, array)
     if array.dtype.kind in "mM":
         raise ValueError(f"y must hold numbers for regression. It has dtype {array.dtype}: convert it first.")
     if array.dtype.kind not in "OSU" or y is None or sparse.issparse(y):
         return y
     try:
         return array.astype(np.float64)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"y must hold numbers for regression, but {error}. It has dtype {array.dtype}.") from None
 
 
 def as_classes(y: Any) -> Any:
     """Return a classification target as it is."""
+    y = without_mask(y)
     check_labels(y)
+    if y is not None and not sparse.issparse(y):
+        _check_one_per_row(y, naming("y", lambda: np.asarray(y)))
     return y
+
+
+def _check_one_per_row(y: Any, array: np.ndarray) -> None:
+    """Raise ValueError for a target, as it was given and as an array, that holds no numbers or classes of rows."""
+    if y is None or sparse.issparse(y):
+        return
+    if array.ndim == 0:
+        raise ValueError(f"y must be an array-like of one value for each row. Got {shown(y)}.")
+    if array.dtype.kind in "cV":
+        raise ValueError(f"y must hold numbers or classes. It has dtype {array.dtype}, which is neither.")
 
 
 def check_labels(y: Any, name: str = "y") -> None:
@@ -90,3 +150,13 @@ def _columns(y: Any) -> Iterator[list[Any]]:
         array = np.asarray(y, dtype=object)  # NaN in a list of text has become text
     if array.dtype.kind in "OM" and array.ndim in (1, 2):
         yield from map(items_of, array.reshape(len(array), -1).T)
+
+
+def as_weight(sample_weight: Any, X: Any) -> np.ndarray:
+    """Return the weights of the rows of X, f[n]: 1 where none are given."""
+    given = without_mask(sample_weight)
+    weight: np.ndarray = naming(
+        "sample_weight",
+        lambda: _check_sample_weight(given, X, dtype=np.float64, ensure_non_negative=True),
+    )
+    return weight

@@ -30,9 +30,10 @@ class Moments:
     @classmethod
     def of(cls, columns: np.ndarray, weight: np.ndarray) -> Moments:
         """Return the moments of rows f[n, n_outputs]."""
-        mean = np.average(columns, axis=0, weights=weight)
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"):  # a spread beyond floats is infinite
+            mean = np.average(columns, axis=0, weights=weight)
             variance = np.average(np.square(columns - mean), axis=0, weights=weight)
+        variance = np.where(np.isfinite(variance), variance, np.inf)
         return cls(float(weight.sum()), mean, variance)
 
     def merged(self, other: Moments) -> Moments:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import itertools
 from collections.abc import Callable, Mapping
@@ -16,6 +17,7 @@ from skbandit._core.memory import require_memory
 from skbandit._tabular.features.reader import FeatureReader, check_eager, check_no_moments, complaint_on_text
 from skbandit._tabular.features.sparse_rows import canonical, dense, stacked
 from skbandit._tabular.types import Rows
+from skbandit.estimators._given import named, without_mask
 from skbandit.estimators._notes import Note, Notes
 
 if TYPE_CHECKING:
@@ -52,7 +54,9 @@ class Columns:
 
         The weights are not checked yet: rows that have none are not there.
         """
-        weight = None if sample_weight is None else np.asarray(sample_weight)
+        X, weight = without_mask(X), None
+        with contextlib.suppress(Exception):
+            weight = None if sample_weight is None else np.asarray(sample_weight)
         there = weight > 0 if weight is not None and weight.ndim == 1 and weight.dtype.kind in "biuf" else None
         reader = FeatureReader.fit(X, params["categorical_features"], params["categories"], there)
         return cls(None if reader.is_trivial else reader, params["preprocessing"] is not None)
@@ -80,17 +84,19 @@ class Columns:
         notes : Notes
             Where to put what the user is to be told.
         """
+        X = without_mask(X)
         finite: Any = "allow-nan" if self.allow_nan else True
         kinds = {"dtype": (np.float64, np.float32), "accept_sparse": "csr", "ensure_all_finite": finite}
         if self.reader is None:
             check_eager(X, "X")
             check_no_moments(X)
+
             try:
                 return validate(X, **kinds) if y is NO_TARGET else validate(X, y, multi_output=True, **kinds)
-            except ValueError:
+            except (TypeError, ValueError, OverflowError) as error:
                 complaint = complaint_on_text(X)
                 if complaint is None:
-                    raise
+                    raise named(error, lambda: _culprit(X, kinds), ("X", "y")) from None
                 raise ValueError(complaint) from None
         validate(X, skip_check_array=True)
         X, remarks = self.reader.read(X)
@@ -106,7 +112,7 @@ class Columns:
         """Return them with the categories that rows bring."""
         if self.reader is None:
             return self
-        reader = self.reader.extended(X)
+        reader = self.reader.extended(without_mask(X))
         return self if reader is self.reader else dataclasses.replace(self, reader=reader)
 
     def of_rows(
@@ -130,6 +136,15 @@ class Columns:
         if self.reader is None:
             return ()
         return tuple(map(Note, self.reader.remarks_on_categories(X[weight > 0], n_before)))
+
+
+def _culprit(X: Any, kinds: Mapping[str, Any]) -> str:
+    """Say whether an error is about X or y."""
+    try:
+        check_array(X, **kinds)
+    except Exception:
+        return "X"
+    return "y"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -18,7 +18,7 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 
 from skbandit._core.constraints import shown
 from skbandit._tabular.network.losses import LOSSES
-from skbandit.estimators._given import as_classes, as_numbers, as_weights, check_labels, refuse_weights
+from skbandit.estimators._given import as_classes, as_numbers, as_weights, check_labels, naming, refuse_weights
 from skbandit.estimators._moments import Moments
 
 Parameters = Mapping[str, Any]
@@ -556,7 +556,7 @@ def _target_of_classes(classes: np.ndarray, multilabel: bool) -> ClassificationT
 
 def _is_multilabel(y: np.ndarray, params: Parameters, owner: str, incremental: bool) -> bool:
     """Say what kind of classes y has; raises ValueError for what no classifier takes."""
-    check_classification_targets(y)
+    naming("y", lambda: check_classification_targets(y))
     kind = type_of_target(y)
     if kind == "multiclass-multioutput":
         raise ValueError(

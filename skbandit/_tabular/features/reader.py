@@ -280,7 +280,11 @@ def complaint_on_text(X: Any) -> str | None:
 def _columns(X: Any) -> tuple[list[Any], tuple[Any, ...] | None]:
     """Return the columns of X, narwhals' Series or arrays, and their names."""
     if nw.dependencies.is_into_dataframe(X):
-        frame = nw.from_native(X, eager_only=True)
+        try:
+            frame = nw.from_native(X, eager_only=True)
+        except nw.exceptions.DuplicateError:
+            twice = [name for name, count in Counter(X.columns).items() if count > 1]
+            raise ValueError(f"X has several columns of the same name: {_some(twice)}. Give each its own.") from None
         return list(frame.iter_columns()), tuple(frame.columns)
     # A list of rows of text and numbers must not become an array of text.
     array = np.asarray(X, dtype=None if hasattr(X, "dtype") else object)

@@ -126,13 +126,16 @@ def _check_transformation(solver: optax.GradientTransformation, params: Any) -> 
             f"raised {shown(error)}"
         ) from error
     for what, wanted, got in zip(("updates", "a state"), before, after, strict=True):
-        if jax.tree.structure(wanted) != jax.tree.structure(got) or [x.shape for x in jax.tree.leaves(wanted)] != [
-            x.shape for x in jax.tree.leaves(got)
-        ]:
+        if _shapes(wanted) != _shapes(got):
             raise ValueError(
                 f"The 'solver' parameter must return {what} of the shapes that it was given. Got {shown(got)} for "
                 f"{shown(wanted)}."
             )
+
+
+def _shapes(tree: Any) -> Any:
+    leaves, structure = jax.tree.flatten(tree)
+    return [leaf.shape for leaf in leaves], structure
 
 
 @functools.lru_cache(maxsize=64)
