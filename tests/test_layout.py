@@ -40,7 +40,7 @@ MAY_IMPORT = {
     "networks": ["_core"],
     "plotting": ["stats"],
     "stats": [],
-    "presets": [],
+    "presets": ["_core"],
     "_core": [],
 }
 #: Of these rooms, only the modules named.

@@ -27,7 +27,7 @@ from skbandit.estimators._given import as_weight
 from skbandit.estimators._incremental import Learned, RowsSeen, check_incremental, learn, learn_on
 from skbandit.estimators._member import fit_member, notes_on_judgements, prune_member, revealed, train_epoch
 from skbandit.estimators._notes import Notes
-from skbandit.estimators._parameters import PRUNING_PARAMETERS, as_plain, check_parameters
+from skbandit.estimators._parameters import PRUNING_PARAMETERS, as_plain, check_parameters, without_fields
 from skbandit.estimators._rows import (
     NO_TARGET,
     CheckedRows,
@@ -135,7 +135,7 @@ class BaseBanditPrunedMLP(PointsToMembers, CallbackSupportMixin, BaseEstimator):
             The estimator itself.
         """
         fields = {key.removeprefix("policy__"): params.pop(key) for key in list(params) if key.startswith("policy__")}
-        super().set_params(**params)
+        super().set_params(**without_fields(self, params))
         if fields:
             from skbandit.criteria import make
 

@@ -8,6 +8,7 @@ from typing import Any, NoReturn, TypeVar
 
 import numpy as np
 from scipy import sparse
+from sklearn.utils.multiclass import unique_labels
 from sklearn.utils.validation import _check_sample_weight
 
 from skbandit._core.constraints import NON_NEGATIVE, rounded, shown
@@ -24,7 +25,7 @@ def naming(name: str, check: Callable[[], Given]) -> Given:
     """Return what a check of scikit-learn's returns; its error names what was checked."""
     try:
         return check()
-    except (TypeError, ValueError, OverflowError) as error:
+    except Exception as error:
         raise named(error, lambda: name, (name,)) from None
 
 
@@ -42,6 +43,10 @@ def named(error: Exception, culprit: Callable[[], str], names: Sequence[str]) ->
     names : sequence of str
         An error that mentions one of them needs nothing more.
     """
+    if isinstance(error, (MemoryError, Warning)):  # a filter makes errors of warnings
+        return error
+    if not isinstance(error, (TypeError, ValueError, OverflowError)):  # an object of the user's has raised it
+        return ValueError(f"{culprit()} cannot be taken: it raised {shown(error)}")
     text = str(error)
     if len(text) <= MOST_SAID and any(re.search(rf"\b{name}\b", text) for name in names):
         return error
@@ -55,13 +60,14 @@ def without_mask(values: Any) -> Any:
         return values
     if not np.ma.is_masked(values):
         return values.data
-    return (values if values.dtype.kind in "fcO" else values.astype(float)).filled(np.nan)
+    floats: Any = values if values.dtype.kind in "fcO" else values.astype(float)
+    return floats.filled(np.nan)
 
 
 def as_numbers(y: Any) -> Any:
     """Convert a regression target of objects or strings; an error says what stood in the way."""
     y = without_mask(y)
-    check_labels(y)
+    naming("y", lambda: check_labels(y))
     array = naming("y", lambda: np.asarray(y))
     _check_one_per_row(y, array)
     if array.dtype.kind in "mM":
@@ -77,10 +83,26 @@ def as_numbers(y: Any) -> Any:
 def as_classes(y: Any) -> Any:
     """Return a classification target as it is."""
     y = without_mask(y)
-    check_labels(y)
-    if y is not None and not sparse.issparse(y):
-        _check_one_per_row(y, naming("y", lambda: np.asarray(y)))
+    naming("y", lambda: _check_classes(y, "y"))
+    try:
+        array = np.asarray(y)
+    except ValueError:  # rows of different lengths: scikit-learn speaks of them
+        return y
+    _check_one_per_row(y, array)
     return y
+
+
+def as_labels(classes: Any) -> np.ndarray:
+    """Return the distinct classes, ascending, that `partial_fit` is told of."""
+
+    def labels() -> np.ndarray:
+        _check_classes(classes, "classes")
+        found: np.ndarray = unique_labels(classes)
+        if not found.size:
+            raise ValueError(f"classes must hold the classes that will come. Got {shown(classes)}.")
+        return found
+
+    return naming("classes", labels)
 
 
 def _check_one_per_row(y: Any, array: np.ndarray) -> None:
@@ -106,6 +128,19 @@ def check_labels(y: Any, name: str = "y") -> None:
             raise ValueError(
                 f"Input {name} contains NaN: {len(missing)} of {len(values)} values are missing, the first one "
                 f"({values[missing[0]]!r}) at position {missing[0]}. Leave them out, or fill them in."
+            )
+
+
+def _check_classes(y: Any, name: str) -> None:
+    """Raise ValueError for classes that are missing, and for text beside numbers: NumPy would make text of these."""
+    check_labels(y, name)
+    for values in _columns(y):
+        kinds = {kind.__name__ for kind in map(type, values) if issubclass(kind, (str, bytes))}
+        if kinds and not all(isinstance(value, (str, bytes)) for value in values):
+            kinds |= {type(value).__name__ for value in values}
+        if len(kinds) > 1:
+            raise ValueError(
+                f"{name} has classes of several kinds, {sorted(kinds)}: text, bytes and numbers do not mix."
             )
 
 
@@ -155,8 +190,11 @@ def _columns(y: Any) -> Iterator[list[Any]]:
 def as_weight(sample_weight: Any, X: Any) -> np.ndarray:
     """Return the weights of the rows of X, f[n]: 1 where none are given."""
     given = without_mask(sample_weight)
-    weight: np.ndarray = naming(
-        "sample_weight",
-        lambda: _check_sample_weight(given, X, dtype=np.float64, ensure_non_negative=True),
-    )
-    return weight
+
+    def checked() -> np.ndarray:
+        if np.asarray(given).dtype.kind in "cmM":
+            raise ValueError(f"sample_weight must hold real numbers. Got {shown(given)}.")
+        weight: np.ndarray = _check_sample_weight(given, X, dtype=np.float64, ensure_non_negative=True)
+        return weight
+
+    return naming("sample_weight", checked)

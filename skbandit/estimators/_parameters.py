@@ -558,3 +558,12 @@ def as_plain(params: Mapping[str, Any]) -> dict[str, Any]:
         return int(value) if isinstance(value, Integral) else float(value)
 
     return {name: plain(value) if name in _NUMBERS else value for name, value in params.items()}
+
+
+def without_fields(estimator: Any, params: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the parameters to set; raises ValueError for ``name__field`` where the parameter has no fields."""
+    for key in params:
+        name, has_field, _ = key.partition("__")
+        if has_field and hasattr(estimator, name) and not hasattr(getattr(estimator, name), "set_params"):
+            raise ValueError(f"Invalid parameter {key!r} for {type(estimator).__name__}: {name!r} has no fields.")
+    return params

@@ -93,8 +93,8 @@ class Columns:
 
             try:
                 return validate(X, **kinds) if y is NO_TARGET else validate(X, y, multi_output=True, **kinds)
-            except (TypeError, ValueError, OverflowError) as error:
-                complaint = complaint_on_text(X)
+            except Exception as error:
+                complaint = _complaint_on_text(X)
                 if complaint is None:
                     raise named(error, lambda: _culprit(X, kinds), ("X", "y")) from None
                 raise ValueError(complaint) from None
@@ -139,12 +139,20 @@ class Columns:
 
 
 def _culprit(X: Any, kinds: Mapping[str, Any]) -> str:
-    """Say whether an error is about X or y."""
+    """Say whether an error is about X or y; if it is not about X alone, y has been read before."""
     try:
         check_array(X, **kinds)
     except Exception:
         return "X"
-    return "y"
+    return "X or y"
+
+
+def _complaint_on_text(X: Any) -> str | None:
+    """Say which column of X holds text, where X can be read at all."""
+    try:
+        return complaint_on_text(X)
+    except Exception:
+        return None
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -277,7 +285,7 @@ def split_rows(task: FitTask, seed: int, start: float, notes: Notes) -> Split:
     def encoded(of: Encoded, name: str, share: np.ndarray | float = 1.0) -> Rows:
         with np.errstate(over="ignore", under="ignore"):  # the check of the total speaks of it
             weight = of.rows.weight * weight_of_classes(of.rows.y) * share
-        _check_total(weight, params["dtype"], name)
+        check_total(weight, params["dtype"], name)
         return Rows(of.features, target.encode(of.rows.y), weight, of.row_id)
 
     there = train.rows.weight > 0
@@ -349,7 +357,7 @@ def row_ids(
     return ranks.astype(np.uint32)
 
 
-def _check_total(weight: np.ndarray, dtype: str, rows: str) -> None:
+def check_total(weight: np.ndarray, dtype: str, rows: str) -> None:
     """Raise ValueError where the weights, those of samples times those of classes, sum to zero or overflow."""
     with np.errstate(over="ignore", under="ignore"):
         held = weight.astype(dtype)

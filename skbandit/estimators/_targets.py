@@ -18,7 +18,7 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 
 from skbandit._core.constraints import shown
 from skbandit._tabular.network.losses import LOSSES
-from skbandit.estimators._given import as_classes, as_numbers, as_weights, check_labels, naming, refuse_weights
+from skbandit.estimators._given import as_classes, as_labels, as_numbers, as_weights, naming, refuse_weights
 from skbandit.estimators._moments import Moments
 
 Parameters = Mapping[str, Any]
@@ -253,7 +253,8 @@ class RegressionTarget(Target):
                 f"The values of y spread by {spread[~held][0]:.3g}, which dtype={dtype!r} cannot hold. Rescale y."
             )
         smallest = 1e4 * limits.tiny / _RESOLUTION
-        scale = np.where(constant, stand_in(np.where(size > 0, np.maximum(size, smallest), 1.0)), spread)
+        stands_in = np.minimum(stand_in(np.where(size > 0, np.maximum(size, smallest), 1.0)), 1e-4 * limits.max)
+        scale = np.where(constant, stands_in, spread)
         return dataclasses.replace(self, y_mean=mean, y_scale=scale, moments=moments)
 
     @classmethod
@@ -351,8 +352,7 @@ class ClassificationTarget(Target):
         if incremental and not multilabel:
             if classes is None:
                 raise ValueError("classes must be passed on the first call to partial_fit.")
-            check_labels(classes, "classes")
-            seen = unique_labels(classes)
+            seen = as_labels(classes)
         if len(seen) < 2 and not multilabel:
             raise ValueError(f"{owner} needs at least 2 classes in y; it has only one class: {seen.tolist()[0]!r}.")
         target = _target_of_classes(seen, multilabel)
@@ -371,10 +371,8 @@ class ClassificationTarget(Target):
     ) -> Self:
         """Check that the classes are the same."""
         _is_multilabel(y, params, owner, incremental)
-        if classes is not None:
-            check_labels(classes, "classes")
-        if classes is not None and not np.array_equal(self.classes, unique_labels(classes)):
-            raise ValueError(f"classes={classes!r} is not the same as on the last call, {self.classes!r}.")
+        if classes is not None and not np.array_equal(self.classes, as_labels(classes)):
+            raise ValueError(f"classes={shown(classes)} is not the same as on the last call, {self.classes!r}.")
         self.check(y)
         return self
 

@@ -46,7 +46,8 @@ class Case:
         self.target = str(rng.choice([*ANY_TARGETS] if rng.random() < 0.1 else [*targets]))
         self.weight = str(rng.choice([*WEIGHTS])) if rng.random() < 0.2 else None
         self.preset = str(rng.choice(["plain", "fast", "fast"]))
-        self.held_out = rng.choice(["the same", "another table", "another target"]) if rng.random() < 0.15 else None
+        held_out = ["the same", "another table", "another target"]
+        self.held_out = str(rng.choice(held_out)) if rng.random() < 0.15 else None
         self.other_table = str(rng.choice([*CONTAINERS, *TABLES]))
         self.other_target = str(rng.choice([*ANY_TARGETS, *targets]))
         parameters = PARAMETERS | (OF_CLASSIFIER if self.classifies else OF_REGRESSOR)
