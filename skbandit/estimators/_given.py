@@ -135,12 +135,12 @@ def _check_classes(y: Any, name: str) -> None:
     """Raise ValueError for classes that are missing, and for text beside numbers: NumPy would make text of these."""
     check_labels(y, name)
     for values in _columns(y):
-        kinds = {kind.__name__ for kind in map(type, values) if issubclass(kind, (str, bytes))}
-        if kinds and not all(isinstance(value, (str, bytes)) for value in values):
-            kinds |= {type(value).__name__ for value in values}
+        types = {*map(type, values)}
+        kinds = {next((text for text in (str, bytes) if issubclass(kind, text)), None) for kind in types}
         if len(kinds) > 1:
             raise ValueError(
-                f"{name} has classes of several kinds, {sorted(kinds)}: text, bytes and numbers do not mix."
+                f"{name} has classes of several kinds, {sorted(kind.__name__ for kind in types)}: text, bytes and "
+                "numbers do not mix."
             )
 
 

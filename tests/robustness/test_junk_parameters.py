@@ -74,10 +74,10 @@ def method_calls(task):
 
     data = ("X", "y", "sample_weight", "X_val", "y_val", "sample_weight_val")
     calls = {("fit", name): rows(lambda **given: make(task).fit(**given).predict(X)) for name in data}
-    calls |= {("prune", name): rows(lambda **given: fitted.prune(**given).predict(X)) for name in (*data, *PRUNING)}
-    calls |= {
-        ("prune_path", name): rows(lambda **given: fitted.prune_path(**given).losses) for name in (*data, *PRUNING)
-    }
+    prune = rows(lambda **given: fitted.prune(**given).predict(X))
+    path = rows(lambda **given: fitted.prune_path(**given).losses)
+    for name in (*data, *PRUNING):
+        calls["prune", name], calls["prune_path", name] = prune, path
     calls |= {
         ("partial_fit", name): rows(lambda **given: make(task).partial_fit(**(classes | given)).predict(X))
         for name in (*data[:3], *classes)
@@ -91,8 +91,8 @@ def method_calls(task):
         calls["from_preset", name] = lambda name, value: (
             cls.from_preset("fast", **{**QUICK, name: value}).fit(X, y).predict(X)
         )
-    calls["from_sklearn", "model"] = lambda _, value: [] if cls.from_sklearn(value) else []
-    calls["from_preset", "preset"] = lambda _, value: [] if cls.from_preset(value) else []
+    calls["from_sklearn", "model"] = lambda _, value: cls.from_sklearn(value).coefs_
+    calls["from_preset", "preset"] = lambda _, value: [cls.from_preset(value).n_members]
     for name in FIELDS:
         calls["set_params", name] = lambda name, value: make(task).set_params(**{name: value}).fit(X, y).predict(X)
     return calls
