@@ -8,6 +8,7 @@ from typing import Any, NoReturn, TypeVar
 
 import numpy as np
 from scipy import sparse
+from sklearn.utils import check_array
 from sklearn.utils.multiclass import unique_labels
 from sklearn.utils.validation import _check_sample_weight
 
@@ -51,7 +52,7 @@ def named(error: Exception, culprit: Callable[[], str], names: Sequence[str]) ->
     if len(text) <= MOST_SAID and any(re.search(rf"\b{name}\b", text) for name in names):
         return error
     kind = TypeError if isinstance(error, TypeError) else ValueError
-    return kind(f"{culprit()} cannot be taken: {text if len(text) <= MOST_SAID else f'{text[:PASSED_ON]}...'}")
+    return kind(f"{culprit()} cannot be taken: {text if len(text) <= PASSED_ON else f'{text[:PASSED_ON]}...'}")
 
 
 def without_mask(values: Any) -> Any:
@@ -97,6 +98,9 @@ def as_labels(classes: Any) -> np.ndarray:
 
     def labels() -> np.ndarray:
         _check_classes(classes, "classes")
+        array = check_array(classes, ensure_2d=False, dtype=None, input_name="classes")
+        if array.ndim != 1:
+            raise ValueError(f"classes must be a list of classes. Got {shown(classes)}.")
         found: np.ndarray = unique_labels(classes)
         if not found.size:
             raise ValueError(f"classes must hold the classes that will come. Got {shown(classes)}.")
@@ -107,8 +111,10 @@ def as_labels(classes: Any) -> np.ndarray:
 
 def _check_one_per_row(y: Any, array: np.ndarray) -> None:
     """Raise ValueError for a target, as it was given and as an array, that holds no numbers or classes of rows."""
-    if y is None or sparse.issparse(y):
+    if y is None:
         return
+    if sparse.issparse(y):
+        array = y.data
     if array.ndim == 0:
         raise ValueError(f"y must be an array-like of one value for each row. Got {shown(y)}.")
     if array.dtype.kind in "cV":

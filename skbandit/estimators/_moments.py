@@ -32,7 +32,9 @@ class Moments:
         """Return the moments of rows f[n, n_outputs]."""
         with np.errstate(over="ignore", invalid="ignore"):  # a spread beyond floats is infinite
             mean = np.average(columns, axis=0, weights=weight)
-            variance = np.average(np.square(columns - mean), axis=0, weights=weight)
+            there = columns[weight > 0]
+            mean = np.where((there == there[0]).all(axis=0), there[0], mean)  # of equal values without rounding
+            variance = np.average(np.square(there - mean), axis=0, weights=weight[weight > 0])
         variance = np.where(np.isfinite(variance), variance, np.inf)
         return cls(float(weight.sum()), mean, variance)
 

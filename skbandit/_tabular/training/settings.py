@@ -85,7 +85,8 @@ def schedule(settings: TrainSettings, n_rows: int, steps_per_epoch: int) -> Call
         if callable(name):
             return _evaluate(name, steps)
         if name == "invscaling":
-            falling: np.ndarray = initial / (steps // steps_per_epoch * n_rows + 1.0) ** settings.power_t
+            with np.errstate(over="ignore"):  # by infinity: the rate is 0
+                falling: np.ndarray = initial / (steps // steps_per_epoch * n_rows + 1.0) ** settings.power_t
             return falling
         if name in SCHEDULES:
             return initial * SCHEDULES[name](steps / (settings.horizon * steps_per_epoch))
