@@ -117,8 +117,10 @@ def _check_one_per_row(y: Any, array: np.ndarray) -> None:
         array = y.data
     if array.ndim == 0:
         raise ValueError(f"y must be an array-like of one value for each row. Got {shown(y)}.")
-    if array.dtype.kind in "cV":
-        raise ValueError(f"y must hold numbers or classes. It has dtype {array.dtype}, which is neither.")
+    if array.dtype.kind == "c":
+        raise ValueError(f"Complex data not supported: y has dtype {array.dtype}.")
+    if array.dtype.kind == "V":
+        raise ValueError(f"y must hold numbers or classes. It has dtype {array.dtype}.")
 
 
 def check_labels(y: Any, name: str = "y") -> None:
