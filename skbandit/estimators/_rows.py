@@ -17,7 +17,7 @@ from skbandit._core.memory import require_memory
 from skbandit._tabular.features.reader import FeatureReader, check_eager, check_no_moments, complaint_on_text
 from skbandit._tabular.features.sparse_rows import canonical, dense, stacked
 from skbandit._tabular.types import Rows
-from skbandit.estimators._given import named, without_mask
+from skbandit.estimators._given import named, naming, without_mask
 from skbandit.estimators._notes import Note, Notes
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ class Columns:
             kinds["ensure_all_finite"] = "allow-nan"
         if y is NO_TARGET:
             return check_array(X, estimator=owner, input_name="X", **kinds)
-        return check_X_y(X, y, estimator=owner, multi_output=True, **kinds)
+        return naming("y", lambda: check_X_y(X, y, estimator=owner, multi_output=True, **kinds))
 
     def extended(self, X: Any) -> Columns:
         """Return them with the categories that rows bring."""

@@ -395,13 +395,13 @@ class ClassificationTarget(Target):
 
     def check(self, y: np.ndarray) -> None:
         """Raise ValueError for classes that were not learned."""
-        multilabel = type_of_target(y) == "multilabel-indicator"
+        multilabel = naming("y", lambda: type_of_target(y)) == "multilabel-indicator"
         if multilabel != self.multilabel:
             words = {True: "a multi-label indicator", False: "one class per row"}
             raise ValueError(f"y is {words[multilabel]}, but the earlier fit had {words[self.multilabel]}.")
         if multilabel and y.shape[1] != len(self.classes):
             raise ValueError(f"y has {y.shape[1]} labels, but the earlier fit had {len(self.classes)}.")
-        classes = self.classes if multilabel else unique_labels(y)
+        classes = self.classes if multilabel else naming("y", lambda: unique_labels(y))
         unknown = np.setdiff1d(classes, self.classes)
         if unknown.size:
             raise ValueError(f"y has classes that the earlier fit did not see: {unknown}. They were {self.classes}.")

@@ -298,10 +298,23 @@ def test_columns_of_the_largest_numbers_are_read_without_a_warning(make_data, re
     assert model.score(X, data.y) > 0.3
 
 
+@pytest.mark.parametrize(
+    "params",
+    [{}, {"solver": "lbfgs"}, {"weight_init": "data_driven"}, {"numeric_embedding": "periodic"}, {"policy": "obs"}],
+)
+@pytest.mark.parametrize("scale", [1e39, 1e300])
+def test_unscaled_columns_beyond_the_precision_are_an_error_without_a_warning(scale, params, make_data, regressor):
+    data = make_data("regression")
+    dense = regressor(**params).fit(data.X, data.y)
+    for call in (regressor(**params).fit, regressor(pruning_ratio=0, **params).fit, dense.prune):
+        with pytest.raises(ValueError, match=r"non-finite parameter weights|The loss of the network to prune is"):
+            call(scale * data.X, data.y)
+
+
 @pytest.mark.parametrize("offset", [1e30, 1e200, 1.7e308])
 def test_a_target_far_from_0_that_does_not_vary(offset, make_data, regressor):
     data = make_data("regression")
-    model = regressor().fit(data.X, data.y + offset)
+    model = regressor().fit(data.X, data.y + offset if offset < 1e308 else np.full(60, offset))
     np.testing.assert_allclose(model.predict(data.X), offset, rtol=1e-6)
 
 

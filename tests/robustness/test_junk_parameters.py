@@ -25,7 +25,7 @@ PRUNING = (
 FIELDS = ("policy__exploration", "policy__no_such", "policy__", "no_such", "hidden_layer_sizes__field")
 #: What a message about a table, a target or weights mentions.
 WORDS = {
-    **dict.fromkeys(("X", "X_val"), ("X ", "X:", "X_val")),
+    **dict.fromkeys(("X", "X_val"), ("X ", "X,", "X:", "X_val")),
     **dict.fromkeys(("y", "y_val"), ("y ", "y:", "y.", "y_val")),
     **dict.fromkeys(("sample_weight", "sample_weight_val"), ("sample_weight", "sample_weight_val")),
     "model": ("from_sklearn(model)",),

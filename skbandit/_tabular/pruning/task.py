@@ -126,9 +126,10 @@ class MLPTask:
 def as_read_by_layers(network: Network, rows: Rows, training: TrainSettings) -> Rows:
     """Return rows as the first layer reads them, converted once: repair and measurement run in NumPy."""
     inputs = training.network.inputs
-    X = rows.X.astype(training.dtype, copy=False)
-    if not inputs.is_identity:
-        X = inputs.features(np, network.inputs, dense(X))
+    with np.errstate(over="ignore", invalid="ignore"):  # the loss on these rows is looked at before any unit is
+        X = rows.X.astype(training.dtype, copy=False)
+        if not inputs.is_identity:
+            X = inputs.features(np, network.inputs, dense(X))
     return Rows(X, np.asarray(rows.y, training.dtype), np.asarray(rows.weight, training.dtype), rows.row_id)
 
 
