@@ -14,6 +14,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from skbandit._core.constraints import shown
+
 _PLAIN: dict[str, Any] = {
     "hidden_layer_sizes": (100,),
     "activation": "relu",
@@ -126,10 +128,10 @@ def preset_params(name: str, task: str) -> dict[str, Any]:
     >>> preset_params("strong", "regression")["dropout"]
     0.15
     """
-    if name not in PRESETS:
-        raise ValueError(f"The preset must be one of {sorted(PRESETS)}. Got {name!r} instead.")
-    if task not in PRESETS[name]:
-        raise ValueError(f"The task must be one of {sorted(PRESETS[name])}. Got {task!r} instead.")
+    if not isinstance(name, str) or name not in PRESETS:
+        raise ValueError(f"The preset must be one of {sorted(PRESETS)}. Got {shown(name)} instead.")
+    if not isinstance(task, str) or task not in PRESETS[name]:
+        raise ValueError(f"The task must be one of {sorted(PRESETS[name])}. Got {shown(task)} instead.")
     return dict(PRESETS[name][task])
 
 

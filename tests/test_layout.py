@@ -41,7 +41,7 @@ MAY_IMPORT = {
     "networks": ["_core"],
     "plotting": ["stats"],
     "stats": [],
-    "presets": [],
+    "presets": ["_core"],
     "saved": [],  # it finds classes when they are asked for
     "_core": [],
 }

@@ -65,10 +65,15 @@ class ParamsMixin:
     #: What each field may be.
     constraints: ClassVar[dict[str, tuple[Any, ...]]] = {}
 
-    def check(self: T) -> T:
+    def check(self: T, dtype: str = "float64") -> T:
         """Return the object; raise ValueError for a field that is out of bounds, also of a nested object.
 
         Not done on construction: JAX rebuilds the object with tracers in its fields.
+
+        Parameters
+        ----------
+        dtype : {"float64", "float32"}
+            In which the fields are computed with.
         """
         cls = type(self)
         if "__dataclass_fields__" not in cls.__dict__:
@@ -77,10 +82,11 @@ class ParamsMixin:
         if jax.tree_util.all_leaves([self]):
             _register(cls)
         fields = {f: getattr(self, f.name) for f in dataclasses.fields(self)}  # type: ignore[arg-type]
-        check_values(cls.__name__, {f.name: value for f, value in fields.items()}, self.constraints)  # type: ignore[attr-defined]
+        values = {f.name: value for f, value in fields.items()}
+        check_values(cls.__name__, values, self.constraints, dtype)  # type: ignore[attr-defined]
         for field, value in fields.items():
             if isinstance(value, ParamsMixin):
-                value.check()
+                value.check(dtype)
             elif isinstance(value, str) and not field.metadata.get("static"):
                 raise ValueError(
                     f"The field {field.name!r} of {cls.__name__} holds {value!r}, and is declared as a number for the "

@@ -26,6 +26,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
+from skbandit._core.constraints import shown
+
 if TYPE_CHECKING:
     import jax
 
@@ -99,7 +101,7 @@ def resolve_devices(device: str | None) -> list[Any]:
                 n = len(jax.local_devices(backend=name))
                 found += [f"{name}:{i}" for i in range(n)] + [f"{name}:*"] * (n > 1)
         raise ValueError(
-            f"The 'device' parameter names a device that JAX does not see: got {device!r}; available: {found} "
+            f"The 'device' parameter names a device that JAX does not see: got {shown(device)}; available: {found} "
             "(or None for JAX's default)."
         ) from None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 
-from skbandit._core.constraints import Number, OneOf, Where
+from skbandit._core.constraints import Number, OneOf, Where, shown
 from skbandit._core.pytree import pytree_dataclass, static
 from skbandit.criteria.ablation import BudgetedGreedy, GreedyLeaveOneOut, LeaveOneOut
 from skbandit.criteria.activation import ActivationVariance, APoZ, GreedyActivationVariation
@@ -78,7 +78,7 @@ def _refused(policy: object, meant: str) -> ValueError:
     names = sorted({**POLICIES, **CRITERIA})
     hint = f" Did you mean {meant}?" if meant else ""
     return ValueError(
-        f"The 'policy' parameter must be a Policy, a Criterion, or one of the names {names}. Got {policy!r}.{hint}"
+        f"The 'policy' parameter must be a Policy, a Criterion, or one of the names {names}. Got {shown(policy)}.{hint}"
     )
 
 
@@ -88,7 +88,7 @@ def make(name: str) -> Policy | Criterion:
         return POLICIES[name]()
     if name in CRITERIA:
         return CRITERIA[name]()
-    close = difflib.get_close_matches(str(name), sorted({**POLICIES, **CRITERIA}), n=1)
+    close = difflib.get_close_matches(str(name)[:40], sorted({**POLICIES, **CRITERIA}), n=1)
     raise _refused(name, repr(close[0]) if close else "")
 
 

@@ -8,13 +8,18 @@ from typing import Any
 
 import numpy as np
 
+from skbandit._core.constraints import shown
+from skbandit._core.memory import available_memory
 from skbandit._tabular.features.embeddings import Inputs
 from skbandit._tabular.features.encoder import FeatureEncoder
 from skbandit._tabular.features.renewal import renewed
 from skbandit._tabular.model import Architecture
-from skbandit.estimators._parameters import as_sizes
+from skbandit.estimators._kinds import as_sizes
 
 Parameters = Mapping[str, Any]
+
+#: Bytes of a network that need no look at what is available.
+_SMALL = 2**28
 
 #: Parameters that describe the network and what it reads, as opposed to how it is trained and pruned.
 NETWORK_PARAMETERS = (
@@ -52,7 +57,9 @@ def architecture_of(
         encoder = _encoder_of(params, X, weight, categories)
         inputs = _inputs_of(params, encoder)
     hidden, parametric = as_sizes(params["hidden_layer_sizes"]), bool(params["parametric_activation"])
-    return Architecture(encoder, inputs, hidden, n_outputs, params["activation"], parametric, loss)
+    architecture = Architecture(encoder, inputs, hidden, n_outputs, params["activation"], parametric, loss)
+    _require_memory(architecture)
+    return architecture
 
 
 def architecture_on(
@@ -85,6 +92,18 @@ def architecture_on(
     if encoder is architecture.encoder:
         return architecture
     return dataclasses.replace(architecture, encoder=encoder, inputs=_inputs_of(params, encoder))
+
+
+def _require_memory(architecture: Architecture) -> None:
+    """Raise MemoryError for a network that does not fit into memory once, as it is drawn: in float64."""
+    needed = 8 * architecture.n_parameters()
+    available = available_memory() if needed > _SMALL else None
+    if available is not None and needed > available:
+        raise MemoryError(
+            f"With 'hidden_layer_sizes'={shown(architecture.hidden_layer_sizes)} the network has "
+            f"{architecture.n_parameters():.3g} parameters, which take {needed / 1e9:.3g} GB as they are drawn; about "
+            f"{available / 1e9:.3g} GB are available."
+        )
 
 
 def _encoder_of(params: Parameters, X: np.ndarray, weight: np.ndarray, categories: tuple[int, ...]) -> FeatureEncoder:

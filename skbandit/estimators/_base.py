@@ -14,9 +14,8 @@ import numpy as np
 from sklearn.base import BaseEstimator, is_classifier
 from sklearn.callback import CallbackSupportMixin
 from sklearn.utils import Bunch, check_random_state
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
-from skbandit._core.constraints import check_values
 from skbandit._tabular.model import Architecture, RawOutputs, raw_outputs
 from skbandit.estimators import _ensemble
 from skbandit.estimators._architecture import NETWORK_PARAMETERS, check_unchanged, describe
@@ -24,10 +23,11 @@ from skbandit.estimators._callbacks import Callbacks, FitReporter, PathReporter
 from skbandit.estimators._convert import CARRIED, member_of_sklearn, params_of_sklearn
 from skbandit.estimators._decorators import with_callbacks
 from skbandit.estimators._fitted import Member, PointsToMembers, attributes_of_ensemble
+from skbandit.estimators._given import as_weight
 from skbandit.estimators._incremental import Learned, RowsSeen, check_incremental, learn, learn_on
 from skbandit.estimators._member import fit_member, notes_on_judgements, prune_member, revealed, train_epoch
 from skbandit.estimators._notes import Notes
-from skbandit.estimators._parameters import CONSTRAINTS, PRUNING_PARAMETERS
+from skbandit.estimators._parameters import PRUNING_PARAMETERS, as_plain, check_parameters, without_fields
 from skbandit.estimators._rows import (
     NO_TARGET,
     CheckedRows,
@@ -135,7 +135,7 @@ class BaseBanditPrunedMLP(PointsToMembers, CallbackSupportMixin, BaseEstimator):
             The estimator itself.
         """
         fields = {key.removeprefix("policy__"): params.pop(key) for key in list(params) if key.startswith("policy__")}
-        super().set_params(**params)
+        super().set_params(**without_fields(self, params))
         if fields:
             from skbandit.criteria import make
 
@@ -394,14 +394,15 @@ class BaseBanditPrunedMLP(PointsToMembers, CallbackSupportMixin, BaseEstimator):
 
     def _checked_parameters(self) -> dict[str, Any]:
         """Return the parameters; raises ValueError for one that is not what it may be."""
-        check_values(type(self).__name__, self.get_params(deep=False), CONSTRAINTS)
-        return self._parameters()
+        check_parameters(type(self).__name__, self._parameters())
+        return as_plain(self._parameters())
 
     def _check_features(self, X: Any, notes: Notes, *, reset: bool, y: Any = NO_TARGET) -> Any:
         """Validate X, and y where it is given; categories become their codes."""
 
         def validate(*arrays: Any, **kinds: Any) -> Any:
-            return validate_data(self, *arrays, reset=reset, **kinds)
+            with np.errstate(over="ignore", invalid="ignore"):  # it sums up, and looks again at what is not finite
+                return validate_data(self, *arrays, reset=reset, **kinds)
 
         return self._columns.checked(X, y, validate, type(self).__name__, notes)
 
@@ -415,7 +416,7 @@ class BaseBanditPrunedMLP(PointsToMembers, CallbackSupportMixin, BaseEstimator):
         elif extend:
             known, self._columns = self._columns.n_known, self._columns.extended(X)
         X, y = self._check_features(X, notes, reset=reset, y=y)
-        weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+        weight = as_weight(sample_weight, X)
         if reset or extend:
             self._columns, X = self._columns.of_rows(X, weight, known)
         rows, remarks = CheckedRows.of_checked(X, y, weight, self.dtype)

@@ -9,9 +9,11 @@ import numpy as np
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.utils.validation import check_is_fitted
 
+from skbandit._core.constraints import check_values, shown
 from skbandit._tabular.features.embeddings import Inputs
 from skbandit._tabular.model import Architecture, Model
 from skbandit.estimators._fitted import Member, Pruning, Training
+from skbandit.estimators._parameters import CONSTRAINTS
 from skbandit.estimators._targets import Target
 from skbandit.presets import preset_params
 
@@ -51,8 +53,9 @@ def params_of_sklearn(
     """
     wanted = MLPClassifier if classifies else MLPRegressor
     if not isinstance(mlp, wanted):
-        raise ValueError(f"{owner}.from_sklearn takes a fitted {wanted.__name__}. Got {mlp!r}.")
+        raise ValueError(f"{owner}.from_sklearn(model) takes a fitted {wanted.__name__}. Got {shown(mlp)}.")
     check_is_fitted(mlp)
+    check_values(owner, params, CONSTRAINTS)
     if len(mlp.coefs_) < 2:
         raise ValueError("The MLP has no hidden layer: there is nothing to prune.")
     if classifies and len(classes := getattr(mlp, "classes_", ())) < 2:
@@ -60,9 +63,15 @@ def params_of_sklearn(
     carried = {name: value for name, value in mlp.get_params().items() if name in known}
     given = preset_params("plain", "classification" if classifies else "regression") | carried
     for name in described:
-        if name in params and params[name] != given.get(name):
+        if name in params and _differ(params[name], given.get(name)):
             raise ValueError(f"{name!r} describes the network that is taken over: it is {given.get(name)!r}.")
     return {**given, **params}
+
+
+def _differ(value: Any, other: Any) -> bool:
+    """Say whether values that were checked differ; arrays as lists of their entries."""
+    plain = [list(v) if np.iterable(v) and not isinstance(v, (str, Mapping)) else v for v in (value, other)]
+    return bool(plain[0] != plain[1])
 
 
 def member_of_sklearn(mlp: Any, target: Target, activation: str) -> Member:

@@ -27,7 +27,7 @@ from skbandit._tabular.features.sparse_rows import dense, stacked
 from skbandit._tabular.model import Architecture
 from skbandit._tabular.reparametrization import Reparametrization
 from skbandit.estimators._architecture import architecture_of, architecture_on
-from skbandit.estimators._rows import CheckedRows, Columns, Resumed
+from skbandit.estimators._rows import CheckedRows, Columns, Resumed, check_total
 
 if TYPE_CHECKING:
     from skbandit.estimators._targets import Target
@@ -203,6 +203,8 @@ def learn(
     anew : bool
         Whether there were others, of few rows.
     """
+    if incremental:
+        check_total(rows.weight, params["dtype"], "given")
     made_of = params, rows.X, rows.weight, columns.categories, target.n_outputs, target.loss
     architecture = architecture_of(*made_of)
     return Learned(architecture, RowsSeen.of(rows, architecture.encoder, incremental=incremental), rows, None, anew)
@@ -237,6 +239,8 @@ def learn_on(
     if incremental and seen.few is not None:
         rows = CheckedRows.concatenated(seen.few, rows)
         return learn(rows, params, columns[1], targets[1], incremental=True, anew=True)
+    if incremental:
+        check_total(rows.weight, params["dtype"], "given")
     encoder, there, new, change = architecture.encoder, rows.present(), architecture, None
     weight = there.weight.sum()
     fresh = not incremental and len(there.weight) >= ENOUGH_ROWS

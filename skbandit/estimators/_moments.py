@@ -33,9 +33,12 @@ class Moments:
     @classmethod
     def of(cls, columns: np.ndarray, weight: np.ndarray) -> Moments:
         """Return the moments of rows f[n, n_outputs]."""
-        mean = np.average(columns, axis=0, weights=weight)
-        with np.errstate(over="ignore"):
-            variance = np.average(np.square(columns - mean), axis=0, weights=weight)
+        with np.errstate(over="ignore", invalid="ignore"):  # a spread beyond floats is infinite
+            mean = np.average(columns, axis=0, weights=weight)
+            there = columns[weight > 0]
+            mean = np.where((there == there[0]).all(axis=0), there[0], mean)  # of equal values without rounding
+            variance = np.average(np.square(there - mean), axis=0, weights=weight[weight > 0])
+        variance = np.where(np.isfinite(variance), variance, np.inf)
         return cls(float(weight.sum()), mean, variance)
 
     def merged(self, other: Moments) -> Moments:

@@ -14,17 +14,35 @@ To add a parameter:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from skbandit._core.constraints import BOOL, NON_NEGATIVE, NONE, POSITIVE, UNIT, Number, OneOf, Where
+from skbandit._core.constraints import (
+    BOOL,
+    NON_NEGATIVE,
+    NONE,
+    POSITIVE,
+    UNIT,
+    Constraint,
+    Number,
+    OneOf,
+    Where,
+    check_values,
+)
 from skbandit._tabular.features.embeddings import NUMERIC_EMBEDDINGS
 from skbandit._tabular.network.activations import ACTIVATIONS
+from skbandit.estimators._kinds import (
+    AT_LEAST_1,
+    is_memory,
+    is_random_state,
+    is_schedule,
+    is_sizes,
+    is_transformation,
+    may_name_columns,
+)
 from skbandit.pruning.parameters import PRUNING
-
-Constraint = Number | OneOf | Where
 
 
 class Parameter(NamedTuple):
@@ -35,29 +53,6 @@ class Parameter(NamedTuple):
     text: str
     constraints: tuple[Constraint, ...] = ()
     """A value must satisfy one of them. Without any, the code that uses the value checks it."""
-
-
-def as_sizes(hidden_layer_sizes: Any) -> tuple[int, ...]:
-    """Return the widths of the hidden layers; an int stands for one layer."""
-    if isinstance(hidden_layer_sizes, Integral):
-        return (int(hidden_layer_sizes),)
-    return tuple(int(size) for size in hidden_layer_sizes)
-
-
-def _is_sizes(value: Any) -> bool:
-    try:
-        sizes = [value] if isinstance(value, Integral) else list(value)
-    except TypeError:
-        return False
-    return len(sizes) > 0 and all(isinstance(s, Integral) and not isinstance(s, bool) and int(s) > 0 for s in sizes)
-
-
-def _is_transformation(value: Any) -> bool:
-    return (
-        not isinstance(value, type)
-        and callable(getattr(value, "init", None))
-        and callable(getattr(value, "update", None))
-    )
 
 
 #: Parameters that `prune` may be given.
@@ -75,13 +70,11 @@ PRUNING_PARAMETERS = (
     "random_state",
 )
 
-_AT_LEAST_1 = Number(1, integral=True)
-
 _NETWORK = {
     "hidden_layer_sizes": Parameter(
         "int or sequence of int",
         "Number of units in each hidden layer, before pruning.",
-        (Where(_is_sizes, "a positive int or a non-empty sequence of positive ints"),),
+        (Where(is_sizes, "a positive int or a non-empty sequence of positive ints"),),
     ),
     "activation": Parameter(
         '{"identity", "logistic", "tanh", "relu", "gelu", "silu", "selu", "mish"}',
@@ -114,6 +107,14 @@ _NETWORK = {
         column are such. Values may come back in another type: 3, 3.0 and ``"3"`` match the same category. If two of
         them were separate values of the training rows, each matches only itself.
         """,
+        (
+            NONE,
+            OneOf(("from_dtype",)),
+            Where(
+                may_name_columns,
+                "an array-like of bool (a mask over the columns), int (their numbers) or str (their names)",
+            ),
+        ),
     ),
     "categories": Parameter(
         "dict or None",
@@ -173,7 +174,7 @@ _TRAINING = {
         """,
         (
             OneOf(("adam", "adamw", "lbfgs", "lion", "nadam", "rmsprop", "sgd")),
-            Where(_is_transformation, "an optax.GradientTransformation"),
+            Where(is_transformation, "an optax.GradientTransformation"),
         ),
     ),
     "alpha": Parameter(
@@ -189,7 +190,7 @@ _TRAINING = {
     "batch_size": Parameter(
         'int or "auto"',
         'Maximum number of rows in a mini-batch; ``"auto"`` is ``min(200, n_samples)``.',
-        (OneOf(("auto",)), _AT_LEAST_1),
+        (OneOf(("auto",)), AT_LEAST_1),
     ),
     "balanced_batches": Parameter(
         "bool",
@@ -210,7 +211,7 @@ _TRAINING = {
         """,
         (
             OneOf(("constant", "invscaling", "adaptive", "cosine", "coslog4")),
-            Where(callable, "a schedule (step → learning rate)"),
+            Where(is_schedule, "a schedule (step → learning rate)"),
         ),
     ),
     "learning_rate_init": Parameter(
@@ -246,7 +247,7 @@ _TRAINING = {
         Maximum number of epochs (with ``"lbfgs"``, of iterations). ``"auto"``: as many as make 12 000 steps, but at
         least 48 and at most 256 epochs (with ``"lbfgs"``, 200 iterations).
         """,
-        (_AT_LEAST_1, OneOf(("auto",))),
+        (AT_LEAST_1, OneOf(("auto",))),
     ),
     "shuffle": Parameter(
         "bool",
@@ -259,6 +260,7 @@ _TRAINING = {
         Seed of the initial weights, the order of the rows, dropout, the held-out split and the policy. The same int
         gives the same network, bit for bit, on the same machine.
         """,
+        (NONE, Number(0, 2**32 - 1, closed="both", integral=True), Where(is_random_state, "a RandomState")),
     ),
     "tol": Parameter(
         "float",
@@ -334,12 +336,12 @@ _TRAINING = {
     "n_iter_no_change": Parameter(
         "int or inf",
         'Number of epochs without improvement after which training stops; ``float("inf")`` for never.',
-        (_AT_LEAST_1, Where(lambda value: value == np.inf, "inf")),
+        (AT_LEAST_1, Where(lambda value: isinstance(value, Real) and value == np.inf, "inf")),
     ),
     "max_fun": Parameter(
         "int",
         'Maximum number of loss evaluations of ``"lbfgs"``.',
-        (_AT_LEAST_1,),
+        (AT_LEAST_1,),
     ),
     "n_members": Parameter(
         "int",
@@ -347,7 +349,7 @@ _TRAINING = {
         Number of networks. Each is trained and pruned with other held-out rows, and their predictions are averaged.
         They run in threads: as many as there are cores, or as OMP_NUM_THREADS says if that is fewer.
         """,
-        (_AT_LEAST_1,),
+        (Number(1, 1e5, closed="both", integral=True),),
     ),
 }
 
@@ -455,6 +457,7 @@ _PRUNING = {
         Cache of trained networks. With it, a search over pruning parameters trains once per fold. It needs ``solver``
         and ``learning_rate`` given by name.
         """,
+        (NONE, Where(is_memory, "a path, or an object with the interface of joblib.Memory")),
     ),
     "dtype": Parameter(
         '{"float32", "float64"}',
@@ -467,7 +470,7 @@ _PRUNING = {
         JAX device: ``"cpu"``, ``"gpu"``, ``"gpu:1"``, and so on; ``None`` for JAX's default. ``"gpu:*"`` uses all GPUs:
         the units of a pull and the rows of a mini-batch are distributed over them.
         """,
-        (NONE, Where(lambda value: isinstance(value, str), "a str")),
+        (NONE, Where(lambda value: isinstance(value, str) and value != "", "a str that names one")),
     ),
 }
 
@@ -522,3 +525,45 @@ OF_CLASSIFIER: dict[str, Parameter] = SHARED | {
 CONSTRAINTS: dict[str, tuple[Constraint, ...]] = {
     name: parameter.constraints for name, parameter in (OF_REGRESSOR | OF_CLASSIFIER).items() if parameter.constraints
 }
+
+
+_NUMBERS = {name for name, allowed in CONSTRAINTS.items() if any(isinstance(of, Number) for of in allowed)}
+
+
+def check_parameters(owner: str, params: Mapping[str, Any]) -> None:
+    """Raise ValueError for a parameter that is not what it may be, as it is or in the precision of training.
+
+    Parameters
+    ----------
+    owner : str
+        Name of the estimator, for the message.
+    params : mapping
+        Its parameters; those of the policy are checked, too, where it is an object.
+    """
+    check_values(owner, {"dtype": params["dtype"]}, CONSTRAINTS)
+    check_values(owner, params, CONSTRAINTS, params["dtype"])
+    if not isinstance(params["policy"], str):
+        from skbandit._core.pytree import ParamsMixin
+
+        if isinstance(params["policy"], ParamsMixin):
+            params["policy"].check(params["dtype"])
+
+
+def as_plain(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Return parameters that were checked, numbers as Python's: what computes with them knows no fractions."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, (bool, np.bool_)) or not isinstance(value, Real):
+            return value
+        return int(value) if isinstance(value, Integral) else float(value)
+
+    return {name: plain(value) if name in _NUMBERS else value for name, value in params.items()}
+
+
+def without_fields(estimator: Any, params: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the parameters to set; raises ValueError for ``name__field`` where the parameter has no fields."""
+    for key in params:
+        name, has_field, _ = key.partition("__")
+        if has_field and hasattr(estimator, name) and not hasattr(getattr(estimator, name), "set_params"):
+            raise ValueError(f"Invalid parameter {key!r} for {type(estimator).__name__}: {name!r} has no fields.")
+    return params

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import itertools
 from collections.abc import Callable, Mapping
@@ -18,6 +19,7 @@ from skbandit._tabular.features.encoder import CHUNK_VALUES
 from skbandit._tabular.features.reader import FeatureReader, check_eager, check_no_moments, complaint_on_text
 from skbandit._tabular.features.sparse_rows import canonical, dense, stacked
 from skbandit._tabular.types import Rows
+from skbandit.estimators._given import named, naming, without_mask
 from skbandit.estimators._notes import Note, Notes
 
 if TYPE_CHECKING:
@@ -56,7 +58,9 @@ class Columns:
 
         The weights are not checked yet: rows that have none are not there.
         """
-        weight = None if sample_weight is None else np.asarray(sample_weight)
+        X, weight = without_mask(X), None
+        with contextlib.suppress(Exception):
+            weight = None if sample_weight is None else np.asarray(sample_weight)
         there = weight > 0 if weight is not None and weight.ndim == 1 and weight.dtype.kind in "biuf" else None
         reader = FeatureReader.fit(X, params["categorical_features"], params["categories"], there)
         return cls(None if reader.is_trivial else reader, params["preprocessing"] is not None)
@@ -84,17 +88,19 @@ class Columns:
         notes : Notes
             Where to put what the user is to be told.
         """
+        X = without_mask(X)
         finite: Any = "allow-nan" if self.allow_nan else True
         kinds = {"dtype": (np.float64, np.float32), "accept_sparse": "csr", "ensure_all_finite": finite}
         if self.reader is None:
             check_eager(X, "X")
             check_no_moments(X)
+
             try:
                 return validate(X, **kinds) if y is NO_TARGET else validate(X, y, multi_output=True, **kinds)
-            except ValueError:
-                complaint = complaint_on_text(X)
+            except Exception as error:
+                complaint = _complaint_on_text(X)
                 if complaint is None:
-                    raise
+                    raise named(error, lambda: _culprit(X, kinds), ("X", "y")) from None
                 raise ValueError(complaint) from None
         validate(X, skip_check_array=True)
         X, remarks = self.reader.read(X)
@@ -104,13 +110,13 @@ class Columns:
             kinds["ensure_all_finite"] = "allow-nan"
         if y is NO_TARGET:
             return check_array(X, estimator=owner, input_name="X", **kinds)
-        return check_X_y(X, y, estimator=owner, multi_output=True, **kinds)
+        return naming("y", lambda: check_X_y(X, y, estimator=owner, multi_output=True, **kinds))
 
     def extended(self, X: Any) -> Columns:
         """Return them with the categories that rows bring."""
         if self.reader is None:
             return self
-        reader = self.reader.extended(X)
+        reader = self.reader.extended(without_mask(X))
         return self if reader is self.reader else dataclasses.replace(self, reader=reader)
 
     def of_rows(
@@ -136,6 +142,23 @@ class Columns:
         return tuple(map(Note, self.reader.remarks_on_categories(X[weight > 0], n_before)))
 
 
+def _culprit(X: Any, kinds: Mapping[str, Any]) -> str:
+    """Say whether an error is about X or y; if it is not about X alone, y has been read before."""
+    try:
+        check_array(X, **kinds)
+    except Exception:
+        return "X"
+    return "X or y"
+
+
+def _complaint_on_text(X: Any) -> str | None:
+    """Say which column of X holds text, where X can be read at all."""
+    try:
+        return complaint_on_text(X)
+    except Exception:
+        return None
+
+
 @saved
 @dataclasses.dataclass(frozen=True, eq=False)
 class CheckedRows:
@@ -151,6 +174,10 @@ class CheckedRows:
     @classmethod
     def of_checked(cls, X: Any, y: Any, weight: np.ndarray, dtype: str) -> tuple[CheckedRows, tuple[Note, ...]]:
         """Make y dense, and one-dimensional if it is one column; returns the rows and what to tell the user."""
+        with np.errstate(over="ignore"):
+            total = weight.sum()
+        if not np.isfinite(total):
+            raise ValueError(f"'sample_weight' sums up to {total} in float64. Divide it by its largest value.")
         if sparse.issparse(X):
             require_memory(X.shape, X.shape[0], dtype)  # before anything is computed, and in the user's own shape
             X = canonical(X)  # in its own precision, as dense rows: columns are centred before they are rounded
@@ -309,8 +336,9 @@ def split_rows(task: FitTask, seed: int, start: float, notes: Notes) -> Split:
         y, weight, row_id = of.rows.y, of.rows.weight, of.row_id
         if chosen is not None:
             y, weight, row_id = y[chosen], weight[chosen], None if row_id is None else row_id[chosen]
-        weight = weight * weight_of_classes(y) * (1.0 if share is None else share)
-        _check_total(weight, params["dtype"], name)
+        with np.errstate(over="ignore", under="ignore"):  # the check of the total speaks of it
+            weight = weight * weight_of_classes(y) * (1.0 if share is None else share)
+        check_total(weight, params["dtype"], name)
         return Rows(of.features.laid_out(params["dtype"], chosen), target.encode(y), weight, row_id)
 
     X, y, weight = train.rows.X, train.rows.y, train.rows.weight
@@ -380,10 +408,11 @@ def row_ids(
     return ranks.astype(np.uint32)
 
 
-def _check_total(weight: np.ndarray, dtype: str, rows: str) -> None:
+def check_total(weight: np.ndarray, dtype: str, rows: str) -> None:
     """Raise ValueError where the weights, those of samples times those of classes, sum to zero or overflow."""
     with np.errstate(over="ignore", under="ignore"):
-        total = weight.astype(dtype).sum()
+        held = weight.astype(dtype)
+        total = held[held >= np.finfo(dtype).tiny].sum()  # to XLA, less than that is nothing
     if not 0 < total < np.inf:
         raise ValueError(
             f"The weights of the {rows} rows (sample_weight times class_weight) sum up to {total} in {dtype}: "

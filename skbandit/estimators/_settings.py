@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from skbandit._core.constraints import shown
 from skbandit._tabular.model import Architecture
 from skbandit._tabular.network.mlp import MLP
 from skbandit._tabular.network.trainable import Trainable
@@ -68,13 +69,16 @@ def train_settings(
     solver, learning_rate = params["solver"], params["learning_rate"]
     if isinstance(solver, str) and solver == "sgd" and params["nesterovs_momentum"] and params["momentum"] > 0:
         solver = "sgd_nesterov"
-    if not isinstance(solver, str) and (learning_rate, params["parametrization"]) != ("constant", "standard"):
+    if not isinstance(solver, str) and not (
+        isinstance(learning_rate, str) and (learning_rate, params["parametrization"]) == ("constant", "standard")
+    ):
         raise ValueError(
             "An optax.GradientTransformation as 'solver' brings its own learning rate, so 'learning_rate' must be "
             "'constant' and 'parametrization' 'standard' (they have no effect). Got "
-            f"learning_rate={learning_rate!r}, parametrization={params['parametrization']!r}."
+            f"learning_rate={shown(learning_rate)}, parametrization={params['parametrization']!r}."
         )
-    if np.isinf(params["n_iter_no_change"]) and learning_rate == "adaptive":
+    by_name = isinstance(learning_rate, str)
+    if np.isinf(params["n_iter_no_change"]) and by_name and learning_rate == "adaptive":
         raise ValueError(
             "learning_rate='adaptive' falls where training has not improved for 'n_iter_no_change' epochs, which must "
             f"be a number of them. Got {params['n_iter_no_change']!r}."
@@ -101,7 +105,7 @@ def train_settings(
             momentum=float(params["momentum"]),
             tol=float(params["tol"]),
             n_iter_no_change=float(params["n_iter_no_change"]),
-            adaptive=float(isinstance(learning_rate, str) and learning_rate == "adaptive"),
+            adaptive=float(by_name and learning_rate == "adaptive"),
             dropout=dropout,
             label_smoothing=float(params.get("label_smoothing", 0.0)),
             monitor_loss=float(params["validation_metric"] == "loss"),
@@ -124,7 +128,7 @@ def train_settings(
 
 def incremental_settings(settings: TrainSettings) -> TrainSettings:
     """Return the settings of one epoch of `partial_fit`: nothing is held out, and nobody knows when training ends."""
-    if settings.learning_rate in ("coslog4", "cosine"):
+    if isinstance(settings.learning_rate, str) and settings.learning_rate in ("coslog4", "cosine"):
         share = FINE_TUNE_SHARE if settings.learning_rate == "coslog4" else 1.0  # its peaks are for passing
         settings = dataclasses.replace(
             settings, learning_rate="constant", learning_rate_init=share * settings.learning_rate_init

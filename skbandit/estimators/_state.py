@@ -67,5 +67,5 @@ def raise_not_finite(learning_rate_init: float) -> NoReturn:
     raise ValueError(
         "Solver produced non-finite parameter weights or a loss that is not finite. The input data (for training or "
         f"held out) may contain large values and need to be preprocessed, or 'learning_rate_init'={learning_rate_init} "
-        "is too large."
+        "or 'alpha' is too large."
     )

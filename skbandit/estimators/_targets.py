@@ -17,10 +17,11 @@ from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
 
 from skbandit._core.addresses import saved
+from skbandit._core.constraints import shown
 from skbandit._tabular.model import RawOutputs
 from skbandit._tabular.network.losses import LOSSES
 from skbandit.estimators._class_weights import balanced_by_label, weights_of_label_sets
-from skbandit.estimators._given import as_classes, as_numbers, check_labels
+from skbandit.estimators._given import as_classes, as_labels, as_numbers, as_weights, naming, refuse_weights
 from skbandit.estimators._moments import Moments
 
 Parameters = Mapping[str, Any]
@@ -263,7 +264,8 @@ class RegressionTarget(Target):
                 f"The values of y spread by {spread[~held][0]:.3g}, which dtype={dtype!r} cannot hold. Rescale y."
             )
         smallest = 1e4 * limits.tiny / _RESOLUTION
-        scale = np.where(constant, stand_in(np.where(size > 0, np.maximum(size, smallest), 1.0)), spread)
+        stands_in = np.minimum(stand_in(np.where(size > 0, np.maximum(size, smallest), 1.0)), 1e-4 * limits.max)
+        scale = np.where(constant, stands_in, spread)
         return dataclasses.replace(self, y_mean=mean, y_scale=scale, moments=moments)
 
     @classmethod
@@ -361,8 +363,7 @@ class ClassificationTarget(Target):
         if incremental and not multilabel:
             if classes is None:
                 raise ValueError("classes must be passed on the first call to partial_fit.")
-            check_labels(classes, "classes")
-            seen = unique_labels(classes)
+            seen = as_labels(classes)
         if len(seen) < 2 and not multilabel:
             raise ValueError(f"{owner} needs at least 2 classes in y; it has only one class: {seen.tolist()[0]!r}.")
         target = _target_of_classes(seen, multilabel)
@@ -381,10 +382,8 @@ class ClassificationTarget(Target):
     ) -> Self:
         """Check that the classes are the same."""
         _is_multilabel(y, params, owner, incremental)
-        if classes is not None:
-            check_labels(classes, "classes")
-        if classes is not None and not np.array_equal(self.classes, unique_labels(classes)):
-            raise ValueError(f"classes={classes!r} is not the same as on the last call, {self.classes!r}.")
+        if classes is not None and not np.array_equal(self.classes, as_labels(classes)):
+            raise ValueError(f"classes={shown(classes)} is not the same as on the last call, {self.classes!r}.")
         self.check(y)
         return self
 
@@ -407,13 +406,13 @@ class ClassificationTarget(Target):
 
     def check(self, y: np.ndarray) -> None:
         """Raise ValueError for classes that were not learned."""
-        multilabel = type_of_target(y) == "multilabel-indicator"
+        multilabel = naming("y", lambda: type_of_target(y)) == "multilabel-indicator"
         if multilabel != self.multilabel:
             words = {True: "a multi-label indicator", False: "one class per row"}
             raise ValueError(f"y is {words[multilabel]}, but the earlier fit had {words[self.multilabel]}.")
         if multilabel and y.shape[1] != len(self.classes):
             raise ValueError(f"y has {y.shape[1]} labels, but the earlier fit had {len(self.classes)}.")
-        classes = self.classes if multilabel else unique_labels(y)
+        classes = self.classes if multilabel else naming("y", lambda: unique_labels(y))
         unknown = np.setdiff1d(classes, self.classes)
         if unknown.size:
             raise ValueError(f"y has classes that the earlier fit did not see: {unknown}. They were {self.classes}.")
@@ -424,8 +423,8 @@ class ClassificationTarget(Target):
         if class_weight is None:
             return super().class_weighting(y, weight, params)
         weights = self._class_weights(y, weight, class_weight)
-        if not (weights >= 0).all() or not np.isfinite(weights).all() or not weights.any():
-            raise ValueError(f"class_weight must be non-negative, and positive for some class. Got {class_weight!r}.")
+        if not weights.any():
+            refuse_weights(class_weight)
         return lambda y: self._weights_of_rows(y, weights)
 
     @abstractmethod
@@ -487,13 +486,10 @@ class ClassTarget(ClassificationTarget):
 
     def _class_weights(self, y: np.ndarray, weight: np.ndarray, class_weight: Any) -> np.ndarray:
         if isinstance(class_weight, dict):
-            unknown = set(class_weight) - set(self.classes.tolist())
-            if unknown:
-                raise ValueError(f"class_weight has classes that y has not: {sorted(unknown, key=str)}.")
-            return np.array([float(class_weight.get(c, 1.0)) for c in self.classes.tolist()])
+            return as_weights(class_weight, self.classes.tolist(), class_weight)
         if isinstance(class_weight, list):
             raise ValueError(
-                f"class_weight as a list of dicts is for multi-label targets. Got {class_weight!r}: give one dict."
+                f"class_weight as a list of dicts is for multi-label targets. Got {shown(class_weight)}: give one dict."
             )
         weights = np.ones(len(self.classes))
         counts = weight > 0
@@ -538,9 +534,9 @@ class LabelTarget(ClassificationTarget):
         if len(given) != n_labels or not all(isinstance(w, dict) and set(w) <= {0, 1} for w in given):
             raise ValueError(
                 f"For a multi-label target class_weight must be 'balanced' or a list of {n_labels} dicts with the "
-                f"keys 0 and 1. Got {class_weight!r}."
+                f"keys 0 and 1. Got {shown(class_weight)}."
             )
-        return np.array([[float(weights.get(c, 1.0)) for c in (0, 1)] for weights in given])
+        return np.array([as_weights(weights, [0, 1], class_weight) for weights in given])
 
     def _weights_of_rows(self, y: np.ndarray, weights: np.ndarray) -> np.ndarray:
         return weights_of_label_sets(np.asarray(y), weights)
@@ -569,7 +565,7 @@ def _target_of_classes(classes: np.ndarray, multilabel: bool) -> ClassificationT
 
 def _is_multilabel(y: np.ndarray, params: Parameters, owner: str, incremental: bool) -> bool:
     """Say what kind of classes y has; raises ValueError for what no classifier takes."""
-    check_classification_targets(y)
+    naming("y", lambda: check_classification_targets(y))
     kind = type_of_target(y)
     if kind == "multiclass-multioutput":
         raise ValueError(

@@ -22,6 +22,8 @@ from sklearn.exceptions import ConvergenceWarning, DataConversionWarning
 CLEAR = (ValueError, TypeError, MemoryError)
 #: What no message to a user is made of.
 INSIDE = ("jaxlib", "XlaRuntime", "Traced<", "ShapedArray", "tracer", "INTERNAL:")
+#: Characters of a message: a longer one has an array or a number in it that fills the screen.
+LONGEST = 2000
 #: Failures of the verdicts that are faults.
 FAULTS = ("unclear", "non-finite", "warned", "crash", "hang")
 
@@ -53,7 +55,7 @@ def judge(call, about=(), finite=lambda value: value):
         except CLEAR as error:
             said = str(error)
             named = not about or any(word in said for word in about)
-            if named and said and not any(word in said for word in INSIDE):
+            if named and 0 < len(said) <= LONGEST and not any(word in said for word in INSIDE):
                 return Verdict("clear error", said)
             return Verdict("unclear", _told(error))
         except Exception as error:

@@ -6,7 +6,7 @@ import dataclasses
 import re
 import reprlib
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from functools import cached_property
 from numbers import Integral
 from typing import Any, NamedTuple
@@ -16,6 +16,7 @@ import numpy as np
 from scipy import sparse
 
 from skbandit._core.addresses import saved
+from skbandit._core.constraints import shown
 from skbandit._tabular.features.categories import Categories, Found, is_missing, items_of
 
 #: A column of text is read as categories where it has at most so many distinct values, or so many rows for each.
@@ -96,7 +97,8 @@ class FeatureReader:
         if sparse.issparse(X):
             name, value = ("categorical_features", categorical_features) if given else ("categories", categories)
             raise ValueError(
-                f"{name!r}={value!r} needs a dense X: a sparse one holds numbers. Convert X, or set {name!r} to None."
+                f"{name!r}={shown(value)} needs a dense X: a sparse one holds numbers. Convert X, or set {name!r} to "
+                "None."
             )
         columns, names = _columns(X)
         declared = _declared(categories or {}, names, len(columns))
@@ -280,7 +282,11 @@ def complaint_on_text(X: Any) -> str | None:
 def _columns(X: Any) -> tuple[list[Any], tuple[Any, ...] | None]:
     """Return the columns of X, narwhals' Series or arrays, and their names."""
     if nw.dependencies.is_into_dataframe(X):
-        frame = nw.from_native(X, eager_only=True)
+        try:
+            frame = nw.from_native(X, eager_only=True)
+        except nw.exceptions.DuplicateError:
+            twice = [name for name, count in Counter(X.columns).items() if count > 1]
+            raise ValueError(f"X has several columns of the same name: {_some(twice)}. Give each its own.") from None
         return list(frame.iter_columns()), tuple(frame.columns)
     # A list of rows of text and numbers must not become an array of text.
     array = np.asarray(X, dtype=None if hasattr(X, "dtype") else object)
@@ -311,7 +317,7 @@ def _as_list(categorical_features: Any) -> list[Any]:
     if scalar or len(kinds) > 1 or "other" in kinds:
         raise ValueError(
             "'categorical_features' must be None, 'from_dtype', or an array-like of bool (a mask over the columns), "
-            f"int (their numbers) or str (their names). Got {categorical_features!r} instead."
+            f"int (their numbers) or str (their names). Got {shown(categorical_features)} instead."
         )
     return items
 
@@ -328,14 +334,14 @@ def _mask(items: list[Any], names: tuple[Any, ...] | None, n_features: int) -> l
         return [bool(item) for item in items]
     if kind == "str" and names is None:
         raise ValueError(
-            f"'categorical_features' names columns, {items}, but X is no data frame. It must hold their numbers, or be "
-            "a mask."
+            f"'categorical_features' names columns, {shown(items)}, but X is no data frame. It must hold their "
+            "numbers, or be a mask."
         )
     known: Any = range(n_features) if names is None or kind == "int" else names
     unknown = [item for item in items if item not in known]
     if unknown:
         raise ValueError(
-            f"'categorical_features' has {unknown}, which X has not. Its columns are "
+            f"'categorical_features' has {shown(unknown)}, which X has not. Its columns are "
             + (f"0 to {n_features - 1}." if kind == "int" else f"{list(known)}.")
         )
     return [column in items for column in known]
@@ -352,26 +358,40 @@ def _declared(categories: Mapping[Any, Any], names: tuple[Any, ...] | None, n_fe
             j = int(key)
         else:
             known = f"0 to {n_features - 1}" + ("" if names is None else f", or {list(names)}")
-            raise ValueError(f"'categories' has a column {key!r}, which X has not. Its columns are {known}.")
+            raise ValueError(f"'categories' has a column {shown(key)}, which X has not. Its columns are {known}.")
         label = _label(names, j)
-        if isinstance(values, (str, bytes)) or not isinstance(values, Iterable) or getattr(values, "ndim", 1) != 1:
-            raise ValueError(f"'categories' must give a list of values for {label}. Got {values!r} instead.")
-        listed = items_of(values) if hasattr(values, "dtype") and hasattr(values, "tolist") else list(values)
+        listed = _listed(values)
+        if listed is None:
+            raise ValueError(f"'categories' must give a list of values for {label}. Got {shown(values)} instead.")
         if j in declared:
             raise ValueError(f"'categories' names {label[0].lower()}{label[1:]} twice.")
         if not listed or any(map(is_missing, listed)):
             raise ValueError(
                 f"'categories' must give the values of {label}, at least one, and none that is missing: a missing one "
-                f"needs no category. Got {listed!r}."
+                f"needs no category. Got {shown(listed)}."
             )
         try:
             twice = [value for value, count in Counter(listed).items() if count > 1]
         except TypeError as error:
-            raise ValueError(f"{label} cannot hold categories: {error}.") from None
+            raise ValueError(f"'categories' has values of {label} that cannot be categories: {error}.") from None
         if twice:
             raise ValueError(f"'categories' has values of {label} more than once: {_some(twice)}.")
         declared[j] = Categories(tuple(listed))
     return declared
+
+
+def _listed(values: Any) -> list[Any] | None:
+    """Return the values that a column is said to have; None for what is no list of values."""
+    if isinstance(values, (str, bytes, Mapping, Iterator)) or not isinstance(values, Iterable):
+        return None
+    try:
+        if getattr(values, "ndim", 1) != 1:
+            return None
+        if isinstance(values, Set):  # in an order that is the same in every process
+            return [*Categories().extended(values).values, *filter(is_missing, values)]
+        return items_of(values) if hasattr(values, "dtype") and hasattr(values, "tolist") else list(values)
+    except Exception:  # of an object of the user's
+        return None
 
 
 def _found(column: Any, known: Categories, label: str) -> Found:

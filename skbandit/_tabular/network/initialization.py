@@ -50,6 +50,7 @@ def normal(sizes: tuple[int, ...], activation: str, rng: np.random.RandomState, 
     return (*layers, (np.zeros(sizes[-2:]), np.zeros(sizes[-1])))
 
 
+@np.errstate(over="ignore", invalid="ignore")  # rows beyond floats: training says that it cannot learn from them
 def data_driven(
     sizes: tuple[int, ...], activation: str, rng: np.random.RandomState, features: np.ndarray | None
 ) -> Layers:

@@ -136,6 +136,7 @@ def judge_of(network: Network, rows: Rows, training: TrainSettings) -> Judge:
     return Judge(X, y, weight, mlp, lambda X: inputs.features(np, network.inputs, dense(X)))
 
 
+@np.errstate(over="ignore", invalid="ignore")  # the loss on these rows is looked at before any unit is
 def _in_precision(rows: Rows, dtype: str) -> Rows:
     return Rows(
         rows.X.astype(dtype, copy=False), np.asarray(rows.y, dtype), np.asarray(rows.weight, dtype), rows.row_id
@@ -146,7 +147,10 @@ def as_read_by_layers(network: Network, rows: Rows, training: TrainSettings) -> 
     """Return rows as the first layer reads them, converted once: repair and measurement run in NumPy."""
     inputs = training.network.inputs
     rows = _in_precision(rows, training.dtype)
-    return rows if inputs.is_identity else rows._replace(X=inputs.features(np, network.inputs, dense(rows.X)))
+    if inputs.is_identity:
+        return rows
+    with np.errstate(over="ignore", invalid="ignore"):
+        return rows._replace(X=inputs.features(np, network.inputs, dense(rows.X)))
 
 
 def calibration_rows(

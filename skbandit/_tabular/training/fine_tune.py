@@ -62,7 +62,8 @@ def fine_tune(
     solver = training.solver if isinstance(training.solver, str) and training.solver != "lbfgs" else "adam"
     hyper = training.hyper._replace(adaptive=0.0, patience_on=0.0, dropout=0.0)
     per_epoch = steps_per_epoch(n_rows, training.batch_size)
-    if training.learning_rate == "coslog4":  # its first rate is 0, and its peaks are not for staying at
+    by_name = isinstance(training.learning_rate, str)
+    if by_name and training.learning_rate == "coslog4":  # its first rate is 0, and its peaks are not for staying at
         initial = FINE_TUNE_SHARE * training.learning_rate_init
     else:
         initial = float(schedule(training, n_rows, per_epoch)(np.zeros(1, int))[0])

@@ -89,6 +89,6 @@ def train_lbfgs(start: Network, data: Data, settings: TrainSettings, reporter: R
         return Trained(latest, None, curve, None, min(curve, default=np.inf), 0, Ending.INTERRUPTED)
     curve = curve or [float(result.fun)]
     ending = Ending.STOPPED if stopped else _ENDINGS.get(result.status, Ending.LINE_SEARCH_FAILED)
-    if not np.isfinite(result.x).all():
+    if not np.isfinite(result.x).all() or not np.isfinite(result.fun):
         ending = Ending.NOT_FINITE
     return Trained(form.unpack(result.x), None, curve, None, float(result.fun), 0, ending)

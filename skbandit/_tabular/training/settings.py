@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from skbandit._core.constraints import shown
 from skbandit._core.rows import Data
 from skbandit._tabular.network.trainable import Trainable
 from skbandit._tabular.training.rates import SCHEDULES
@@ -84,7 +85,8 @@ def schedule(settings: TrainSettings, n_rows: int, steps_per_epoch: int) -> Call
         if callable(name):
             return _evaluate(name, steps)
         if name == "invscaling":
-            falling: np.ndarray = initial / (steps // steps_per_epoch * n_rows + 1.0) ** settings.power_t
+            with np.errstate(over="ignore"):  # by infinity: the rate is 0
+                falling: np.ndarray = initial / (steps // steps_per_epoch * n_rows + 1.0) ** settings.power_t
             return falling
         if name in SCHEDULES:
             return initial * SCHEDULES[name](steps / (settings.horizon * steps_per_epoch))
@@ -96,10 +98,22 @@ def schedule(settings: TrainSettings, n_rows: int, steps_per_epoch: int) -> Call
 def _evaluate(rate: Callable[[Any], Any], steps: np.ndarray) -> np.ndarray:
     """Evaluate a function of the user's at step numbers i[...]; it may take them all at once, or one at a time."""
     try:
-        rates = np.asarray(rate(steps), float)
-    except (TypeError, ValueError):  # a schedule for one step at a time
-        rates = np.array([float(rate(int(s))) for s in steps.ravel()])
-    return np.broadcast_to(rates, steps.shape) if rates.ndim == 0 else rates.reshape(steps.shape)
+        try:
+            rates = np.asarray(rate(steps), float)
+        except (TypeError, ValueError):  # a schedule for one step at a time
+            rates = np.array([float(rate(int(s))) for s in steps.ravel()])
+        rates = np.broadcast_to(rates, steps.shape) if rates.ndim == 0 else rates.reshape(steps.shape)
+    except Exception as error:
+        raise ValueError(
+            "The 'learning_rate' parameter must return a float for each step number. For the steps "
+            f"{int(steps.min())} to {int(steps.max())} it raised {shown(error)}."
+        ) from error
+    if not np.isfinite(rates).all():
+        raise ValueError(
+            f"The 'learning_rate' parameter must return a finite float for each step number. Got "
+            f"{rates[~np.isfinite(rates)][0]} for step {steps[~np.isfinite(rates)][0]}."
+        )
+    return rates
 
 
 def regularization(settings: TrainSettings, steps_per_epoch: int) -> Callable[[np.ndarray], np.ndarray]:

@@ -16,6 +16,8 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from skbandit._core.constraints import shown
+
 Solver: TypeAlias = str | optax.GradientTransformation
 
 
@@ -96,6 +98,8 @@ def init_opt_state(params: Any, solver: Solver, opt_leaves: list[np.ndarray] | N
         The arrays of a state to go on from.
     """
     leaves, tree = jax.tree.flatten(params)
+    if not isinstance(solver, str):
+        _check_transformation(solver, params)
     if opt_leaves is None and not isinstance(solver, str):
         return solver.init(jax.tree.map(jnp.asarray, params))
     # Every named solver starts from zeros; made by NumPy, they cost no compilation.
@@ -104,6 +108,34 @@ def init_opt_state(params: Any, solver: Solver, opt_leaves: list[np.ndarray] | N
     else:
         opt_state = _zero_opt_state(solver, tree, tuple(leaf.shape for leaf in leaves), leaves[0].dtype)
     return opt_state if opt_leaves is None else jax.tree.unflatten(jax.tree.structure(opt_state), opt_leaves)
+
+
+def _check_transformation(solver: optax.GradientTransformation, params: Any) -> None:
+    """Raise ValueError for a transformation of the user's that does not make steps of the network's shape."""
+
+    def step(params: Any) -> Any:
+        state = solver.init(params)
+        updates, new_state = solver.update(params, state, params)
+        return (params, state), (updates, new_state)
+
+    try:
+        before, after = jax.eval_shape(step, params)
+    except Exception as error:
+        raise ValueError(
+            f"The 'solver' parameter must be an optax.GradientTransformation of the parameters of the network: it "
+            f"raised {shown(error)}"
+        ) from error
+    for what, wanted, got in zip(("updates", "a state"), before, after, strict=True):
+        if _shapes(wanted) != _shapes(got):
+            raise ValueError(
+                f"The 'solver' parameter must return {what} of the shapes that it was given. Got {shown(got)} for "
+                f"{shown(wanted)}."
+            )
+
+
+def _shapes(tree: Any) -> Any:
+    leaves, structure = jax.tree.flatten(tree)
+    return [leaf.shape for leaf in leaves], structure
 
 
 @functools.lru_cache(maxsize=64)
