@@ -13,6 +13,8 @@ To add a parameter:
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Mapping
 from numbers import Integral
 from typing import Any, NamedTuple
@@ -58,6 +60,22 @@ def _is_transformation(value: Any) -> bool:
         and callable(getattr(value, "init", None))
         and callable(getattr(value, "update", None))
     )
+
+
+def _is_place_for_a_cache(value: Any) -> bool:
+    """Whether it is a path, and may be that of a folder; whether that can be written to is found out in the fit."""
+    if not isinstance(value, (str, os.PathLike)):
+        return False
+    try:
+        return stat.S_ISDIR(os.stat(os.path.expanduser(os.fspath(value))).st_mode)
+    except (FileNotFoundError, PermissionError):
+        return True
+    except (OSError, ValueError):  # below a file; a name that is too long, or holds a NUL
+        return False
+
+
+def _has_cache(value: Any) -> bool:
+    return not isinstance(value, type) and callable(getattr(value, "cache", None))
 
 
 #: Parameters that `prune` may be given.
@@ -450,11 +468,19 @@ _PRUNING = {
         (OneOf(("train", "held_out", "all")),),
     ),
     "memory": Parameter(
-        "str, joblib.Memory or None",
+        "str, path-like, joblib.Memory or None",
         """
-        Cache of trained networks. With it, a search over pruning parameters trains once per fold. It needs ``solver``
-        and ``learning_rate`` given by name.
+        Cache of trained networks: a folder, or an object with the methods of `joblib.Memory`. With it, a search over
+        pruning parameters trains once per fold. It needs ``solver`` and ``learning_rate`` given by name. An entry that
+        is damaged is trained anew, and a folder that cannot be written to (a full disk) costs the cache, not the fit;
+        either gives a warning. The files are pickles, which are executed when they are read: give a folder that no
+        other user can write to.
         """,
+        (
+            NONE,
+            Where(_is_place_for_a_cache, "the path of a folder"),
+            Where(_has_cache, "an object with the method cache() of joblib.Memory"),
+        ),
     ),
     "dtype": Parameter(
         '{"float32", "float64"}',
