@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -25,6 +24,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from threadpoolctl import ThreadpoolController
+
+from skbandit._core.forks import refuse_after_fork
 
 if TYPE_CHECKING:
     import jax
@@ -51,23 +52,9 @@ _CHECKS: dict[str, Any] = {
 #: Checks for which JAX has no context manager, and all but this value of which our loops do not survive.
 _CHECKS_OF_THE_PROCESS = {f"jax_error_checking_behavior_{what}": "ignore" for what in ("nan", "divide", "oob")}
 
-_jax_pid: int | None = None
 _blas_lock = threading.Lock()
 _blas_users = 0
 _blas_limit: Any = None
-
-
-def refuse_after_fork() -> None:
-    """Raise where going on would hang: JAX's threads do not survive ``os.fork``."""
-    global _jax_pid
-    if _jax_pid is None:
-        _jax_pid = os.getpid()
-    elif _jax_pid != os.getpid():
-        raise RuntimeError(
-            "This process was forked after its parent had used JAX, whose threads do not survive a fork: computing "
-            "here would hang. Start workers with joblib's default backend (loky) or 'threading', or with "
-            "multiprocessing.get_context('spawn' or 'forkserver')."
-        )
 
 
 def resolve_devices(device: str | None) -> list[Any]:

@@ -90,21 +90,6 @@ def test_an_unknown_device_leaves_no_trace():
     assert default_float() == "float32"
 
 
-def test_a_forked_process_is_refused_with_the_remedy(monkeypatch):
-    monkeypatch.setattr(scope, "_jax_pid", os.getpid() + 1)
-    remedy = r"forked after its parent had used JAX.*loky.*'spawn' or 'forkserver'"
-    with pytest.raises(RuntimeError, match=remedy), jax_scope():
-        pass  # pragma: no cover
-
-
-def test_the_process_that_first_used_jax_goes_on(monkeypatch):
-    monkeypatch.setattr(scope, "_jax_pid", None)
-    for _ in range(2):
-        with jax_scope():
-            pass
-    assert scope._jax_pid == os.getpid()
-
-
 def test_blas_stays_on_one_thread_until_the_last_scope_ends(monkeypatch):
     limits = []
 
