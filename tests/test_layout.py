@@ -53,7 +53,15 @@ ONLY = {
 #: Modules that a model is loaded and served with: no JAX when they are imported.
 WITHOUT_JAX = [
     *("", "__main__", "cli", "cli.*", "presets", "networks", "networks.[cg]*", "pruning", "pruning.parameters"),
-    *("_core.constraints", "_core.scope", "_core.forks", "_core.cache", "_tabular.model", "_tabular.features.*"),
+    *(
+        "_core.constraints",
+        "_core.scope",
+        "_core.forks",
+        "_core.private",
+        "_core.cache",
+        "_tabular.model",
+        "_tabular.features.*",
+    ),
     *("_tabular.network.a*", "_tabular.network.i*", "_tabular.network.losses"),
     *("estimators", "estimators._[!s]*", "estimators._state", "export", "export.sklearn"),
 ]

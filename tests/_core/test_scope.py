@@ -239,6 +239,13 @@ def test_a_url_is_left_to_jax(cache_settings, tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_url_of_a_file_is_its_path(cache_settings, tmp_path):
+    assert enable_compilation_cache(f"file://{tmp_path}/new") == str(tmp_path / "new")
+    tmp_path.chmod(0o777)
+    with pytest.raises(PermissionError, match=r"may be written to by others \(mode 0o777\)"):
+        enable_compilation_cache(f"file://{tmp_path}/new")
+
+
 def test_arrays_come_back_to_the_host():
     with jax_scope("float64"):
         found = to_numpy({"a": jnp.ones(2), "b": (jnp.int32(3), np.zeros(1, "float32"))})
