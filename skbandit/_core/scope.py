@@ -26,6 +26,7 @@ import numpy as np
 from threadpoolctl import ThreadpoolController
 
 from skbandit._core.forks import refuse_after_fork
+from skbandit._core.interrupts import heard, uninterrupted
 
 if TYPE_CHECKING:
     import jax
@@ -110,7 +111,7 @@ def without_checks(dtype: str = "float32") -> Iterator[None]:
                 f"JAX's setting {name}={found!r} must be {value!r} here: JAX's loops do not support it, and it has no "
                 f"context manager. Call jax.config.update({name!r}, {value!r})."
             )
-    with _settings({**_CHECKS, "enable_x64": dtype == "float64"}):
+    with heard(), _settings({**_CHECKS, "enable_x64": dtype == "float64"}):
         yield
 
 
@@ -119,10 +120,15 @@ def _settings(values: dict[str, Any]) -> Iterator[None]:
     """Give JAX these settings, by the names of their context managers."""
     import jax
 
-    with contextlib.ExitStack() as stack:
-        for name, value in values.items():
-            stack.enter_context(getattr(jax, name)(value))
+    stack = contextlib.ExitStack()
+    try:
+        with uninterrupted():  # what is entered is left again
+            for name, value in values.items():
+                stack.enter_context(getattr(jax, name)(value))
         yield
+    finally:
+        with uninterrupted():
+            stack.close()
 
 
 @contextlib.contextmanager
@@ -224,14 +230,17 @@ def single_threaded_blas() -> Iterator[None]:
     The limit is the process's, not the thread's: the first of several concurrent scopes sets it, the last lifts it.
     """
     global _blas_users, _blas_limit
-    with _blas_lock:
-        _blas_users += 1
-        if _blas_users == 1:
-            _blas_limit = _blas().limit(limits=1)
+    counted = False
     try:
+        with uninterrupted(), _blas_lock:
+            if _blas_users == 0:
+                _blas_limit = _blas().limit(limits=1)
+            _blas_users += 1
+            counted = True
         yield
     finally:
-        with _blas_lock:
-            _blas_users -= 1
-            if _blas_users == 0:
-                _blas_limit.restore_original_limits()
+        if counted:
+            with uninterrupted(), _blas_lock:
+                _blas_users -= 1
+                if _blas_users == 0:
+                    _blas_limit.restore_original_limits()

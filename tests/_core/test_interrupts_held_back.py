@@ -1,9 +1,11 @@
+import gc
 import signal
 import threading
+import time
 
 import pytest
 
-from skbandit._core.interrupts import uninterrupted
+from skbandit._core.interrupts import heard, uninterrupted
 
 
 def press():
@@ -72,3 +74,48 @@ def test_other_threads_go_on_without():
     thread.start()
     thread.join()
     assert heard == [signal.default_int_handler]
+
+
+@pytest.fixture
+def callback():
+    """Press within a callback of the garbage collector, which forgets what is raised there."""
+    pressed = []
+
+    def collected(phase, info):
+        if not pressed:
+            pressed.append(phase)
+            press()
+            time.sleep(0.05)
+
+    gc.callbacks.append(collected)
+    yield pressed
+    gc.callbacks.remove(collected)
+
+
+def test_an_interrupt_within_the_garbage_collector_is_not_lost(callback):
+    def block():
+        gc.collect()
+        while True:
+            time.sleep(0.01)
+
+    with pytest.raises(KeyboardInterrupt), heard():
+        block()
+    assert callback == ["start"]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_an_interrupt_anywhere_else_comes_at_once():
+    with pytest.raises(KeyboardInterrupt), heard():
+        press()
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_handler_of_the_users_own_hears_all(callback):
+    calls = []
+    before = signal.signal(signal.SIGINT, lambda number, frame: calls.append(number))
+    try:
+        with heard():
+            gc.collect()
+        assert calls == [signal.SIGINT]
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -1,4 +1,5 @@
 import os
+import signal
 import stat
 import subprocess
 import sys
@@ -109,6 +110,45 @@ def test_blas_stays_on_one_thread_until_the_last_scope_ends(monkeypatch):
     assert limits == []
     second.__exit__(None, None, None)
     assert limits == ["restored"]
+
+
+@pytest.mark.parametrize("moment", ["limit", "restore"])
+def test_an_interrupt_leaves_the_threads_of_blas_to_the_next_scope(moment, monkeypatch):
+    limits = []
+
+    def at(now):
+        limits.append(now)
+        if now == moment and limits.count(now) == 1:
+            signal.raise_signal(signal.SIGINT)
+
+    class Controller:
+        def limit(self, limits):
+            at("limit")
+            return self
+
+        def restore_original_limits(self):
+            at("restore")
+
+    monkeypatch.setattr(scope, "_blas", Controller)
+    with pytest.raises(KeyboardInterrupt), single_threaded_blas():
+        pass
+    with single_threaded_blas():
+        assert limits == ["limit", "restore", "limit"]
+    assert limits == ["limit", "restore"] * 2
+
+
+def test_an_interrupt_leaves_no_setting_of_jax_behind(monkeypatch):
+    original = jax.enable_x64
+
+    def interrupted(value):
+        signal.raise_signal(signal.SIGINT)
+        return original(value)
+
+    monkeypatch.setattr(jax, "enable_x64", interrupted)
+    with pytest.raises(KeyboardInterrupt), jax_scope("float64"):
+        pass  # pragma: no cover
+    assert default_float() == "float32"
+    assert jax.config.jax_default_device is None
 
 
 def blas_threads():
