@@ -63,10 +63,11 @@ def fit_at_once(n, programs, networks, ratios):
 
 
 @pytest.mark.parametrize(
-    ("n", "ratios"), [(2, [0.5]), pytest.param(4, [0.25, 0.5, 0.75, 0], marks=pytest.mark.exhaustive)]
+    ("n", "ratios", "programs"),
+    [(2, [0.5], ""), pytest.param(4, [0.25, 0.5, 0.75, 0], "programs", marks=pytest.mark.exhaustive)],
 )
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-def test_what_shares_its_caches_computes_what_it_does_alone(n, ratios, tmp_path):
+def test_what_shares_its_caches_computes_what_it_does_alone(n, ratios, programs, tmp_path):
     tmp_path.chmod(0o700)
     names = {}
     exec(CALL, names)
