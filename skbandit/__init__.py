@@ -8,6 +8,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from skbandit._core import forks as _forks  # notes forks from here on  # noqa: F401
+
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:

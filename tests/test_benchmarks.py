@@ -201,5 +201,10 @@ def test_records_are_read_as_they_were_written(load, tmp_path):
     found = records.read(path)
     assert found == [{"seed": 0, "score": 0.5}, {"seed": 1, "score": [0, 1]}, {"seed": 0, "score": None}]
     assert records.latest(found, lambda record: record["seed"]) == [found[2], found[1]]
+    with path.open("a") as file:
+        file.write('{"seed": 2, "sco')  # a run that broke off
+    records.append(path, {"seed": 3})
+    assert records.read(path) == [*found, {"seed": 3}]
     records.write(path, found[:1])
     assert records.read(path) == found[:1]
+    assert list(path.parent.iterdir()) == [path]

@@ -49,7 +49,7 @@ MAY_IMPORT = {
 ONLY = {
     ("export", "_tabular"): {"_tabular.model"},
     ("_tabular", "criteria"): {"criteria.base"},
-    ("", "_core"): {"_core.cache"},
+    ("", "_core"): {"_core.cache", "_core.forks"},
 }
 
 #: Modules that a model is loaded and served with: no JAX when they are imported.
@@ -66,7 +66,8 @@ WITHOUT_JAX = [
         "pruning",
         "pruning.parameters",
     ),
-    *("_core.addresses", "_core.constraints", "_core.scope", "_core.cache", "_tabular.model", "_tabular.features.*"),
+    *("_core.addresses", "_core.constraints", "_core.scope", "_core.forks", "_core.private", "_core.cache"),
+    *("_tabular.model", "_tabular.features.*"),
     *("_tabular.network.a*", "_tabular.network.i*", "_tabular.network.losses"),
     *("estimators", "estimators._[!s]*", "estimators._state", "export", "export.sklearn"),
 ]

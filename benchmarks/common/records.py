@@ -7,6 +7,7 @@ Runs append to files under `NEW`, which git ignores. The records that the pages 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -38,14 +39,22 @@ def latest(records: Iterable[Record], key: Callable[[Record], Any]) -> list[Reco
 def append(path: Path, *records: Record) -> None:
     """Add records to a file; make the file, and its folder, where there is none."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    before = path.read_bytes() if path.exists() else b""
+    broke_off = bool(before) and not before.endswith(b"\n")
     with path.open("a", encoding="utf-8") as file:
+        file.writelines(["\n"] * broke_off)
         file.writelines(_line(record) for record in records)
 
 
 def write(path: Path, records: Iterable[Record]) -> None:
     """Make a file of these records alone."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("".join(_line(record) for record in records), encoding="utf-8")
+    beside = path.with_name(f"{path.name}.new")
+    with beside.open("w", encoding="utf-8") as file:
+        file.writelines(_line(record) for record in records)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(beside, path)  # whole, or as it was
 
 
 def _line(record: Record) -> str:

@@ -7,7 +7,8 @@ import hashlib
 import os
 import platform
 import sys
-import tempfile
+
+from skbandit._core.private import make_private
 
 
 def enable_compilation_cache(path: str | os.PathLike[str] | None = None) -> str:
@@ -33,7 +34,10 @@ def enable_compilation_cache(path: str | os.PathLike[str] | None = None) -> str:
     ValueError
         If the path is empty.
     PermissionError
-        If the folder belongs to another user, or others may write to it: what lies there is executed.
+        If others can place files in the folder, or could have done so: what lies there is executed. The folder and
+        those above it must belong to this user or root, and others (a group, too) may not write to them; above it, a
+        folder such as ``/tmp``, whose sticky bit protects what others own, will do. The files in it must be regular
+        ones, of the same owners, that others may not write to.
     OSError
         If the folder cannot be made or written to.
 
@@ -61,12 +65,12 @@ def enable_compilation_cache(path: str | os.PathLike[str] | None = None) -> str:
     chosen = path
     if chosen is None:
         chosen = getattr(jax.config, "jax_compilation_cache_dir", None) or _cache_folder(jax.__version__)
-    folder = os.fsdecode(chosen)
+    folder = os.fsdecode(chosen).removeprefix("file://")
     if not folder:
         raise ValueError("The 'path' of the compilation cache must not be empty; None is the default folder.")
     if "://" not in folder:
         folder = os.path.abspath(os.path.expanduser(folder))
-        _make_private(folder)
+        make_private(folder)
     settings = {
         "jax_compilation_cache_dir": folder,
         # JAX leaves out what compiles in less than a second, which is every program here.
@@ -83,26 +87,6 @@ def enable_compilation_cache(path: str | os.PathLike[str] | None = None) -> str:
 
         compilation_cache.reset_cache()
     return folder
-
-
-def _make_private(folder: str) -> None:
-    """Make a folder that only this user writes to, or make sure that it is one."""
-    if not os.path.isdir(folder):
-        before = os.umask(0o077)  # for the folders above it as well: who may rename them may put others in their place
-        try:
-            os.makedirs(folder, exist_ok=True)
-        finally:
-            os.umask(before)
-    if hasattr(os, "geteuid"):
-        owner = os.stat(folder)
-        # What belongs to root is no one else's to plant.
-        if owner.st_uid not in (0, os.geteuid()) or owner.st_mode & 0o022:
-            raise PermissionError(
-                f"The compilation cache {folder!r} must belong to this user, and no one else may write to it: programs "
-                "that lie there are executed. Give another 'path', or change owner and mode (chmod go-w)."
-            )
-    with tempfile.TemporaryFile(dir=folder):  # raises where nothing can be written
-        pass
 
 
 def _cache_folder(version: str) -> str:

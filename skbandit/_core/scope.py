@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -27,6 +26,8 @@ import numpy as np
 from threadpoolctl import ThreadpoolController
 
 from skbandit._core.constraints import shown
+from skbandit._core.forks import refuse_after_fork
+from skbandit._core.interrupts import heard, uninterrupted
 
 if TYPE_CHECKING:
     import jax
@@ -53,23 +54,9 @@ _CHECKS: dict[str, Any] = {
 #: Checks for which JAX has no context manager, and all but this value of which our loops do not survive.
 _CHECKS_OF_THE_PROCESS = {f"jax_error_checking_behavior_{what}": "ignore" for what in ("nan", "divide", "oob")}
 
-_jax_pid: int | None = None
 _blas_lock = threading.Lock()
 _blas_users = 0
 _blas_limit: Any = None
-
-
-def refuse_after_fork() -> None:
-    """Raise where going on would hang: JAX's threads do not survive ``os.fork``."""
-    global _jax_pid
-    if _jax_pid is None:
-        _jax_pid = os.getpid()
-    elif _jax_pid != os.getpid():
-        raise RuntimeError(
-            "This process was forked after its parent had used JAX, whose threads do not survive a fork: computing "
-            "here would hang. Start workers with joblib's default backend (loky) or 'threading', or with "
-            "multiprocessing.get_context('spawn' or 'forkserver')."
-        )
 
 
 def resolve_devices(device: str | None) -> list[Any]:
@@ -125,7 +112,7 @@ def without_checks(dtype: str = "float32") -> Iterator[None]:
                 f"JAX's setting {name}={found!r} must be {value!r} here: JAX's loops do not support it, and it has no "
                 f"context manager. Call jax.config.update({name!r}, {value!r})."
             )
-    with _settings({**_CHECKS, "enable_x64": dtype == "float64"}):
+    with heard(), _settings({**_CHECKS, "enable_x64": dtype == "float64"}):
         yield
 
 
@@ -134,10 +121,15 @@ def _settings(values: dict[str, Any]) -> Iterator[None]:
     """Give JAX these settings, by the names of their context managers."""
     import jax
 
-    with contextlib.ExitStack() as stack:
-        for name, value in values.items():
-            stack.enter_context(getattr(jax, name)(value))
+    stack = contextlib.ExitStack()
+    try:
+        with uninterrupted():  # what is entered is left again
+            for name, value in values.items():
+                stack.enter_context(getattr(jax, name)(value))
         yield
+    finally:
+        with uninterrupted():
+            stack.close()
 
 
 @contextlib.contextmanager
@@ -239,14 +231,17 @@ def single_threaded_blas() -> Iterator[None]:
     The limit is the process's, not the thread's: the first of several concurrent scopes sets it, the last lifts it.
     """
     global _blas_users, _blas_limit
-    with _blas_lock:
-        _blas_users += 1
-        if _blas_users == 1:
-            _blas_limit = _blas().limit(limits=1)
+    counted = False
     try:
+        with uninterrupted(), _blas_lock:
+            if _blas_users == 0:
+                _blas_limit = _blas().limit(limits=1)
+            _blas_users += 1
+            counted = True
         yield
     finally:
-        with _blas_lock:
-            _blas_users -= 1
-            if _blas_users == 0:
-                _blas_limit.restore_original_limits()
+        if counted:
+            with uninterrupted(), _blas_lock:
+                _blas_users -= 1
+                if _blas_users == 0:
+                    _blas_limit.restore_original_limits()

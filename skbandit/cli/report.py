@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import textwrap
 from pathlib import Path
 from typing import Any
 
 from skbandit.cli.compare import BATCH, Comparison
+from skbandit.cli.files import can_be_written, write_whole
 from skbandit.cli.table import InputError, Table
 
 
@@ -116,14 +118,17 @@ def check_out(path: Path | None) -> None:
         return
     if path.is_dir():
         raise InputError(f"{path}: --out names a folder; it must name a file")
-    if not path.absolute().parent.is_dir():
+    if not Path(os.path.realpath(path)).parent.is_dir():
         raise InputError(f"{path}: the folder of --out does not exist")
+    if not can_be_written(path):
+        raise InputError(f"{path}: no permission to write what --out names")
 
 
 def save(model: Any, path: Path) -> str:
     """Pickle the model; return the sentence that says so."""
+    content = pickle.dumps(model)
     try:
-        path.write_bytes(pickle.dumps(model))
+        write_whole(path, content)
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}") from None
-    return f"Wrote the pruned network, with its preprocessing ({path.stat().st_size:,} bytes), to {path}."
+    return f"Wrote the pruned network, with its preprocessing ({len(content):,} bytes), to {path}."

@@ -20,6 +20,7 @@ from skbandit._tabular.model import Architecture, RawOutputs, raw_outputs
 from skbandit.estimators import _ensemble
 from skbandit.estimators._architecture import NETWORK_PARAMETERS, check_unchanged, describe
 from skbandit.estimators._callbacks import Callbacks, FitReporter, PathReporter
+from skbandit.estimators._computing import computing, resolve
 from skbandit.estimators._convert import CARRIED, member_of_sklearn, params_of_sklearn
 from skbandit.estimators._decorators import with_callbacks
 from skbandit.estimators._fitted import Member, PointsToMembers, attributes_of_ensemble
@@ -140,7 +141,7 @@ class BaseBanditPrunedMLP(PointsToMembers, CallbackSupportMixin, BaseEstimator):
             from skbandit.criteria import make
 
             policy = make(self.policy) if isinstance(self.policy, str) else self.policy
-            _resolve(policy)  # raises for what is no policy
+            resolve(policy)  # raises for what is no policy
             # Policies are immutable: their set_params returns a new one.
             self.policy = policy.set_params(**fields)
         return self
@@ -184,7 +185,7 @@ class BaseBanditPrunedMLP(PointsToMembers, CallbackSupportMixin, BaseEstimator):
             If a parameter or the data is invalid, or training diverges.
         """
         with Notes() as notes:
-            params, criterion = self._checked_parameters(), _resolve(self.policy)
+            params, criterion = self._checked_parameters(), resolve(self.policy)
             warm = self.warm_start and self.__sklearn_is_fitted__()
             given = {"X": X, "y": y}  # callbacks see the user's own frame, whose names they need
             learned = self._learn(X, y, sample_weight, notes, reset=not warm)
@@ -483,9 +484,7 @@ class BaseBanditPrunedMLP(PointsToMembers, CallbackSupportMixin, BaseEstimator):
     # ------------------------------------------------------------------ what comes out
 
     def _computing(self) -> AbstractContextManager[None]:
-        from skbandit._core.scope import jax_scope
-
-        return jax_scope(self.dtype, self.device)
+        return computing(self.dtype, self.device)
 
     def _show(self, member: Member) -> Self:
         """Become the estimator of this network."""
@@ -565,7 +564,7 @@ class BaseBanditPrunedMLP(PointsToMembers, CallbackSupportMixin, BaseEstimator):
             raise ValueError(f"prune() accepts the parameters {list(PRUNING_PARAMETERS)}. Got {unknown}.")
         new = copy.copy(before).set_params(**params)
         with Notes() as notes:
-            values, criterion = new._checked_parameters(), _resolve(new.policy)
+            values, criterion = new._checked_parameters(), resolve(new.policy)
             rows = new._check_rows(X, y, sample_weight, notes, reset=False)
             new._target = before._target.learn_on(rows.y, rows.weight, values, type(self).__name__)
             new._seen = before._seen.settled()
@@ -591,9 +590,3 @@ class BaseBanditPrunedMLP(PointsToMembers, CallbackSupportMixin, BaseEstimator):
         path = [copy.copy(self)._show_ensemble(m, wrappers) for m in _ensemble.paths(results, before)]
         self._show_ensemble([result.member for result in results], wrappers)
         return path
-
-
-def _resolve(policy: Any) -> Any:
-    from skbandit.criteria import resolve
-
-    return resolve(policy)

@@ -16,6 +16,8 @@ from skbandit.estimators._docs import documented
 from skbandit.estimators._targets import CLASSIFICATION, ClassificationTarget
 
 if TYPE_CHECKING:
+    import os
+
     import joblib
     import optax
 
@@ -128,7 +130,7 @@ class BanditPrunedMLPClassifier(ClassifierMixin, Constructor, BaseBanditPrunedML
         compensate: bool = True,
         fine_tune_iter: int = 10,
         calibration: str = "train",
-        memory: str | joblib.Memory | None = None,
+        memory: str | os.PathLike[str] | joblib.Memory | None = None,
         dtype: str = "float32",
         device: str | None = None,
     ) -> None:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
+    import os
+
     import joblib
     import optax
 
@@ -68,7 +70,7 @@ class Constructor:
     compensate: bool
     fine_tune_iter: int
     calibration: str
-    memory: str | joblib.Memory | None
+    memory: str | os.PathLike[str] | joblib.Memory | None
     dtype: str
     device: str | None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator, Mapping, Set
 from numbers import Integral
 from typing import Any
@@ -46,10 +47,20 @@ def is_random_state(value: Any) -> bool:
     return isinstance(value, np.random.RandomState) or value is np.random
 
 
-def is_memory(value: Any) -> bool:
-    """Say whether a value is a path, or has the interface of `joblib.Memory`."""
-    if isinstance(value, (str, os.PathLike)):
-        return b"\0" not in os.fsencode(value)
+def is_place_for_a_cache(value: Any) -> bool:
+    """Say whether a value is a path, and may be that of a folder; whether that can be written to, the fit finds out."""
+    if not isinstance(value, (str, os.PathLike)):
+        return False
+    try:
+        return stat.S_ISDIR(os.stat(os.path.expanduser(os.fspath(value))).st_mode)
+    except (FileNotFoundError, PermissionError):
+        return True
+    except (OSError, ValueError):  # below a file; a name that is too long, or holds a NUL
+        return False
+
+
+def has_cache(value: Any) -> bool:
+    """Say whether a value has the interface of `joblib.Memory`."""
     return not isinstance(value, type) and callable(getattr(value, "cache", None))
 
 

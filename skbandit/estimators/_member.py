@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils.validation import check_memory
 
 from skbandit._tabular.features.embeddings import fold_scale
 from skbandit._tabular.features.sparse_rows import dense
@@ -17,6 +16,7 @@ from skbandit._tabular.network.losses import LOSSES
 from skbandit._tabular.types import Ending, Network, Rows, Trained
 from skbandit.estimators._callbacks import FitReporter, PathReporter
 from skbandit.estimators._fitted import Member
+from skbandit.estimators._memory import remembered
 from skbandit.estimators._notes import Note, Notes
 from skbandit.estimators._rows import FitTask, Split, split_rows
 from skbandit.estimators._state import raise_not_finite
@@ -197,7 +197,7 @@ def fit_member(
     notes.add(*notes_on_batches(params, n_rows))
     settings = _for_split(train_settings(params, architecture, member.model.hidden_layer_sizes, n_rows), split)
     reporter.attributes = reveal_layers(member, target, dtype)
-    trained, data = _train(start, state, rows, held_out, settings, int(seeds[1]), params, reporter)
+    trained, data = _train(start, state, rows, held_out, settings, int(seeds[1]), params, reporter, notes)
     notes.add(*_notes_on_training(trained, settings.max_iter))
     if reporter.interrupted and trained.status == Ending.STOPPED:
         trained = trained._replace(status=Ending.INTERRUPTED)  # training itself knows only that it was told to stop
@@ -330,6 +330,7 @@ def _train(
     seed: int,
     params: Parameters,
     reporter: FitReporter,
+    notes: Notes,
 ) -> tuple[Trained, Any]:
     """Train, or take the dense network from ``memory``; raises ValueError if training diverges."""
     from skbandit._tabular.training import fit as _fit
@@ -348,11 +349,7 @@ def _train(
                 f"learning_rate={params['learning_rate']!r}."
             )
         data = None
-        cached: Any = check_memory(params["memory"]).cache(_fit.train, ignore=["reporter", "data"])
-        kept = cached.call_and_shelve(*task, reporter=reporter, data=None)
-        trained = kept.get()
-        if trained.status in (Ending.INTERRUPTED, Ending.STOPPED):
-            kept.clear()  # another fit shall train to the end
+        trained = remembered(params["memory"], task, lambda: _fit.train(*task, reporter=reporter), notes)
     reporter.end("train")
     if trained.status == Ending.NOT_FINITE:
         raise_not_finite(params["learning_rate_init"])

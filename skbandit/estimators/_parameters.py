@@ -35,7 +35,8 @@ from skbandit._tabular.features.embeddings import NUMERIC_EMBEDDINGS
 from skbandit._tabular.network.activations import ACTIVATIONS
 from skbandit.estimators._kinds import (
     AT_LEAST_1,
-    is_memory,
+    has_cache,
+    is_place_for_a_cache,
     is_random_state,
     is_schedule,
     is_sizes,
@@ -452,12 +453,19 @@ _PRUNING = {
         (OneOf(("train", "held_out", "all")),),
     ),
     "memory": Parameter(
-        "str, joblib.Memory or None",
+        "str, path-like, joblib.Memory or None",
         """
-        Cache of trained networks. With it, a search over pruning parameters trains once per fold. It needs ``solver``
-        and ``learning_rate`` given by name.
+        Cache of trained networks: a folder, or an object with the methods of `joblib.Memory`. With it, a search over
+        pruning parameters trains once per fold. It needs ``solver`` and ``learning_rate`` given by name. An entry that
+        is damaged is trained anew, and a folder that cannot be written to (a full disk) costs the cache, not the fit;
+        either gives a warning. The files are pickles, which are executed when they are read: give a folder that no
+        other user can write to.
         """,
-        (NONE, Where(is_memory, "a path, or an object with the interface of joblib.Memory")),
+        (
+            NONE,
+            Where(is_place_for_a_cache, "the path of a folder"),
+            Where(has_cache, "an object with the method cache() of joblib.Memory"),
+        ),
     ),
     "dtype": Parameter(
         '{"float32", "float64"}',

@@ -16,6 +16,8 @@ from skbandit.estimators._docs import documented
 from skbandit.estimators._targets import REGRESSION
 
 if TYPE_CHECKING:
+    import os
+
     import joblib
     import optax
 
@@ -132,7 +134,7 @@ class BanditPrunedMLPRegressor(RegressorMixin, Constructor, BaseBanditPrunedMLP)
         compensate: bool = True,
         fine_tune_iter: int = 10,
         calibration: str = "train",
-        memory: str | joblib.Memory | None = None,
+        memory: str | os.PathLike[str] | joblib.Memory | None = None,
         dtype: str = "float32",
         device: str | None = None,
     ) -> None:

@@ -10,7 +10,7 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeGuard, TypeVar, cast
 
-from skbandit.networks.checks import shown
+from skbandit._core.constraints import shown
 from skbandit.networks.groups import Groups
 
 if TYPE_CHECKING:

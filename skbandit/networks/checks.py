@@ -10,6 +10,8 @@ import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from skbandit._core.constraints import shown
+
 
 def described(value: Any) -> str:
     """Say what a function returned: the shape and dtype of an array, the length of a tuple, or the type."""
@@ -20,15 +22,6 @@ def described(value: Any) -> str:
     if value is None or isinstance(value, (bool, int, float, complex, str)):
         return shown(value)
     return f"a {type(value).__name__}"
-
-
-def shown(value: Any, width: int = 400) -> str:
-    """Return a value for a message: not all of a long one, and the type of one that cannot be shown."""
-    try:
-        text = repr(value)
-    except Exception:  # an int of more digits than Python prints, an object of a user's
-        return f"a {type(value).__name__}"
-    return text if len(text) <= width else f"{text[:width]}..."
 
 
 def is_float_array(value: Any, shape: tuple[int, ...]) -> bool:

@@ -6,7 +6,8 @@ import dataclasses
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from skbandit.networks.checks import check_signature, checked_loss, shown
+from skbandit._core.constraints import shown
+from skbandit.networks.checks import check_signature, checked_loss
 from skbandit.networks.groups import Groups
 
 if TYPE_CHECKING:

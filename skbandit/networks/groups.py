@@ -29,7 +29,7 @@ from typing import Any
 
 import numpy as np
 
-from skbandit.networks.checks import shown
+from skbandit._core.constraints import shown
 
 Params = Any
 Array = Any

@@ -33,7 +33,6 @@ from skbandit.networks.checks import (
     checked_damages,
     checked_loss,
     described,
-    shown,
 )
 from skbandit.pruning.scoring import losses_of_a_row
 

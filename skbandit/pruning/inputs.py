@@ -10,11 +10,11 @@ import numpy as np
 from jax.core import Tracer
 from sklearn.utils import check_random_state
 
+from skbandit._core.constraints import shown
 from skbandit._core.pytree import ParamsMixin
 from skbandit._core.rows import Batches
 from skbandit.criteria.base import Criterion
 from skbandit.networks.capabilities import PRUNABLE, Prunable, offers
-from skbandit.networks.checks import shown
 from skbandit.networks.groups import Groups
 from skbandit.pruning.functions import check_range, on_host
 

@@ -1,4 +1,5 @@
 import os
+import signal
 import stat
 import subprocess
 import sys
@@ -90,21 +91,6 @@ def test_an_unknown_device_leaves_no_trace():
     assert default_float() == "float32"
 
 
-def test_a_forked_process_is_refused_with_the_remedy(monkeypatch):
-    monkeypatch.setattr(scope, "_jax_pid", os.getpid() + 1)
-    remedy = r"forked after its parent had used JAX.*loky.*'spawn' or 'forkserver'"
-    with pytest.raises(RuntimeError, match=remedy), jax_scope():
-        pass  # pragma: no cover
-
-
-def test_the_process_that_first_used_jax_goes_on(monkeypatch):
-    monkeypatch.setattr(scope, "_jax_pid", None)
-    for _ in range(2):
-        with jax_scope():
-            pass
-    assert scope._jax_pid == os.getpid()
-
-
 def test_blas_stays_on_one_thread_until_the_last_scope_ends(monkeypatch):
     limits = []
 
@@ -124,6 +110,45 @@ def test_blas_stays_on_one_thread_until_the_last_scope_ends(monkeypatch):
     assert limits == []
     second.__exit__(None, None, None)
     assert limits == ["restored"]
+
+
+@pytest.mark.parametrize("moment", ["limit", "restore"])
+def test_an_interrupt_leaves_the_threads_of_blas_to_the_next_scope(moment, monkeypatch):
+    limits = []
+
+    def at(now):
+        limits.append(now)
+        if now == moment and limits.count(now) == 1:
+            signal.raise_signal(signal.SIGINT)
+
+    class Controller:
+        def limit(self, limits):
+            at("limit")
+            return self
+
+        def restore_original_limits(self):
+            at("restore")
+
+    monkeypatch.setattr(scope, "_blas", Controller)
+    with pytest.raises(KeyboardInterrupt), single_threaded_blas():
+        pass
+    with single_threaded_blas():
+        assert limits == ["limit", "restore", "limit"]
+    assert limits == ["limit", "restore"] * 2
+
+
+def test_an_interrupt_leaves_no_setting_of_jax_behind(monkeypatch):
+    original = jax.enable_x64
+
+    def interrupted(value):
+        signal.raise_signal(signal.SIGINT)
+        return original(value)
+
+    monkeypatch.setattr(jax, "enable_x64", interrupted)
+    with pytest.raises(KeyboardInterrupt), jax_scope("float64"):
+        pass  # pragma: no cover
+    assert default_float() == "float32"
+    assert jax.config.jax_default_device is None
 
 
 def blas_threads():
@@ -252,6 +277,13 @@ def test_a_url_is_left_to_jax(cache_settings, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert enable_compilation_cache("gs://bucket/cache") == "gs://bucket/cache"
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_url_of_a_file_is_its_path(cache_settings, tmp_path):
+    assert enable_compilation_cache(f"file://{tmp_path}/new") == str(tmp_path / "new")
+    tmp_path.chmod(0o777)
+    with pytest.raises(PermissionError, match=r"may be written to by others \(mode 0o777\)"):
+        enable_compilation_cache(f"file://{tmp_path}/new")
 
 
 def test_arrays_come_back_to_the_host():

@@ -109,10 +109,37 @@ def test_what_has_no_name_cannot_be_kept(store, make_data, regressor):
         regressor(memory=store, solver=optax.sgd(0.1)).fit(data.X, data.y)
 
 
-def test_what_is_no_memory_is_refused(make_data, regressor):
+@pytest.mark.parametrize("wrong", ["a file", "below a file", "a\0b", "a" * 5000, 3, joblib.Memory, object()])
+def test_what_is_no_memory_is_refused_before_anything_is_trained(wrong, tmp_path, trainings, make_data, regressor):
     data = make_data("regression")
-    with pytest.raises(ValueError, match="'memory'"):
-        regressor(memory=3).fit(data.X, data.y)
+    (tmp_path / "file").write_text("")
+    wrong = {"a file": tmp_path / "file", "below a file": str(tmp_path / "file" / "store")}.get(str(wrong), wrong)
+    with pytest.raises(ValueError, match=r"The 'memory' parameter of .* the path of a folder or an object with"):
+        regressor(memory=wrong).fit(data.X, data.y)
+    assert trainings == []
+
+
+def test_a_damaged_entry_is_trained_anew_with_a_warning(tmp_path, trainings, make_data, regressor):
+    data = make_data("regression")
+    params = {"memory": tmp_path / "store", "fine_tune_iter": 0}  # a path is as good as its text
+    expected = regressor(**params).fit(data.X, data.y)
+    (entry,) = (tmp_path / "store").rglob("output.pkl")
+    whole = entry.read_bytes()
+    entry.write_bytes(whole[:-80] + bytes([whole[-80] ^ 1]) + whole[-79:])  # a bit of a weight
+    with pytest.warns(UserWarning, match="'memory' holds an entry that is damaged"):
+        model = regressor(**params).fit(data.X, data.y)
+    assert same_network(model, expected)
+    assert len(trainings) == 2
+    regressor(**params).fit(data.X, data.y)
+    assert len(trainings) == 2
+
+
+def test_a_cache_that_cannot_be_written_to_costs_no_fit(tmp_path, trainings, make_data, regressor):
+    data = make_data("regression")
+    (tmp_path / "joblib").write_text("")  # where joblib makes its folder
+    with pytest.warns(UserWarning, match="'memory' cannot keep this network, and the fit goes on without it"):
+        model = regressor(memory=tmp_path).fit(data.X, data.y)
+    assert same_network(model, regressor().fit(data.X, data.y))
 
 
 def test_an_interrupted_training_is_not_kept(store, make_data, regressor, monkeypatch):
