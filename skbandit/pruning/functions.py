@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
+from skbandit._core.constraints import shown
 from skbandit._core.rows import Batches
 from skbandit.networks.capabilities import (
     ACTIVATIONS,
