@@ -112,7 +112,7 @@ print(child(fit_after_others))
     assert all(map(refused, said)), said
 
 
-def test_a_child_computes_where_its_parent_has_not(python):
+def test_a_child_computes_until_its_parent_has_and_predicts_ever_after(python):
     script = f"""{CHILD}
 import threading
 import jax._src.xla_bridge as bridge
@@ -134,26 +134,7 @@ begun.wait()
 print(child(fit))
 over.set()
 thread.join()
-"""
-    alone, twice, starting = python(script).splitlines()
-    assert alone == "fitted"
-    assert twice.startswith("fitted, RuntimeError: This process was forked")
-    assert refused(starting)
 
-
-@pytest.mark.exhaustive
-def test_a_child_that_used_jax_before_it_imported_the_package_computes(python):
-    script = f"""{CHILD}
-def work():
-    used_jax()
-    return fit()
-print(child(work))
-"""
-    assert python(script) == "fitted\n"
-
-
-def test_a_fitted_model_predicts_in_a_child_and_is_neither_fitted_nor_pruned_there(python):
-    script = f"""{CHILD}
 from skbandit import BanditPrunedMLPRegressor
 model = BanditPrunedMLPRegressor((4,), max_iter=2, fine_tune_iter=0, random_state=0).fit(X, X[:, 0])
 expected = model.predict(X)
@@ -168,10 +149,24 @@ for work in (lambda: model.fit(X, X[:, 0]), lambda: model.prune(X, X[:, 0], prun
             return f"RuntimeError: {{error}} {{np.array_equal(model.predict(X), expected)}}"
     print(child(work_and_predict))
 """
-    predicted, loaded, *others = python(script).splitlines()
+    alone, twice, starting, predicted, loaded, *others = python(script).splitlines()
+    assert alone == "fitted"
+    assert twice.startswith("fitted, RuntimeError: This process was forked")
+    assert refused(starting)
     assert predicted == loaded == "True"
     assert len(others) == 4
     assert all(refused(said) and said.endswith("True") for said in others), others
+
+
+@pytest.mark.exhaustive
+def test_a_child_that_used_jax_before_it_imported_the_package_computes(python):
+    script = f"""{CHILD}
+def work():
+    used_jax()
+    return fit()
+print(child(work))
+"""
+    assert python(script) == "fitted\n"
 
 
 def test_a_process_of_another_pid_is_refused_with_the_remedy(monkeypatch):

@@ -47,7 +47,7 @@ def fault(work, moment, whole):
 @pytest.mark.parametrize(
     ("work", "n"),
     [
-        ("fit", 5),
+        ("fit", 3),
         *(pytest.param(work, n, marks=pytest.mark.exhaustive) for work, n in (("fit", 60), ("members", 30))),
         *(pytest.param(work, 20, marks=pytest.mark.exhaustive) for work in ("refit", "partial_fit", "prune")),
     ],
