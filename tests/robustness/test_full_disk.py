@@ -8,8 +8,6 @@ import numpy as np
 import pytest
 from joblib._store_backends import CacheWarning
 
-from skbandit.cli import main
-
 resource = pytest.importorskip("resource")
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -77,13 +75,3 @@ print(sum("writing persistent compilation cache" in str(w.message) for w in caug
     tmp_path.chmod(0o700)
     for size in (0, 100, 5000):
         assert int(python(script, tmp_path / str(size), size)) > 0
-
-
-@pytest.mark.exhaustive
-def test_a_full_disk_leaves_the_model_that_out_names(tmp_path, capsys):
-    out = tmp_path / "model.pkl"
-    out.write_bytes(b"the model in use")
-    with no_more_than(1000):
-        assert main(["--dataset", "iris", "--out", str(out), "--budget", "2"]) == 2
-    assert "model.pkl: File too large" in capsys.readouterr().err
-    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"the model in use"]
