@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar, cast
 
 import numpy as np
 from scipy import sparse
@@ -98,7 +98,7 @@ def as_labels(classes: Any) -> np.ndarray:
 
     def labels() -> np.ndarray:
         _check_classes(classes, "classes")
-        array = check_array(classes, ensure_2d=False, dtype=None, input_name="classes")
+        array = check_array(classes, ensure_2d=False, dtype=cast(Any, None), input_name="classes")
         if array.ndim != 1:
             raise ValueError(f"classes must be a list of classes. Got {shown(classes)}.")
         found: np.ndarray = unique_labels(classes)
