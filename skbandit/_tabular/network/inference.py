@@ -132,7 +132,8 @@ class Forward:
         if self.features is not None:
             # The columns, dense, and what is made of them: encoded columns, and features, which are as many or more.
             n_values += X.shape[1] + 2 * self.coefs[0].shape[0]
-        return int(np.clip(CHUNK_BYTES // max(n_values * X.dtype.itemsize, 1), 1, CHUNK_ROWS))
+        n_rows = CHUNK_BYTES // int(n_values * X.dtype.itemsize)
+        return max(min(n_rows, CHUNK_ROWS), 1)
 
     def __call__(self, rows: Any) -> np.ndarray:
         """Return the output layer's pre-activation f[n, n_outputs] of a chunk of rows, dense or CSR."""
