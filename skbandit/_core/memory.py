@@ -28,7 +28,7 @@ def extended(array: np.ndarray, n_rows: int) -> np.ndarray | None:
 
     It is no copy. None where the array was not cut from one of `zeros`, or something has been written behind it.
     """
-    buffer = array.base
+    buffer = getattr(array, "base", None)  # an array of another library has none
     if not isinstance(buffer, np.ndarray) or buffer.dtype != np.uint8 or not array.flags.c_contiguous:
         return None
     start, shape = array.ctypes.data - buffer.ctypes.data, (n_rows, *array.shape[1:])

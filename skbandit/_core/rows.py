@@ -99,7 +99,7 @@ class Data(NamedTuple):
 def _placed(array: Any, place: np.ndarray | slice, n_rows: int, dtype: Any) -> np.ndarray:
     """Put rows, dense or CSR, into their places i[n], ascending, among ``n_rows`` of zeros; floats become ``dtype``."""
     dtype = array.dtype if np.issubdtype(array.dtype, np.integer) else np.dtype(dtype)
-    if isinstance(array, np.ndarray) and array.dtype == dtype and isinstance(place, slice):
+    if not sparse.issparse(array) and array.dtype == dtype and isinstance(place, slice):
         whole = extended(array, n_rows)
         if whole is not None:
             return whole

@@ -119,7 +119,7 @@ def _drawn(
         of_block = np.arange(1, order.size - begin + 1) * sizes[order[begin:]]
         end = begin + max(int(np.searchsorted(of_block, BLOCK_PAIRS, side="right")), 1)
         some, begin = order[begin:end], end
-        column = np.arange(sizes[some[-1]])
+        column = np.arange(int(sizes[some[-1]]))
         there = column < sizes[some, None]
         place = np.where(there, (ends - sizes)[some, None] + column, 0)
         pairs = whole[place]
