@@ -23,7 +23,7 @@ def is_fitted_attribute(name: str) -> bool:
 def snapshot(estimator: Estimator) -> Estimator:
     """Return an estimator with the same attributes, which stay when another thread fits the one given."""
     same: Estimator = object.__new__(type(estimator))
-    vars(same).update(vars(estimator).copy())
+    same.__dict__ = vars(estimator).copy()
     return same
 
 
