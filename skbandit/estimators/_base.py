@@ -38,7 +38,7 @@ from skbandit.estimators._rows import (
     held_out_are_given,
     row_ids,
 )
-from skbandit.estimators._state import all_at_once, is_fitted_attribute, snapshot
+from skbandit.estimators._state import all_at_once, is_fitted_attribute, is_of_callbacks, snapshot
 from skbandit.estimators._targets import Kind, Target
 from skbandit.export.sklearn import to_sklearn
 from skbandit.presets import preset_params
@@ -146,8 +146,7 @@ class BaseBanditPrunedMLP(PointsToMembers, CallbackSupportMixin, BaseEstimator):
             self.policy = policy.set_params(**fields)
         return self
 
-    @with_callbacks
-    @all_at_once
+    @all_at_once(with_callbacks)
     def fit(
         self,
         X: Any,
@@ -507,7 +506,7 @@ class BaseBanditPrunedMLP(PointsToMembers, CallbackSupportMixin, BaseEstimator):
     def _new_wrapper(self, random_state: int) -> Self:
         """Return the estimator that a new member becomes."""
         wrapper = copy.copy(self)
-        for name in [name for name in vars(wrapper) if "callback" in name]:  # those, and the context of the fit
+        for name in list(filter(is_of_callbacks, vars(wrapper))):  # those, and the context of the fit
             delattr(wrapper, name)
         wrapper.n_members, wrapper.random_state = 1, random_state
         wrapper._description = describe(wrapper._parameters())
@@ -537,7 +536,7 @@ class BaseBanditPrunedMLP(PointsToMembers, CallbackSupportMixin, BaseEstimator):
         self._show_ensemble([one.member for one in fitted], wrappers)
         self._show_out_of_fold(_ensemble.out_of_fold(fitted, task))
 
-    @all_at_once
+    @all_at_once()
     def _partial_fit(self, X: Any, y: Any, sample_weight: Any, **classes: Any) -> Self:
         """One epoch; the optimizer's state goes on from call to call."""
         with Notes() as notes:

@@ -8,16 +8,25 @@ from typing import Any, NoReturn, TypeVar
 
 import numpy as np
 
+from skbandit.estimators._docs import ATTRIBUTES
+
 Method = TypeVar("Method", bound=Callable[..., Any])
 Estimator = TypeVar("Estimator")
 
-#: What a fit leaves beside the attributes whose names end in an underscore.
-_PRIVATE = frozenset({"_architecture", "_columns", "_description", "_member", "_seen", "_target"})
+#: What a fit leaves: all of it is replaced by the next one.
+_FITTED = frozenset(
+    {"_architecture", "_columns", "_description", "_member", "_seen", "_target"}.union(*ATTRIBUTES.values())
+)
 
 
 def is_fitted_attribute(name: str) -> bool:
-    """Say whether an attribute of this name is of a fitted network."""
-    return name in _PRIVATE or (name.endswith("_") and not name.startswith("_"))
+    """Say whether an attribute of this name is one of those that a fit leaves."""
+    return name in _FITTED
+
+
+def is_of_callbacks(name: str) -> bool:
+    """Say whether scikit-learn's callbacks keep something under this name, which belongs to one call of one fit."""
+    return name.startswith("_") and "callback" in name
 
 
 def snapshot(estimator: Estimator) -> Estimator:
@@ -27,33 +36,47 @@ def snapshot(estimator: Estimator) -> Estimator:
     return same
 
 
-def all_at_once(method: Method) -> Method:
-    """Make a method work on a draft of its estimator, which takes the result over in one step, when it is whole.
+def all_at_once(around: Callable[[Any], Any] | None = None) -> Callable[[Method], Method]:
+    """Return a decorator: the method works on a draft of its estimator, which takes the result over when it is whole.
 
-    Until then other threads predict with the network that was there, and it stays if the method raises. What the user
-    changes on the estimator meanwhile, its parameters say, is not overwritten. What scikit-learn's callbacks keep on
-    the draft goes to the estimator in any case: their decorator, which is the outer one, clears it there.
+    It does so in one step. Until then other threads predict with the model before, which stays if the method raises.
+    What the user changes on the estimator meanwhile, its parameters say, is not overwritten.
+
+    Parameters
+    ----------
+    around : callable, optional
+        A decorator of the work on the draft. What it does after the work comes after the estimator has changed.
     """
 
-    @functools.wraps(method)
-    def whole(self: object, *args: Any, **kwargs: Any) -> Any:
-        draft = snapshot(self)
-        before = vars(draft).copy()
-        try:
-            method(draft, *args, **kwargs)
-        except BaseException:
-            vars(self).update({name: value for name, value in vars(draft).items() if "callback" in name})
-            raise
-        kept = {name: value for name, value in vars(self).copy().items() if not is_fitted_attribute(name)}
-        made = {
-            name: value
-            for name, value in vars(draft).items()
-            if is_fitted_attribute(name) or before.get(name, draft) is not value  # no attribute is the draft itself
-        }
-        self.__dict__ = kept | made  # one step: whoever reads has either all of the old or all of the new
-        return self
+    def decorate(method: Method) -> Method:
+        @functools.wraps(method)
+        def whole(self: object, *args: Any, **kwargs: Any) -> Any:
+            draft = snapshot(self)
+            before = vars(draft).copy()
 
-    return whole  # type: ignore[return-value]  # functools.wraps knows that it is called as the method is
+            def work(draft: object, *args: Any, **kwargs: Any) -> None:
+                method(draft, *args, **kwargs)
+                _take_over(self, draft, before)
+
+            (around(work) if around else work)(draft, *args, **kwargs)
+            return self
+
+        return whole  # type: ignore[return-value]  # functools.wraps knows that it is called as the method is
+
+    return decorate
+
+
+def _take_over(estimator: object, draft: object, before: dict[str, Any]) -> None:
+    """Give an estimator what was made on a draft, whose attributes were those of ``before``."""
+    made = {
+        name: value
+        for name, value in vars(draft).items()
+        if is_fitted_attribute(name)
+        or (before.get(name, draft) is not value and not (is_of_callbacks(name) and name not in before))
+    }
+    # One assignment: whoever reads has either all of the old or all of the new.
+    now = vars(estimator).copy()
+    estimator.__dict__ = {name: now[name] for name in now if not is_fitted_attribute(name)} | made
 
 
 def check_finite(arrays: Iterable[np.ndarray], learning_rate_init: float) -> None:

@@ -5,7 +5,9 @@ import pickle
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.callback import ScoringMonitor
 
+from skbandit import BanditPrunedMLPRegressor
 from skbandit.estimators._state import is_fitted_attribute, snapshot
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -120,21 +122,93 @@ def test_parameters_that_are_set_during_a_fit_are_kept(make_data, regressor):
     assert model.n_iter_ == 3
 
 
-def test_what_a_callback_puts_on_the_estimator_stays_on_it(make_data, regressor):
+class Strict(During):
+    """Keeps something for each estimator that it is set up for, and must find it at the end."""
+
+    def __init__(self):
+        self.kept, self.n_torn_down = {}, 0
+
+    def setup(self, estimator, context):
+        self.kept[estimator] = "seen"
+
+    def on_fit_task_end(self, estimator, context):
+        estimator.mark = estimator._noted = self.kept[estimator]
+
+    def teardown(self, estimator, context):
+        del self.kept[estimator]
+        self.n_torn_down += 1
+
+
+@pytest.mark.parametrize("n_members", [1, 2])
+def test_a_callback_is_told_of_one_estimator_and_what_it_puts_there_stays(n_members, make_data, regressor):
+    data = make_data("regression")
+    callback = Strict()
+    model = regressor(max_iter=3, n_members=n_members).set_callbacks(callback)
+    model.fit(data.X, data.y).fit(data.X, data.y)
+    assert (model.mark, model._noted) == ("seen", "seen")
+    assert callback.n_torn_down == 2
+    assert {name for name in vars(model) if "callback" in name} == {"_skl_callbacks"}
+
+
+def test_a_monitor_keeps_no_model_of_an_earlier_fit(make_data, regressor):
+    data = make_data("regression")
+    model = regressor(max_iter=3).set_callbacks(ScoringMonitor(scoring="r2"))
+    sizes = [len(pickle.dumps(vars(model.fit(data.X, data.y))["_skl_callbacks"])) for _ in range(3)]
+    assert sizes[2] - sizes[1] < 3000  # what was written down of one fit, and no network
+
+
+def test_an_error_in_a_teardown_keeps_the_model(make_data, regressor):
     data = make_data("regression")
 
-    class Marks(During):
-        def on_fit_task_end(self, estimator, context):
-            estimator.mark = estimator._noted = "seen"
-
+    class Fails(During):
         def teardown(self, estimator, context):
-            self.torn_down = estimator
+            raise RuntimeError("of the user's")
 
-    callback = Marks(None)
-    model = regressor(max_iter=3).set_callbacks(callback).fit(data.X, data.y)
-    assert (model.mark, model._noted) == ("seen", "seen")
-    assert callback.torn_down is model
-    assert set(vars(model)) & {"_callback_fit_ctx", "_skl_callbacks_to_teardown"} == set()
+    model = regressor(max_iter=3).set_callbacks(Fails(lambda: None))
+    with pytest.raises(RuntimeError, match="of the user's"):
+        model.fit(data.X, data.y)
+    assert model.n_iter_ == 3
+    assert {name for name in vars(model) if "callback" in name} == {"_skl_callbacks"}
+
+
+def test_an_error_undoes_nothing_that_was_set_meanwhile(make_data, regressor):
+    data = make_data("regression")
+    after = During(lambda: None)
+
+    def set_and_fail():
+        model.set_callbacks(after).set_params(budget=3.0)
+        raise RuntimeError("of the user's")
+
+    model = regressor(max_iter=3).set_callbacks(During(set_and_fail))
+    with pytest.raises(RuntimeError, match="of the user's"):
+        model.fit(data.X, data.y)
+    assert model._skl_callbacks == [after]
+    assert model.budget == 3.0
+
+
+class Shifted(BanditPrunedMLPRegressor):
+    """Has a fitted attribute and a parameter of its own."""
+
+    def __init__(self, callback_scale=1.0, n_members=1):
+        super().__init__((8,), max_iter=2, fine_tune_iter=0, n_members=n_members, random_state=0)
+        self.callback_scale = callback_scale
+
+    def fit(self, X, y):
+        self.shift_ = float(np.mean(y))
+        return super().fit(X, self.callback_scale * (y - self.shift_))
+
+    def predict(self, X):
+        return super().predict(X) / self.callback_scale + self.shift_
+
+
+@pytest.mark.parametrize("n_members", [1, 2])
+def test_attributes_of_a_subclass_stay(n_members, make_data):
+    data = make_data("regression")
+    model = Shifted(2.0, n_members).fit(data.X, data.y)
+    assert model.predict(data.X).shape == data.y.shape
+    model.note_ = "mine"
+    model.set_callbacks(During(lambda: setattr(model, "threshold_", 0.3))).fit(data.X, data.y)
+    assert (model.note_, model.threshold_, model.callback_scale) == ("mine", 0.3, 2.0)
 
 
 @pytest.mark.parametrize("params", [{}, {"n_members": 2}, {"warm_start": True}, {"early_stopping": True}], ids=str)
