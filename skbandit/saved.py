@@ -1,19 +1,20 @@
 """The types that a file with a fitted estimator holds, at the addresses by which the file names them.
 
-A file (of pickle, joblib or skops) names classes as module and name. The classes below are private, and may move; the
-addresses ``skbandit.saved.<name>`` stay, and so do ``skbandit.BanditPrunedMLPClassifier`` and
-``skbandit.BanditPrunedMLPRegressor``. A later version loads the files of the version before.
+A file (of pickle, joblib or skops) names classes by module and name. ``TYPES`` lists those of this package. skops takes
+the list as the types to be trusted: ``skops.io.load("model.skops", trusted=skbandit.saved.TYPES)``.
 
-``TYPES`` lists all addresses. It is what skops takes as the types to be trusted. An estimator whose ``policy`` is an
-object adds that object's class, a public one.
+The addresses stay when code moves. ``skbandit.saved.<name>`` stands for a class that is private, and may be written
+elsewhere in the next version. The others are the two estimators, and the policies, criteria and rewards, of which
+``policy`` may be an object. Version 0.N loads the files that version 0.N or 0.(N-1) has saved.
+
+Parameters that are objects of others (a path or a `joblib.Memory` as ``memory``, a function as ``learning_rate``) add
+their own types, and so do pipelines and searches.
 
 Examples
 --------
 >>> import skbandit.saved
 >>> "skbandit.BanditPrunedMLPRegressor" in skbandit.saved.TYPES
 True
-
-With skops: ``skops.io.load("model.skops", trusted=skbandit.saved.TYPES)``.
 """
 
 from __future__ import annotations
@@ -42,11 +43,38 @@ _HOMES = {
     "Training": "skbandit.estimators._fitted",
 }
 
+#: What ``policy`` may be an object of, or have in its fields, by module: these modules stay where they are.
+_POLICIES = {
+    "criteria.ablation": ("BudgetedGreedy", "GreedyLeaveOneOut", "LeaveOneOut"),
+    "criteria.activation": ("APoZ", "ActivationVariance", "GreedyActivationVariation"),
+    "criteria.bandit": ("Bandit",),
+    "criteria.bmrs": ("BMRSNormal", "BMRSUniform", "ExpectedGate", "SignalToNoise"),
+    "criteria.gates": ("BiP", "DAIS", "IterativeSoftShrinkage", "MaskDecay"),
+    "criteria.gradient": ("Fisher", "OBD", "Taylor"),
+    "criteria.reconstruction": ("OBS", "Submodular"),
+    "criteria.stable": ("StableUnits",),
+    "criteria.warm_start": ("SequentialRacing", "WarmRacing", "WarmStartedBandit", "WarmTopTwoThompson"),
+    "criteria.weights": ("Magnitude", "Random"),
+    "policies.csar": ("CSAR",),
+    "policies.epsilon_greedy": ("EpsilonGreedy",),
+    "policies.exp3": ("EXP3",),
+    "policies.hedge": ("Hedge",),
+    "policies.lucb": ("LUCB",),
+    "policies.racing": ("Racing",),
+    "policies.softmax": ("Softmax",),
+    "policies.thompson": ("GaussianThompson", "Thompson"),
+    "policies.top_two_thompson": ("TopTwoThompson",),
+    "policies.ucb": ("UCB1",),
+    "policies.uniform": ("Uniform",),
+    "rewards": ("OffsetClipReward", "SmoothReward"),
+}
+
 #: Addresses of all types of the package that a saved estimator may hold.
-TYPES = [
+TYPES: list[str] = [
     "skbandit.BanditPrunedMLPClassifier",
     "skbandit.BanditPrunedMLPRegressor",
     *(f"skbandit.saved.{name}" for name in _HOMES),
+    *(f"skbandit.{module}.{name}" for module, names in _POLICIES.items() for name in names),
 ]
 
 __all__ = ["TYPES"]

@@ -21,7 +21,7 @@ def test_examples_in_docstrings(name, request):
     assert result.failed == 0
 
 
-@pytest.mark.parametrize("address", saved.TYPES)
+@pytest.mark.parametrize("address", [a for a in saved.TYPES if a.startswith(("skbandit.saved.", "skbandit.Bandit"))])
 def test_examples_of_classes_that_are_known_by_another_module(address):
     module, _, name = address.rpartition(".")
     cls = getattr(importlib.import_module(module), name)

@@ -10,6 +10,8 @@ import pytest
 
 import skbandit
 from skbandit import saved
+from skbandit.criteria import CRITERIA, make
+from skbandit.policies import POLICIES
 
 FILES = sorted((Path(__file__).parent / "data").glob("saved-models-*.pkl"))
 #: Of NumPy and Python: what arrays are made of.
@@ -85,6 +87,12 @@ def test_all_types_that_are_listed_are_in_the_file_of_this_version():
     models = pickle.loads(path.read_bytes())
     again = names_in(pickle.dumps({name: model for name, (model, *_) in models.items()}))
     assert again - ARRAYS == {*saved.TYPES}
+
+
+@pytest.mark.parametrize("name", [*POLICIES, *CRITERIA])
+def test_models_of_earlier_versions_have_equal_policies(name, models):
+    model, *_ = models.get(f"policy {name}") or pytest.skip("there was no such policy")
+    assert repr(model.policy) == repr(make(name))
 
 
 @pytest.mark.parametrize("address", saved.TYPES)

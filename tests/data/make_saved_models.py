@@ -12,7 +12,10 @@ import numpy as np
 
 import skbandit
 from skbandit import BanditPrunedMLPClassifier, BanditPrunedMLPRegressor
+from skbandit.criteria import CRITERIA, Bandit, WarmStartedBandit, make
+from skbandit.policies import POLICIES
 from skbandit.presets import preset_params
+from skbandit.rewards import OffsetClipReward, SmoothReward
 
 QUICK = {"hidden_layer_sizes": (8, 6), "max_iter": 5, "fine_tune_iter": 1, "random_state": 0}
 
@@ -58,10 +61,23 @@ def models():
     }
 
 
+def policies():
+    """Return an object of each policy and criterion, by name, and a bandit with a reward."""
+    made = {name: make(name) for name in (*POLICIES, *CRITERIA)}
+    return made | {
+        "rewarded": Bandit(POLICIES["ucb1"](), reward=OffsetClipReward()),
+        "hinted": WarmStartedBandit(POLICIES["racing"](), prior=make("taylor")),
+        "smooth": Bandit(POLICIES["exp3"](), reward=SmoothReward()),
+    }
+
+
 if __name__ == "__main__":
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         kept = {name: (model, X, model.predict(X)) for name, (model, X) in models().items()}
+        X, y = kept["regressor"][1:]
+        for name, policy in policies().items():
+            kept[f"policy {name}"] = (kept["regressor"][0].prune(X, y, policy=policy, pruning_ratio=0), X, y)
     path = Path(__file__).parent / f"saved-models-{skbandit.__version__}.pkl"
     path.write_bytes(pickle.dumps(kept, protocol=4))
     print(path.name, path.stat().st_size, "bytes")
