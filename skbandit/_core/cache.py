@@ -35,9 +35,9 @@ def enable_compilation_cache(path: str | os.PathLike[str] | None = None) -> str:
         If the path is empty.
     PermissionError
         If others can place files in the folder, or could have done so: what lies there is executed. The folder and
-        those above it must belong to this user or root, and others (a group, too) may not write to them; above it, a
-        folder such as ``/tmp``, whose sticky bit protects what others own, will do. The files in it must be regular
-        ones, of the same owners, that others may not write to.
+        those above it must belong to this user or root, and neither a group nor others may write to them. A folder
+        above it that others may write to is accepted only with the sticky bit, like ``/tmp``. The files in the cache
+        must be regular files of the same owners, which neither a group nor others may write to.
     OSError
         If the folder cannot be made or written to.
 

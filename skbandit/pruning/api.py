@@ -97,8 +97,8 @@ def prune(
     ValueError
         If an argument is invalid, if the network lacks something that the policy needs, if its loss on the held-out
         rows (or else on ``X, y``) is not finite, or if a function returns something else than it should: no scalar, no
-        such parameters, NaN from ``repair``. Once a round is complete, what ``repair`` or ``fine_tune`` returns cannot
-        raise: pruning ends there, with a warning.
+        such parameters, NaN from ``repair``. After the first complete round, a value of ``repair`` or
+        ``fine_tune`` that cannot be used does not raise: pruning ends with a warning and ``Outcome.FAILED``.
     RuntimeError
         After a fork of a process that had used JAX, and under a setting of JAX that compiled loops do not support.
 
@@ -114,16 +114,16 @@ def prune(
 
     Notes
     -----
-    Of JAX's settings, those that make it check hold for your code where you call it, and are off in the compiled
-    programs here, of which the functions of ``network`` are a part: those for NaN and infinity (a masked unit may make
-    the loss infinite: such a unit stays), for the promotion of ranks and dtypes, for transfers, for tracers and keys.
-    So are 64-bit types. What else bears upon numbers is yours: ``jax_default_matmul_precision``,
-    ``jax_default_prng_impl``, and ``jax_disable_jit``, to step through the loss. ``repair``, ``fine_tune`` and
-    ``on_round`` are called under the settings that hold where this function is called.
+    JAX's checks and its 64-bit types are switched off in the compiled programs of pruning, which include the functions
+    of ``network``. The checks are those for NaN and infinity (a masked unit may make the loss infinite; such a unit
+    stays), for the promotion of ranks and dtypes, for transfers, tracers and keys. Settings that change numbers stay as
+    you have them: ``jax_default_matmul_precision``, ``jax_default_prng_impl``, and ``jax_disable_jit``, with which you
+    can step through the loss. ``repair``, ``fine_tune`` and ``on_round`` are called under all settings that hold where
+    this function is called.
 
-    Your arrays are copied: the functions may write to what they get, and you to the result. Parameters that share an
-    array are each of their own. What your functions raise is not caught, but for KeyboardInterrupt (Ctrl-C), which ends
-    pruning after the last whole round.
+    Your arrays are copied: the functions may write to what they get, and you to the result. If two parameters are the
+    same array, the result has two arrays. An exception that your functions raise is passed on, except
+    KeyboardInterrupt (Ctrl-C), which ends pruning after the last complete round.
 
     Examples
     --------
