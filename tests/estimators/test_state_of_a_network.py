@@ -239,7 +239,7 @@ def test_a_path_of_one_network_has_its_loss(make_data, regressor):
         (np.ones((4, 3)), np.ones(4), -np.ones(4), "non-negative"),
         (np.ones((4, 3)), np.ones(4), np.zeros(4), "non-negative"),
         (np.full((4, 3), np.nan), np.ones(4), None, "loss of the network to prune is nan"),
-        (np.ones((4, 3)), np.ones(4), "size", "A group of 3 units has a slice of size 4"),
+        (np.ones((4, 3)), np.ones(4), "size", "a group of 3 units has a slice of size 4"),
     ],
 )
 def test_prune_of_any_network_checks_its_rows(X, y, weight, message):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from planted import NETWORK, assert_equal, pruner, trained
 
-from skbandit._core import scope
+from skbandit._core import forks
 from skbandit._tabular.network.mlp import MLP
 from skbandit.criteria import Bandit
 from skbandit.networks import GatedNetwork, Group, Groups, Slice
@@ -171,7 +171,7 @@ def test_prune_takes_losses_and_repairs_that_float64_would_reach():
 
 
 def test_prune_refuses_a_forked_process(monkeypatch):
-    monkeypatch.setattr(scope, "_jax_pid", -1)
+    monkeypatch.setattr(forks, "_jax_pid", -1)
     params, X, y = trained()
     with pytest.raises(RuntimeError, match="forked"):
         prune(GatedNetwork(quadratic_loss, NETWORK.groups), params, X, y)
