@@ -49,7 +49,7 @@ def is_random_state(value: Any) -> bool:
 
 def is_place_for_a_cache(value: Any) -> bool:
     """Say whether a value is a path, and may be that of a folder; whether that can be written to, the fit finds out."""
-    if not isinstance(value, (str, os.PathLike)):
+    if not isinstance(value, (str, os.PathLike)) or not os.fspath(value):
         return False
     try:
         return stat.S_ISDIR(os.stat(os.path.expanduser(os.fspath(value))).st_mode)

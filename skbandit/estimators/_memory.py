@@ -117,7 +117,8 @@ def _seal(key: str, pickled: bytes) -> bytes:
 
 def _as_memory(memory: Any) -> Any:
     """Return the `joblib.Memory` of a path; whatever else has its methods is taken as it is."""
-    return check_memory(os.fsdecode(memory) if isinstance(memory, os.PathLike) else memory)
+    is_path = isinstance(memory, (str, os.PathLike))
+    return check_memory(os.path.expanduser(os.fsdecode(memory)) if is_path else memory)
 
 
 def _call(cached: Any, key: str, training: Training) -> Any:

@@ -109,7 +109,7 @@ def test_what_has_no_name_cannot_be_kept(store, make_data, regressor):
         regressor(memory=store, solver=optax.sgd(0.1)).fit(data.X, data.y)
 
 
-@pytest.mark.parametrize("wrong", ["a file", "below a file", "a\0b", "a" * 5000, 3, joblib.Memory, object()])
+@pytest.mark.parametrize("wrong", ["a file", "below a file", "a\0b", "", "a" * 5000, 3, joblib.Memory, object()])
 def test_what_is_no_memory_is_refused_before_anything_is_trained(wrong, tmp_path, trainings, make_data, regressor):
     data = make_data("regression")
     (tmp_path / "file").write_text("")
@@ -173,3 +173,14 @@ def test_a_training_that_a_callback_stopped_is_not_kept(store, make_data, regres
     model = regressor(memory=store, tol=0.0)
     assert model.set_callbacks(Stop()).fit(data.X, data.y).n_iter_ == 5
     assert model.set_callbacks().fit(data.X, data.y).n_iter_ == 30
+
+
+def test_a_path_below_the_home_is_expanded(tmp_path, monkeypatch, trainings, make_data, regressor):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    data = make_data("regression")
+    for _ in range(2):
+        regressor(memory="~/store", max_iter=2).fit(data.X, data.y)
+    assert len(trainings) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["home"]
