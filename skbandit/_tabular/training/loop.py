@@ -49,7 +49,7 @@ from skbandit._tabular.training.solvers import (
 
 #: What is computed of held-out rows takes so many bytes at most: they go through the network in blocks. Activations of
 #: all of them would be many times as large as the rows.
-MOST_BYTES = 2**25
+MOST_BYTES = 2**24
 #: A step shrinks a weight by no more than this share.
 _MOST_DECAY = 0.5
 
