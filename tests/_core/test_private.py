@@ -171,7 +171,7 @@ def test_links_are_followed_and_both_ends_checked(how, base):
 
 @pytest.mark.parametrize("n_times", [2, 3])
 def test_a_link_that_is_passed_again_is_followed_again(n_times, base):
-    """As where ``/home`` leads to ``/export/home``, and ``~/.cache`` to ``/home/user/scratch/cache``."""
+    """As where ``/home`` is a link, and ``~/.cache`` one whose way begins with ``/home`` again."""
     user = folder(folder(base / "export") / "user")
     (base / "home").symlink_to(base / "export")
     scratch = folder(user / "scratch")
