@@ -16,6 +16,8 @@ _jax_pid: int | None = None
 _NOT_HERE = 0
 #: Of the kernel: a process that was forked, and has run no other program since.
 _PF_FORKNOEXEC = 0x40
+#: What JAX calls the threads that compute on processors. Other names begin in the same way: TensorFlow's.
+_POOL = "tf_XLAEigen"
 
 
 def refuse_after_fork() -> None:
@@ -71,7 +73,7 @@ def _has_lost_its_threads() -> bool:
     process = Path("/proc/self")
     try:
         flags = int((process / "stat").read_text(errors="replace").rpartition(")")[2].split()[6])
-        names = [path.read_text(errors="replace") for path in process.glob("task/*/comm")]
+        names = [path.read_text(errors="replace").rstrip("\n") for path in process.glob("task/*/comm")]
     except (OSError, ValueError, IndexError):
         return False
-    return bool(flags & _PF_FORKNOEXEC) and not any(name.startswith("tf_") for name in names)
+    return bool(flags & _PF_FORKNOEXEC) and _POOL not in names

@@ -6,9 +6,9 @@ import contextlib
 import gc
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
-from typing import Any
+from typing import Any, cast
 
 #: Seconds after which an interrupt that came in a callback comes again.
 _LATER = 0.01
@@ -26,11 +26,20 @@ def uninterrupted() -> Iterator[None]:
         yield
         return
     pressed: list[tuple[int, Any]] = []
-    signal.signal(signal.SIGINT, lambda *call: pressed.append(call))
+    within = True
+
+    def hold(*call: Any) -> None:
+        if within:
+            pressed.append(call)
+        else:  # someone has kept it, to put it back
+            handler(*call)
+
+    signal.signal(signal.SIGINT, hold)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, handler)
+        within = False
+        _put_back(handler, hold)
         if pressed:
             handler(*pressed[0])
 
@@ -49,7 +58,7 @@ def heard() -> Iterator[None]:
 
     def listen(number: int, frame: FrameType | None) -> None:
         if _is_in_callback(frame):
-            again = threading.Timer(_LATER, signal.raise_signal, [number])
+            again = threading.Timer(_LATER, _interrupt, [number])
             again.daemon = True
             again.start()
         else:
@@ -59,7 +68,21 @@ def heard() -> Iterator[None]:
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, default)
+        _put_back(default, listen)
+
+
+def _put_back(handler: Any, ours: Callable[..., None]) -> None:
+    """Let a handler have Ctrl-C again, unless the user has given it to another one meanwhile."""
+    if signal.getsignal(signal.SIGINT) is ours:
+        signal.signal(signal.SIGINT, handler)
+
+
+def _interrupt(number: int) -> None:
+    """Give the main thread a signal: one that another thread gives itself does not end a wait of the main thread."""
+    if hasattr(signal, "pthread_kill"):
+        signal.pthread_kill(cast(int, threading.main_thread().ident), number)
+    else:
+        signal.raise_signal(number)
 
 
 def _is_in_callback(frame: FrameType | None) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import tempfile
@@ -10,6 +11,8 @@ from pathlib import Path
 
 #: Who else may write: the group, and everyone.
 _OTHERS = stat.S_IWGRP | stat.S_IWOTH
+#: As many links Linux follows on one way; a link may be passed more than once.
+_MOST_LINKS = 40
 
 
 def make_private(folder: str) -> None:
@@ -56,22 +59,20 @@ def _make(folder: str) -> None:
 
 def _way_to(folder: str) -> Iterator[tuple[Path, os.stat_result]]:
     """Yield what there is on the way from the root to the folder: folders, and links, whose ends are followed."""
-    pending, seen = [Path(folder)], {}
-    while pending:
-        whole = pending.pop()
-        steps = [*reversed(whole.parents), whole]
-        for i, path in enumerate(steps):
-            if path not in seen:
-                try:
-                    seen[path] = os.lstat(path)
-                except FileNotFoundError:
-                    break
-                yield path, seen[path]
-                if stat.S_ISLNK(seen[path].st_mode):
-                    rest = whole.parts[i + 1 :]
-                    pending.append(path.parent.joinpath(os.readlink(path), *rest))
-            if stat.S_ISLNK(seen[path].st_mode):
+    whole = Path(folder)
+    for _ in range(_MOST_LINKS + 1):
+        for i, path in enumerate([*reversed(whole.parents), whole]):
+            try:
+                found = os.lstat(path)
+            except FileNotFoundError:
+                return
+            yield path, found
+            if stat.S_ISLNK(found.st_mode):
+                whole = path.parent.joinpath(os.readlink(path), *whole.parts[i + 1 :])
                 break
+        else:
+            return
+    raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), folder)
 
 
 def _check_on_the_way(folder: str, path: Path, found: os.stat_result) -> None:

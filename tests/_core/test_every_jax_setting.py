@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from skbandit import BanditPrunedMLPClassifier, BanditPrunedMLPRegressor, prune, rank_units
+from skbandit._core import programs
 from skbandit.networks import GatedNetwork, Group, Groups, Slice
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -215,12 +216,16 @@ STRICT = {
 }
 
 
-def test_no_setting_compiles_anew(of_estimators, make_data, compilations):
+def test_no_setting_compiles_anew(make_data, compilations, monkeypatch):
+    # Programs of other tests may have been forgotten; those of this one must not be.
+    monkeypatch.setattr(programs, "_programs", set())
+    expected = estimators(make_data)
+    compilations.clear()
     before = {name: jax.config.values[name] for name in STRICT}
     try:
         for name, value in STRICT.items():
             jax.config.update(name, value)
-        assert_equal(estimators(make_data), of_estimators)
+        assert_equal(estimators(make_data), expected)
     finally:
         for name, value in before.items():
             jax.config.update(name, value)

@@ -2,9 +2,11 @@ import gc
 import signal
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from skbandit._core import interrupts
 from skbandit._core.interrupts import heard, uninterrupted
 
 
@@ -78,8 +80,9 @@ def test_other_threads_go_on_without():
 
 @pytest.fixture
 def callback():
-    """Press within a callback of the garbage collector, which forgets what is raised there."""
+    """Press within a callback of the garbage collector, which forgets what is raised there; it runs when called."""
     pressed = []
+    gc.disable()
 
     def collected(phase, info):
         if not pressed:
@@ -90,16 +93,36 @@ def callback():
     gc.callbacks.append(collected)
     yield pressed
     gc.callbacks.remove(collected)
+    gc.enable()
 
 
-def test_an_interrupt_within_the_garbage_collector_is_not_lost(callback):
+def sleep(seconds):
+    for _ in range(100 * seconds):
+        time.sleep(0.01)
+
+
+def wait_for_another(seconds):
+    with ThreadPoolExecutor(1) as pool:
+        over = threading.Event()
+        waits = pool.submit(over.wait, seconds)
+        try:
+            waits.result()
+        finally:
+            over.set()
+
+
+@pytest.mark.parametrize("wait", [sleep, time.sleep, wait_for_another], ids=["short", "long", "for another"])
+def test_an_interrupt_within_the_garbage_collector_is_not_lost(wait, callback, monkeypatch):
+    monkeypatch.setattr(interrupts, "_LATER", 0.2)  # when the wait has begun
+
     def block():
         gc.collect()
-        while True:
-            time.sleep(0.01)
+        wait(10)
 
+    start = time.monotonic()
     with pytest.raises(KeyboardInterrupt), heard():
         block()
+    assert time.monotonic() - start < 5
     assert callback == ["start"]
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
@@ -117,5 +140,37 @@ def test_a_handler_of_the_users_own_hears_all(callback):
         with heard():
             gc.collect()
         assert calls == [signal.SIGINT]
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.parametrize("block", [uninterrupted, heard])
+def test_a_handler_that_the_user_installs_within_stays(block):
+    calls = []
+
+    def mine(number, frame):
+        calls.append(number)
+
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        with block():
+            signal.signal(signal.SIGINT, mine)
+        assert signal.getsignal(signal.SIGINT) is mine
+        press()
+        assert calls == [signal.SIGINT]
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.parametrize("block", [uninterrupted, heard])
+def test_who_keeps_our_handler_and_puts_it_back_later_hears_all(block):
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        with block():
+            kept = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+        signal.signal(signal.SIGINT, kept)
+        with pytest.raises(KeyboardInterrupt):
+            press()
     finally:
         signal.signal(signal.SIGINT, before)

@@ -5,6 +5,7 @@ import stat
 
 import pytest
 
+from skbandit._core import private
 from skbandit._core.private import make_private
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "geteuid"), reason="this system has no such permissions")
@@ -21,13 +22,20 @@ def base(tmp_path):
 
 @pytest.fixture
 def give_away(monkeypatch):
-    """Make a path another user's; where that takes root, make everything so."""
+    """Make a path another user's; where that takes root, have the check read so of this path alone."""
+    given, read = [], private._check_owner
+
+    def check_owner(folder, path, found):
+        if any(os.path.samestat(found, one) for one in given):
+            found = os.stat_result([*found[:4], os.geteuid() + 1, *found[5:]])
+        read(folder, path, found)
 
     def give(path):
         if os.geteuid() == 0:
             os.chown(path, 12345, -1, follow_symlinks=False)
         else:
-            monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
+            given.append(os.lstat(path))
+            monkeypatch.setattr(private, "_check_owner", check_owner)
 
     return give
 
@@ -159,6 +167,49 @@ def test_links_are_followed_and_both_ends_checked(how, base):
         refuse(path, base, "may be written to by others")
     finally:
         base.chmod(0o700)
+
+
+@pytest.mark.parametrize("n_times", [2, 3])
+def test_a_link_that_is_passed_again_is_followed_again(n_times, base):
+    """As where ``/home`` is a link, and ``~/.cache`` one whose way begins with ``/home`` again."""
+    user = folder(folder(base / "export") / "user")
+    (base / "home").symlink_to(base / "export")
+    scratch = folder(user / "scratch")
+    cache = folder(scratch / "cache")
+    home = base / "home" / "user"
+    (user / ".cache").symlink_to((home / "again" if n_times == 3 else home) / "scratch" / "cache")
+    (user / "again").symlink_to(home)
+    make_private(str(home / ".cache"))
+    scratch.chmod(0o777)
+    for path in (cache, home / ".cache"):
+        with pytest.raises(PermissionError, match=REFUSED) as error:
+            make_private(str(path))
+        assert str(scratch.relative_to(base / "export")) in str(error.value)
+        assert "may be written to by others (mode 0o777)" in str(error.value)
+
+
+def test_a_link_may_lead_above_itself(base):
+    """Through ``..``, which is the folder above the end of a link."""
+    above = folder(base / "above")
+    inner = folder(above / "inner")
+    (base / "link").symlink_to(inner)
+    cache = folder(above / "cache")
+    (base / "short").symlink_to(base / "link" / ".." / "cache")
+    make_private(str(base / "short"))
+    cache.chmod(0o777)
+    refuse(base / "short", inner / ".." / "cache", "may be written to by others")
+
+
+@pytest.mark.parametrize(("n_links", "fits"), [(40, True), (41, False)])
+def test_as_many_links_are_followed_as_the_system_follows(n_links, fits, base):
+    cache = folder(base / "cache")
+    for i in range(n_links):
+        (base / str(i)).symlink_to(base / str(i + 1) if i + 1 < n_links else cache)
+    if fits:
+        make_private(str(base / "0"))
+    else:
+        with pytest.raises(OSError, match="symbolic links"):
+            make_private(str(base / "0"))
 
 
 def test_a_new_folder_behind_a_link_is_made_at_its_end(base):

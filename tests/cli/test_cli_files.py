@@ -1,10 +1,12 @@
 """What ``--out`` names is written whole, or stays what it was."""
 
 import contextlib
+import errno
 import os
 import stat
 import subprocess
 import sys
+import tempfile
 import threading
 from pathlib import Path
 
@@ -161,7 +163,8 @@ def test_a_file_without_a_name_is_written_to(tmp_path):
 @pytest.mark.parametrize("what", ["file", "folder"])
 def test_what_may_not_be_written_to_is_refused_before_the_work(what, tmp_path):
     path = tmp_path / "model.pkl"
-    path.write_bytes(b"the model in use")
+    if what == "file":
+        path.write_bytes(b"the model in use")
     (path if what == "file" else tmp_path).chmod(0o500)
     try:
         assert not can_be_written(path)
@@ -171,4 +174,130 @@ def test_what_may_not_be_written_to_is_refused_before_the_work(what, tmp_path):
             report.save(CONTENT, path)
     finally:
         tmp_path.chmod(0o700)
-    assert path.read_bytes() == b"the model in use"
+    assert [file.read_bytes() for file in tmp_path.iterdir()] == [b"the model in use"] * (what == "file")
+
+
+# --- what can be written to, and not replaced -------------------------------------------------------------------------
+
+
+@pytest.fixture
+def in_use(tmp_path):
+    path = tmp_path / "model.pkl"
+    path.write_bytes(b"the model in use" * 100)  # longer than the content
+    return path
+
+
+def assert_written_in_place(path, before):
+    assert path.read_bytes() == CONTENT
+    assert os.path.samestat(os.stat(path), before)
+    found = os.stat(path)
+    assert (found.st_uid, found.st_gid, found.st_mode) == (before.st_uid, before.st_gid, before.st_mode)
+    assert list(path.parent.iterdir()) == [path]
+
+
+def refuse_with(monkeypatch, name, number):
+    def refuse(*args):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, name, refuse)
+
+
+@pytest.mark.parametrize("number", [errno.EBUSY, errno.EPERM, errno.EACCES, errno.EXDEV])
+def test_a_file_that_cannot_be_replaced_is_written_in_place(number, in_use, monkeypatch):
+    before = os.stat(in_use)
+    refuse_with(monkeypatch, "replace", number)
+    assert can_be_written(in_use)
+    write_whole(in_use, CONTENT)
+    assert_written_in_place(in_use, before)
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO])
+def test_a_disk_that_fails_is_no_reason_to_write_in_place(number, in_use, monkeypatch):
+    refuse_with(monkeypatch, "replace", number)
+    with pytest.raises(OSError, match=os.strerror(number)):
+        write_whole(in_use, CONTENT)
+    assert in_use.read_bytes() == b"the model in use" * 100
+    assert list(in_use.parent.iterdir()) == [in_use]
+
+
+@POSIX
+@pytest.mark.parametrize("number", [errno.EPERM, errno.EINVAL])
+def test_a_file_whose_group_cannot_be_kept_is_written_in_place(number, in_use, monkeypatch):
+    groups = [group for group in (os.getgroups() if os.geteuid() else [500]) if group != os.stat(in_use).st_gid]
+    if not groups:
+        pytest.skip("this user is in one group alone")
+    os.chown(in_use, -1, groups[0])
+    in_use.chmod(0o660)
+    before = os.stat(in_use)
+    refuse_with(monkeypatch, "chown", number)
+    write_whole(in_use, CONTENT)
+    assert_written_in_place(in_use, before)
+
+
+@pytest.mark.skipif(not hasattr(os, "setxattr"), reason="this system has no such attributes")
+def test_a_file_keeps_its_attributes_and_is_as_new_as_its_content(in_use):
+    try:
+        os.setxattr(in_use, "user.model", b"7")
+    except OSError:
+        pytest.skip("this file system has none")
+    os.utime(in_use, (1, 1))
+    write_whole(in_use, CONTENT)
+    assert os.getxattr(in_use, "user.model") == b"7"
+    assert os.stat(in_use).st_mtime > 1
+
+
+@POSIX
+@pytest.mark.skipif(os.name == "posix" and os.geteuid() == 0, reason="root may write everywhere")
+def test_a_file_in_a_folder_that_is_closed_is_written_in_place(in_use):
+    before = os.stat(in_use)
+    in_use.parent.chmod(0o500)
+    try:
+        assert can_be_written(in_use)
+        write_whole(in_use, CONTENT)
+    finally:
+        in_use.parent.chmod(0o700)
+    assert_written_in_place(in_use, before)
+
+
+@POSIX
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="root alone can become another user")
+@pytest.mark.parametrize(("owner", "folder", "file"), [(12345, 0o775, 0o660), (0, 0o1777, 0o666), (0, 0o755, 0o666)])
+def test_a_file_of_another_user_stays_theirs(owner, folder, file):
+    with tempfile.TemporaryDirectory() as name:  # the folders of pytest are closed
+        path = Path(name, "model.pkl")
+        path.write_bytes(b"the model in use" * 100)
+        for given, mode in ((name, folder), (path, file)):
+            os.chown(given, owner, 500)
+            os.chmod(given, mode)
+        before, groups = os.stat(path), os.getgroups()
+        try:
+            os.setgroups([500])
+            os.setegid(12346)
+            os.seteuid(12346)
+            write_whole(path, CONTENT)
+        finally:
+            os.seteuid(0)
+            os.setegid(0)
+            os.setgroups(groups)
+        assert_written_in_place(path, before)
+
+
+@POSIX
+def test_a_file_that_is_mounted_is_written_in_place(in_use, tmp_path):
+    (tmp_path / "other").mkdir()
+    mounted = tmp_path / "other" / "mounted.pkl"
+    mounted.write_bytes(b"")
+    code = (
+        "import sys; from pathlib import Path; from skbandit.cli.files import can_be_written, write_whole;"
+        "path = Path(sys.argv[1]); assert can_be_written(path); write_whole(path, b'the model')"
+    )
+    mount = ["unshare", "-rm", "sh", "-c", 'mount --bind "$1" "$2" || exit 99; exec "$3" -c "$4" "$2"', "sh"]
+    try:
+        done = subprocess.run([*mount, in_use, mounted, sys.executable, code], capture_output=True, text=True)
+    except OSError:
+        pytest.skip("this system has no such command")
+    if done.returncode == 99 or done.stderr.startswith("unshare"):
+        pytest.skip("this user may mount nothing")
+    assert done.returncode == 0, done.stderr
+    assert in_use.read_bytes() == b"the model"
+    assert list(mounted.parent.iterdir()) == [mounted]

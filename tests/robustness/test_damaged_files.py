@@ -102,7 +102,7 @@ def ask(memory):
     return found
 
 
-@pytest.mark.parametrize("n", [40, pytest.param(3000, marks=LARGE)])
+@pytest.mark.parametrize("n", [40, pytest.param(1000, marks=LARGE)])
 @pytest.mark.parametrize("options", [{}, {"compress": 3}, {"mmap_mode": "c"}])
 def test_a_network_comes_back_as_it_was_whatever_became_of_the_files(n, options, tmp_path, caplog):
     caplog.set_level(logging.CRITICAL)  # joblib tells of each
@@ -134,7 +134,7 @@ def test_a_network_comes_back_as_it_was_whatever_became_of_the_files(n, options,
     getattr(compilation_cache, "zstd", None) is not None or getattr(compilation_cache, "zstandard", None) is not None,
     reason="the entries of this JAX have no checksum",
 )
-@pytest.mark.parametrize("n", [12, pytest.param(300, marks=LARGE)])
+@pytest.mark.parametrize("n", [12, pytest.param(150, marks=LARGE)])
 def test_a_program_whose_entry_is_damaged_is_compiled_again(n, cache_settings, tmp_path):
     tmp_path.chmod(0o700)
     draw, x = random.Random(n), np.linspace(0, 1, 8, dtype=np.float32)
@@ -194,7 +194,7 @@ def verdict(path, task):
     return "read" if len(table.X) == len(table.y) >= 20 else "read in part"
 
 
-@pytest.mark.parametrize("n", [200, pytest.param(20_000, marks=LARGE)])
+@pytest.mark.parametrize("n", [200, pytest.param(8_000, marks=LARGE)])
 def test_a_table_is_read_or_refused_by_name(n, tmp_path):
     draw, counts = random.Random(n), Counter()
     kinds = [cut, flipped, noise, longer, zeros, empty, of_encoding, with_nuls, few_rows, quoted, other_numbers]
