@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 #: The process in which JAX runs, as far as is known.
 _jax_pid: int | None = None
@@ -53,14 +54,16 @@ def _has_started() -> bool:
 
 
 def _is_starting() -> bool:
-    """Whether another thread is, or was at the fork, about to start JAX."""
-    lock = getattr(sys.modules.get("jax._src.xla_bridge"), "_backend_lock", None)
-    if lock is None:
-        return False
-    free = lock.acquire(blocking=False)
-    if free:
-        lock.release()
-    return not free
+    """Whether another thread is, or was at the fork, about to start JAX: it then holds one of these locks."""
+    bridge = sys.modules.get("jax._src.xla_bridge")
+    return any(_is_held(getattr(bridge, name, None)) for name in ("_backend_lock", "_plugin_lock"))
+
+
+def _is_held(lock: Any) -> bool:
+    if lock is None or not lock.acquire(blocking=False):
+        return lock is not None
+    lock.release()
+    return False
 
 
 def _has_lost_its_threads() -> bool:

@@ -135,17 +135,18 @@ def fit_and_fork():
     return fit() + ", " + child(fit)
 print(child(fit_and_fork))
 
-begun, over = threading.Event(), threading.Event()
-def start():
-    with bridge._backend_lock:  # as long as another thread starts JAX
-        begun.set()
-        over.wait()
-thread = threading.Thread(target=start)
-thread.start()
-begun.wait()
-print(child(fit))
-over.set()
-thread.join()
+for lock in bridge._backend_lock, bridge._plugin_lock:
+    begun, over = threading.Event(), threading.Event()
+    def start():
+        with lock:  # as long as another thread starts JAX
+            begun.set()
+            over.wait()
+    thread = threading.Thread(target=start)
+    thread.start()
+    begun.wait()
+    print(child(fit))
+    over.set()
+    thread.join()
 
 from skbandit import BanditPrunedMLPRegressor
 model = BanditPrunedMLPRegressor((4,), max_iter=2, fine_tune_iter=0, random_state=0).fit(X, X[:, 0])
@@ -161,10 +162,11 @@ for work in (lambda: model.fit(X, X[:, 0]), lambda: model.prune(X, X[:, 0], prun
             return f"RuntimeError: {{error}} {{np.array_equal(model.predict(X), expected)}}"
     print(child(work_and_predict))
 """
-    alone, twice, starting, predicted, loaded, *others = python(script).splitlines()
+    alone, twice, starting, finding, predicted, loaded, *others = python(script).splitlines()
     assert alone == "fitted"
     assert twice.startswith("fitted, RuntimeError: This process was forked")
     assert refused(starting)
+    assert refused(finding)
     assert predicted == loaded == "True"
     assert len(others) == 4
     assert all(refused(said) and said.endswith("True") for said in others), others
