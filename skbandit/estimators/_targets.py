@@ -239,7 +239,16 @@ class RegressionTarget(Target):
         moments = Moments.of(self._columns(y), weight)
         if incremental and self.moments is not None:
             moments = self.moments.merged(moments)
-        return target._standardised(moments, params["dtype"], lambda size: self.y_scale)
+        target = target._standardised(moments, params["dtype"], lambda size: self.y_scale)
+        with np.errstate(over="ignore"):
+            held = self.y_scale / target.y_scale < 1e-4 * np.finfo(params["dtype"]).max
+        if not held.all():
+            raise ValueError(
+                f"The values of y spread by {target.y_scale[~held][0]:.3g}, and those of earlier calls by "
+                f"{self.y_scale[~held][0]:.3g}: in units of the new spread, dtype={params['dtype']!r} cannot hold the "
+                "network. Rescale y, or fit a new network."
+            )
+        return target
 
     def _columns(self, y: np.ndarray) -> np.ndarray:
         return y.reshape(-1, self.n_outputs).astype(np.float64)
@@ -252,7 +261,7 @@ class RegressionTarget(Target):
         """Take mean and spread over; ``stand_in`` is the scale of a constant target, by the size of its values."""
         if LOSSES[self.loss].out_activation != "identity":
             return self
-        mean, spread = moments.mean, np.sqrt(moments.variance)
+        mean, spread = moments.mean, moments.spread
         # The last layer carries the scale: its weights, up to some thousands of it, must be numbers of the dtype.
         size = np.abs(mean)
         # A constant target leaves rounding as its spread.
