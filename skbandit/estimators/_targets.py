@@ -21,7 +21,15 @@ from skbandit._core.constraints import shown
 from skbandit._tabular.model import RawOutputs
 from skbandit._tabular.network.losses import LOSSES
 from skbandit.estimators._class_weights import balanced_by_label, weights_of_label_sets
-from skbandit.estimators._given import as_classes, as_labels, as_numbers, as_weights, naming, refuse_weights
+from skbandit.estimators._given import (
+    as_classes,
+    as_labels,
+    as_numbers,
+    as_weights,
+    check_known,
+    naming,
+    refuse_weights,
+)
 from skbandit.estimators._moments import Moments
 
 Parameters = Mapping[str, Any]
@@ -422,9 +430,7 @@ class ClassificationTarget(Target):
         if multilabel and y.shape[1] != len(self.classes):
             raise ValueError(f"y has {y.shape[1]} labels, but the earlier fit had {len(self.classes)}.")
         classes = self.classes if multilabel else naming("y", lambda: unique_labels(y))
-        unknown = np.setdiff1d(classes, self.classes)
-        if unknown.size:
-            raise ValueError(f"y has classes that the earlier fit did not see: {unknown}. They were {self.classes}.")
+        check_known(classes, self.classes)
 
     def class_weighting(self, y: np.ndarray, weight: np.ndarray, params: Parameters) -> Weighting:
         """Return the function from targets to the weights of their classes; checks ``class_weight``."""
