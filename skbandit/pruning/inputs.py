@@ -159,7 +159,7 @@ def _numbers(value: Any, name: str) -> np.ndarray:
     if np.ma.is_masked(value):
         raise ValueError(
             f"{name} must be an array of numbers with a row for each example. Got a masked array with "
-            f"{np.ma.count_masked(value)} masked values: fill them in, or leave their rows out."
+            f"{np.count_nonzero(np.ma.getmaskarray(value))} masked values: fill them in, or leave their rows out."
         )
     try:
         array = np.asarray(value)

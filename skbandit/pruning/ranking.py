@@ -145,8 +145,8 @@ def rank_units(
         scores = Scores(*(jax.tree.map(np.asarray, part) for part in scores))
         if scores.n_pulls > 0 and not remarks:  # else it is said already what is wrong with the loss
             loss = mean_loss(network, problem.params, problem.gates, problem.emissions, batches)
-            remarks.append(remark_on_damages(scores.damage[active], loss))
-        elif scores.n_pulls == 0 and is_uninformative(scores.value[active]):
+            remarks.append(remark_on_damages(np.asarray(scores.damage)[active], loss))
+        elif scores.n_pulls == 0 and is_uninformative(np.asarray(scores.value)[active]):
             remarks.append(f"{criterion!r} does not tell one unit from another: all values are the same.")
     for message in filter(None, remarks):
         warnings.warn(message, UserWarning, stacklevel=2)
