@@ -153,11 +153,11 @@ def rounded(value: Any, dtype: str) -> float:
 
 
 def shown(value: Any) -> str:
-    """Return a value as text for a message: cut short, and by its type where it cannot be shown."""
+    """Return a value as text for a message: on one line, cut short, and by its type where it cannot be shown."""
     short = reprlib.Repr()
     short.maxstring = short.maxlong = 80
     short.maxother = 300
     try:
-        return short.repr(value)
+        return " ".join(short.repr(value).split())
     except Exception:
         return f"an object of type {type(value).__name__}"

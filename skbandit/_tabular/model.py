@@ -227,7 +227,7 @@ class RawOutputs:
             read = self.models[0].architecture.encode(rows) if shared else rows
             return of([one(read) for one in forward])
 
-        step = min(one.chunk_rows(X) for one in forward)
+        step = min(one.chunk_rows(X, len(forward)) for one in forward)
         return in_chunks(X, step, of_chunk) if rows is None else in_chunks(rows, step, lambda rows: of_chunk(X[rows]))
 
     def whole(self) -> list[np.ndarray]:

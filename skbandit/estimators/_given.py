@@ -48,8 +48,9 @@ def named(error: Exception, culprit: Callable[[], str], names: Sequence[str]) ->
         return error
     if not isinstance(error, (TypeError, ValueError, OverflowError)):  # an object of the user's has raised it
         return ValueError(f"{culprit()} cannot be taken: it raised {shown(error)}")
-    text = str(error)
-    if len(text) <= MOST_SAID and any(re.search(rf"\b{name}\b", text) for name in names):
+    said = str(error)
+    text = " ".join(said.split())  # arrays go over several lines
+    if len(said) <= MOST_SAID and any(re.search(rf"\b{name}\b", text) for name in names):
         return error
     kind = TypeError if isinstance(error, TypeError) else ValueError
     return kind(f"{culprit()} cannot be taken: {text if len(text) <= PASSED_ON else f'{text[:PASSED_ON]}...'}")
@@ -98,6 +99,9 @@ def as_labels(classes: Any) -> np.ndarray:
 
     def labels() -> np.ndarray:
         _check_classes(classes, "classes")
+        complaint = complaint_on_complex(classes, "classes")
+        if complaint is not None:
+            raise ValueError(complaint)
         array = check_array(classes, ensure_2d=False, dtype=cast(Any, None), input_name="classes")
         if array.ndim != 1:
             raise ValueError(f"classes must be a list of classes. Got {shown(classes)}.")
@@ -109,6 +113,20 @@ def as_labels(classes: Any) -> np.ndarray:
     return naming("classes", labels)
 
 
+def check_known(classes: np.ndarray, known: np.ndarray) -> None:
+    """Raise ValueError for classes of y that are not among the known ones: those of an earlier fit, or announced."""
+    kinds = {array.dtype.kind for array in (classes, known)}
+    if len(kinds) > 1 and kinds & {*"mM"}:  # NumPy cannot compare them, or takes times for numbers
+        raise ValueError(
+            f"y has classes of dtype {classes.dtype}, which are no classes of dtype {known.dtype}, as those of the "
+            "earlier fit or of 'classes'."
+        )
+    unknown = np.setdiff1d(classes, known)
+    if unknown.size:
+        was, were = (np.array2string(array, threshold=20, max_line_width=10**6) for array in (unknown, known))
+        raise ValueError(f"y has classes that the earlier fit did not see: {was}. They were {were}.")
+
+
 def _check_one_per_row(y: Any, array: np.ndarray) -> None:
     """Raise ValueError for a target, as it was given and as an array, that holds no numbers or classes of rows."""
     if y is None:
@@ -117,10 +135,22 @@ def _check_one_per_row(y: Any, array: np.ndarray) -> None:
         array = y.data
     if array.ndim == 0:
         raise ValueError(f"y must be an array-like of one value for each row. Got {shown(y)}.")
-    if array.dtype.kind == "c":
-        raise ValueError(f"Complex data not supported: y has dtype {array.dtype}.")
+    complaint = complaint_on_complex(array, "y")
+    if complaint is not None:
+        raise ValueError(complaint)
     if array.dtype.kind == "V":
         raise ValueError(f"y must hold numbers or classes. It has dtype {array.dtype}.")
+
+
+def complaint_on_complex(values: Any, name: str) -> str | None:
+    """Say that an array or a table holds complex numbers, where it can be read at all and does; not which."""
+    try:
+        dtypes = list(values.dtypes) if hasattr(values, "dtypes") else [getattr(values, "dtype", None)]
+        found = [np.asarray(values).dtype] if dtypes == [None] else dtypes
+    except Exception:
+        return None
+    odd = next((dtype for dtype in found if getattr(dtype, "kind", "") == "c"), None)
+    return None if odd is None else f"Complex data not supported: {name} has dtype {odd}."
 
 
 def check_labels(y: Any, name: str = "y") -> None:
@@ -166,6 +196,7 @@ def as_weights(weights: Mapping[Any, Any], classes: list[Any], class_weight: Any
     unknown = set(weights) - set(classes)
     if unknown:
         raise ValueError(f"class_weight has classes that y has not: {shown(sorted(unknown, key=shown))}.")
+    weights = {c: float(w) if isinstance(w, (bool, np.bool_)) else w for c, w in weights.items()}  # as in sample_weight
     if not all(map(NON_NEGATIVE.accepts, weights.values())):
         refuse_weights(class_weight)
     of_classes = np.array([rounded(weights.get(c, 1.0), "float64") for c in classes])

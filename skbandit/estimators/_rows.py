@@ -19,7 +19,7 @@ from skbandit._tabular.features.encoder import CHUNK_VALUES
 from skbandit._tabular.features.reader import FeatureReader, check_eager, check_no_moments, complaint_on_text
 from skbandit._tabular.features.sparse_rows import canonical, dense, stacked
 from skbandit._tabular.types import Rows
-from skbandit.estimators._given import named, naming, without_mask
+from skbandit.estimators._given import complaint_on_complex, named, naming, without_mask
 from skbandit.estimators._notes import Note, Notes
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ class Columns:
             try:
                 return validate(X, **kinds) if y is NO_TARGET else validate(X, y, multi_output=True, **kinds)
             except Exception as error:
-                complaint = _complaint_on_text(X)
+                complaint = complaint_on_complex(X, "X") or _complaint_on_text(X)
                 if complaint is None:
                     raise named(error, lambda: _culprit(X, kinds), ("X", "y")) from None
                 raise ValueError(complaint) from None

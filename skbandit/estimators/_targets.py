@@ -21,7 +21,15 @@ from skbandit._core.constraints import shown
 from skbandit._tabular.model import RawOutputs
 from skbandit._tabular.network.losses import LOSSES
 from skbandit.estimators._class_weights import balanced_by_label, weights_of_label_sets
-from skbandit.estimators._given import as_classes, as_labels, as_numbers, as_weights, naming, refuse_weights
+from skbandit.estimators._given import (
+    as_classes,
+    as_labels,
+    as_numbers,
+    as_weights,
+    check_known,
+    naming,
+    refuse_weights,
+)
 from skbandit.estimators._moments import Moments
 
 Parameters = Mapping[str, Any]
@@ -239,7 +247,16 @@ class RegressionTarget(Target):
         moments = Moments.of(self._columns(y), weight)
         if incremental and self.moments is not None:
             moments = self.moments.merged(moments)
-        return target._standardised(moments, params["dtype"], lambda size: self.y_scale)
+        target = target._standardised(moments, params["dtype"], lambda size: self.y_scale)
+        with np.errstate(over="ignore"):
+            held = self.y_scale / target.y_scale < 1e-4 * np.finfo(params["dtype"]).max
+        if not held.all():
+            raise ValueError(
+                f"The values of y spread by {target.y_scale[~held][0]:.3g}, and those of earlier calls by "
+                f"{self.y_scale[~held][0]:.3g}: in units of the new spread, dtype={params['dtype']!r} cannot hold the "
+                "network. Rescale y, or fit a new network."
+            )
+        return target
 
     def _columns(self, y: np.ndarray) -> np.ndarray:
         return y.reshape(-1, self.n_outputs).astype(np.float64)
@@ -252,7 +269,7 @@ class RegressionTarget(Target):
         """Take mean and spread over; ``stand_in`` is the scale of a constant target, by the size of its values."""
         if LOSSES[self.loss].out_activation != "identity":
             return self
-        mean, spread = moments.mean, np.sqrt(moments.variance)
+        mean, spread = moments.mean, moments.spread
         # The last layer carries the scale: its weights, up to some thousands of it, must be numbers of the dtype.
         size = np.abs(mean)
         # A constant target leaves rounding as its spread.
@@ -413,9 +430,7 @@ class ClassificationTarget(Target):
         if multilabel and y.shape[1] != len(self.classes):
             raise ValueError(f"y has {y.shape[1]} labels, but the earlier fit had {len(self.classes)}.")
         classes = self.classes if multilabel else naming("y", lambda: unique_labels(y))
-        unknown = np.setdiff1d(classes, self.classes)
-        if unknown.size:
-            raise ValueError(f"y has classes that the earlier fit did not see: {unknown}. They were {self.classes}.")
+        check_known(classes, self.classes)
 
     def class_weighting(self, y: np.ndarray, weight: np.ndarray, params: Parameters) -> Weighting:
         """Return the function from targets to the weights of their classes; checks ``class_weight``."""

@@ -105,8 +105,9 @@ def prune(
     Warns
     -----
     UserWarning
-        If the loss has fewer digits than float32, if the policy does not tell one unit from another, if ``fine_tune``
-        returns NaN, if pruning ends because of what a function returned, or if the loss of the result is not finite.
+        If the loss has fewer digits than float32, if the policy does not tell one unit from another, if no measured
+        damage stands out of the rounding of the loss, if ``fine_tune`` returns NaN, if pruning ends because of what a
+        function returned, or if the loss of the result is not finite.
 
     See Also
     --------
@@ -173,9 +174,11 @@ def prune(
         judges = None if held_out is None else checked_rows(0, batch_size, *held_out, of=" of 'held_out'")
         check_alike(batches, judges)
         task = AnyNetwork(network, batches, judges, repair, fine_tune)
-        pruner = Pruner(network, batches, criterion, task, budget=budget, scope=scope, seed=seed, on_round=on_round)
+        options: dict[str, Any] = {"budget": budget, "scope": scope, "seed": seed, "on_round": on_round}
+        pruner = Pruner(network, batches, criterion, task, **options)
         needs = needs_of(criterion)
         remarks = checked_functions(network, params, batches, judges, needs, criterion.draws_by_row)
+        pruner.doubts_loss = not remarks  # which say already what is wrong with the loss
         goal = goal_of(pruning_ratio, n_rounds=n_rounds, tolerance=tolerance, criterion=criterion)
         result = pruner.run(params, goal)
     if not np.isfinite(result.loss):

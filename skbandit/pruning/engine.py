@@ -25,7 +25,7 @@ from skbandit.networks.capabilities import Prunable, require
 from skbandit.pruning.functions import UnusableError, asks_to_stop
 from skbandit.pruning.results import Outcome, PruneResult, PruningRound
 from skbandit.pruning.scoring import make_problem, score_units
-from skbandit.pruning.selection import choose_units, evenly, is_uninformative
+from skbandit.pruning.selection import choose_units, evenly, is_uninformative, remark_on_damages
 from skbandit.pruning.task import PruningTask
 
 Params = Any
@@ -115,6 +115,9 @@ class Pruner:
         require(network, needs_of(criterion), lambda: criterion.label)
         self.network, self.batches, self.criterion, self.task = network, batches, criterion, task
         self.budget, self.scope, self.seed, self.on_round = budget, scope, seed, on_round
+        #: Whether to warn of measured damages that do not tell units apart, as one should where the loss is the user's
+        #: own. Those of an MLP that has learned a constant are rightly the same.
+        self.doubts_loss = False
         self.groups = network.groups
         self.group = self.groups.group_of()
         self.dtype = np.dtype(batches.weight.dtype)
@@ -210,6 +213,10 @@ class Pruner:
         if scores.params is not None:
             now = now._replace(params=jax.tree.map(np.asarray, scores.params))
         suggested = None if scores.suggested is None else np.asarray(scores.suggested)
+        if self.doubts_loss and spent > 0 and not self._warnings:
+            loss = self.task.measure(problem.params, problem.gates, emissions)
+            remark = remark_on_damages(np.asarray(scores.damage)[now.active], loss)
+            self._warnings += [remark] if remark else []
         value = self._informative(np.asarray(scores.value), suggested, now.active, measured=spent > 0)
         return now, Verdict(value, np.asarray(scores.damage), suggested, spent, emissions, began)
 

@@ -156,8 +156,13 @@ def _numbers(value: Any, name: str) -> np.ndarray:
             f"{name} is traced by JAX. Pruning runs on the host: call it outside of jit, grad and other "
             "transformations of JAX."
         )
+    if np.ma.is_masked(value):
+        raise ValueError(
+            f"{name} must be an array of numbers with a row for each example. Got a masked array with "
+            f"{np.count_nonzero(np.ma.getmaskarray(value))} masked values: fill them in, or leave their rows out."
+        )
     try:
-        array = np.asarray(None if np.ma.is_masked(value) else value)
+        array = np.asarray(value)
     except Exception:  # lists of several lengths, sparse arrays and others that cannot be arrays
         array = np.asarray(None)
     if array.ndim == 0 or not (array.dtype.kind in "biuf" or jnp.issubdtype(array.dtype, jnp.floating)):

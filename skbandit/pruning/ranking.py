@@ -15,7 +15,8 @@ from skbandit.networks.capabilities import Prunable, require
 from skbandit.pruning.functions import array_of, checked_functions
 from skbandit.pruning.inputs import checked_network, checked_params, checked_policy, checked_rows, seed_of
 from skbandit.pruning.parameters import OF_ANY_NETWORK
-from skbandit.pruning.scoring import make_problem, score_units
+from skbandit.pruning.scoring import make_problem, mean_loss, score_units
+from skbandit.pruning.selection import is_uninformative, remark_on_damages
 
 Params = Any
 
@@ -87,7 +88,8 @@ def rank_units(
     Warns
     -----
     UserWarning
-        If the loss has fewer digits than float32.
+        If the loss has fewer digits than float32, if the policy does not tell one unit from another, or if no measured
+        damage stands out of the rounding of the loss.
 
     See Also
     --------
@@ -141,7 +143,12 @@ def rank_units(
         )
         _, scores = score_units(criterion, np.uint32(seed), None, problem, active)
         scores = Scores(*(jax.tree.map(np.asarray, part) for part in scores))
-    for message in remarks:
+        if scores.n_pulls > 0 and not remarks:  # else it is said already what is wrong with the loss
+            loss = mean_loss(network, problem.params, problem.gates, problem.emissions, batches)
+            remarks.append(remark_on_damages(np.asarray(scores.damage)[active], loss))
+        elif scores.n_pulls == 0 and is_uninformative(np.asarray(scores.value)[active]):
+            remarks.append(f"{criterion!r} does not tell one unit from another: all values are the same.")
+    for message in filter(None, remarks):
         warnings.warn(message, UserWarning, stacklevel=2)
     if not np.isfinite(scores.value[active]).any():
         raise ValueError(

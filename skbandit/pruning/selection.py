@@ -56,6 +56,23 @@ def evenly(active: np.ndarray, layer: np.ndarray) -> np.ndarray:
     return value
 
 
+def remark_on_damages(damage: np.ndarray, loss: float) -> str:
+    """Say why damages f[n], measured as differences of losses near ``loss``, do not tell units apart; "" if they do."""
+    known = damage[~np.isnan(damage)]
+    if damage.size < 2 or not known.size:
+        return ""
+    limits, largest = np.finfo(np.float32), float(np.abs(known).max())
+    # XLA makes 0 of what is below the smallest normal number: the last digits of a damage must be above it.
+    rounding = max(float(limits.eps) * abs(loss), float(limits.tiny / limits.eps))
+    if largest <= rounding:
+        return (
+            f"The loss does not show what the units do: masking one changes it by {largest:.2g} at most, within the "
+            f"rounding of float32 at a loss of {loss:.3g}. So the damages rank nothing. Leave constants out of the "
+            "loss, or multiply it by one, unless the units do nothing at all."
+        )
+    return f"All units have the same damage, {known[0]:.3g}: it ranks nothing." if (damage == damage[0]).all() else ""
+
+
 def is_uninformative(value: np.ndarray) -> bool:
     """Return whether values f[n] are all equal, or none is finite."""
     return value.size > 1 and bool((value == value[0]).all() or not np.isfinite(value).any())

@@ -154,3 +154,9 @@ def test_values_are_shown_cut_short(value):
 def test_the_ends_of_an_interval_are_written_out():
     assert str(Number(0, 2**32 - 1, closed="both", integral=True)) == "an int in the range [0, 4294967295]"
     assert str(Number(1, 1e9, closed="both")) == "a float in the range [1, 1e+09]"
+
+
+def test_values_are_shown_on_one_line():
+    assert "\n" not in shown(np.eye(9))
+    assert "\n" not in shown(np.ma.masked_array(np.eye(9), np.eye(9) > 0))
+    assert shown([1.5, "a"]) == "[1.5, 'a']"

@@ -9,7 +9,7 @@ from scipy import sparse
 from skbandit._tabular.features.embeddings import Inputs
 from skbandit._tabular.features.encoder import FeatureEncoder
 from skbandit._tabular.model import Architecture, Model, raw_outputs
-from skbandit._tabular.network.inference import CHUNK_ROWS
+from skbandit._tabular.network.inference import CHUNK_BYTES, CHUNK_ROWS
 
 RNG = np.random.default_rng(0)
 #: Mean and scale of two targets.
@@ -88,3 +88,21 @@ def test_models_that_share_an_encoder_encode_once(monkeypatch):
     for found, alone in zip(raw_outputs(models, X).whole(), expected, strict=True):
         np.testing.assert_allclose(found, alone, rtol=1e-12)
     assert calls == [CHUNK_ROWS, 10]
+
+
+@pytest.mark.parametrize(("dtype", "of_intercepts"), [("float32", "float32"), ("float32", "float64"), ("float64",) * 2])
+@pytest.mark.parametrize("n_members", [1, 3])
+def test_a_chunk_holds_the_outputs_of_all_members(n_members, dtype, of_intercepts):
+    architecture = Architecture(None, Inputs(4), (2,), 2000, "relu", False, "log_loss")
+    (hidden, (W, b)) = layers_of((4, 2, 2000))
+    models = [Model.of_layers(architecture, {}, (hidden, (W, b.astype(of_intercepts)))) for _ in range(n_members)]
+    sizes = []
+
+    def decided(raw):
+        # Of each output there are four arrays at a time: raw, a prediction, and what is on the way from one to another.
+        sizes.append(4 * sum(z.nbytes for z in raw))
+        return raw[0].argmax(axis=1)
+
+    raw_outputs(models, np.ones((3000, 4), dtype)).map(decided)
+    assert max(sizes) <= CHUNK_BYTES
+    assert sizes[0] > 0.9 * CHUNK_BYTES

@@ -41,3 +41,14 @@ def test_a_row_has_the_product_over_its_labels(monkeypatch, block):
     weights = np.array([[1.0, 2.0], [3.0, 5.0]])
     y = np.array([[0, 0], [1, 0], [0, 1], [1, 1]])
     assert weights_of_label_sets(y, weights).tolist() == [3, 6, 5, 10]
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("one", [True, np.True_])
+def test_bools_are_weights_of_0_and_1_as_among_sample_weights(one, make_data, classifier):
+    data = make_data("binary")
+    by_bool = classifier(class_weight={0: one, 1: 2}).fit(data.X, data.y)
+    by_number = classifier(class_weight={0: 1, 1: 2}).fit(data.X, data.y)
+    np.testing.assert_array_equal(by_bool.predict_proba(data.X), by_number.predict_proba(data.X))
+    with pytest.raises(ValueError, match="class_weight must be non-negative, and positive for some class"):
+        classifier(class_weight={0: False, 1: False}).fit(data.X, data.y)

@@ -300,3 +300,13 @@ def test_a_clone_begins_anew(make_data, regressor):
     data = make_data("regression")
     model = regressor(warm_start=True).fit(data.X, data.y)
     assert not hasattr(clone(model), "coefs_")
+
+
+@pytest.mark.parametrize("kind", ["datetime64[D]", "timedelta64[ns]"])
+def test_numbers_are_no_classes_of_times(kind, make_data, classifier):
+    data = make_data("binary")
+    times = np.arange(120).astype(kind)
+    for classes, y in ((times, data.y), ([0, 1], times[data.y])):
+        with pytest.raises(ValueError, match=r"y has classes of dtype .* of the earlier fit or of 'classes'") as raised:
+            classifier().partial_fit(data.X, y, classes=classes)
+        assert "\n" not in str(raised.value)

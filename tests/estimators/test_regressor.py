@@ -1,5 +1,7 @@
 """Regression: kinds of targets and their scale."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -63,6 +65,33 @@ def test_a_target_beyond_the_precision_is_refused(dtype, scale, make_data, regre
     data = make_data("regression")
     with pytest.raises(ValueError, match=rf"y spread by .* which dtype='{dtype}' cannot hold. Rescale y"):
         regressor(dtype=dtype).fit(data.X, scale * data.y)
+
+
+@pytest.mark.parametrize("exponent", [-1060, -540, -520, 512, 1015])
+def test_a_refused_target_is_told_its_true_spread(exponent, make_data, regressor):
+    data = make_data("regression")
+    y, others = np.ldexp(data.y, exponent), data.y
+    spread = re.escape(f"{np.ldexp(data.y.std(), exponent):.3g}")
+    for target in (y, np.c_[others, y]):
+        with pytest.raises(ValueError, match=rf"y spread by {spread}, which dtype='float32' cannot hold"):
+            regressor().fit(data.X, target)
+
+
+@pytest.mark.parametrize("exponent", [-1000, -540, 512, 1000])
+def test_a_target_whose_square_is_no_number_is_fitted_in_float64(exponent, make_data, regressor):
+    data = make_data("regression")
+    y = np.c_[data.y, np.ldexp(data.y, exponent)]
+    first, second = regressor(dtype="float64", max_iter=100).fit(data.X, y).predict(data.X).T
+    for prediction in (first, np.ldexp(second, -exponent)):
+        assert np.mean(np.square(prediction - data.y)) < 0.5 * data.y.var()
+
+
+@pytest.mark.parametrize(("dtype", "exponent"), [("float32", 100), ("float64", 900)])
+def test_a_later_target_on_a_scale_that_the_network_cannot_take_is_refused(dtype, exponent, make_data, regressor):
+    data = make_data("regression")
+    model = regressor(dtype=dtype, warm_start=True, max_iter=2).fit(data.X, np.ldexp(data.y, exponent))
+    with pytest.raises(ValueError, match=r"y spread by .*, and those of earlier calls by .* Rescale y"):
+        model.fit(data.X, np.ldexp(data.y, -exponent))
 
 
 @pytest.mark.parametrize("scale", [1e-20, 1e30])

@@ -5,6 +5,7 @@ import optax
 import pandas as pd
 import polars as pl
 import pytest
+from scipy import sparse
 from sklearn.exceptions import NotFittedError
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -420,3 +421,14 @@ def test_a_diverging_fine_tuning_is_not_taken(make_data, regressor):
     model = dense.prune(data.X, data.y, pruning_ratio=0.5)
     assert not any(record["fine_tuned"] for record in model.pruning_history_)
     assert model.score(data.X, data.y) > 0.5
+
+
+@pytest.mark.parametrize("form", [np.asarray, sparse.csr_array, np.ndarray.tolist])
+def test_complex_rows_are_told_so_without_their_values(form, make_data, regressor):
+    data = make_data("regression")
+    X = form(data.X + 0j)
+    message = "^Complex data not supported: X has dtype complex128.$"
+    model = regressor(categorical_features=None).fit(data.X, data.y)
+    for call in (lambda: model.predict(X), lambda: regressor(categorical_features=None).fit(X, data.y)):
+        with pytest.raises(ValueError, match=message):
+            call()

@@ -218,6 +218,44 @@ def test_prune_names_what_it_cannot_take(wrong, message):
         prune(**{"network": NETWORK, "params": params, "X": X, "y": y} | wrong)
 
 
+def shown_by(change):
+    """Return a network of 4 units that are useful and 4 that are not, whose loss is changed."""
+
+    def loss(params, gates, X, y, weight):
+        hidden = jnp.tanh(X @ params["in"]) * gates[0]
+        return change(jnp.sum(weight * (hidden @ params["out"] - y) ** 2) / jnp.sum(weight))
+
+    rng = np.random.default_rng(0)
+    params = {"in": rng.normal(size=(3, 8)), "out": np.r_[np.ones(4), np.zeros(4)]}
+    X = rng.normal(size=(100, 3))
+    groups = Groups([Group("hidden", 8, incoming=[Slice("in", 1)], outgoing=[Slice("out", 0)])])
+    return GatedNetwork(loss, groups), params, X, np.tanh(X @ params["in"]) @ params["out"]
+
+
+# What XLA makes 0, what is near, and what a constant swallows.
+@pytest.mark.parametrize("change", [lambda z: z * 1e-40, lambda z: z * 1e-37, lambda z: z + 1e9], ids=[*"abc"])
+@pytest.mark.parametrize("policy", ["ucb1", "leave_one_out"])
+@pytest.mark.parametrize("function", [prune, rank_units])
+def test_a_loss_that_does_not_show_what_units_do_is_told_so(function, policy, change):
+    with pytest.warns(UserWarning, match="The loss does not show what the units do") as warned:
+        function(*shown_by(change), policy=policy)
+    (warning,) = warned
+    assert warning.filename == __file__
+
+
+@pytest.mark.parametrize("change", [lambda z: z * 1e-25, lambda z: z + 1e4, lambda z: z * 1e30], ids=[*"abc"])
+def test_small_large_and_shifted_losses_that_show_it_are_taken_in_silence(change):
+    given = shown_by(change)
+    np.testing.assert_array_equal(prune(*given).kept[0], [0, 1, 2, 3])
+    assert set(np.argsort(-rank_units(*given).value)[:4]) == {4, 5, 6, 7}
+
+
+def test_ranks_of_units_that_all_have_one_value_are_told_so():
+    params, X, y = trained()
+    with pytest.warns(UserWarning, match="Magnitude.* does not tell one unit from another"):
+        rank_units(NETWORK, jax.tree.map(np.zeros_like, params), X, y, policy="magnitude")
+
+
 def test_what_pruning_has_to_say_is_a_warning_where_it_was_called():
     params, X, y = trained()
     with pytest.warns(UserWarning, match="does not tell one unit from another") as warned:

@@ -402,7 +402,10 @@ def test_a_callback_may_write_to_a_result():
         ({"X": np.empty((40, 0))}, "X must have rows that are not empty"),
         ({"y": np.empty((40, 2, 0))}, "y must have rows that are not empty"),
         ({"X": np.ones((40, 3)) * 1j}, "X must be an array of numbers .* complex128"),
-        ({"y": np.ma.masked_array(np.ones(40), np.ones(40))}, "y must be an array of numbers"),
+        (
+            {"y": np.ma.masked_array(np.ones(40), np.ones(40))},
+            "y must be an array of numbers .* with 40 masked values: fill",
+        ),
         ({"random_state": True}, "'random_state' parameter must be .* Got True"),
         ({"random_state": 10**400}, r"'random_state' parameter must be an int in \[0, 2\*\*32\)"),
         ({"random_state": np.ones(2)}, "'random_state' parameter must be an int, a RandomState instance or None"),

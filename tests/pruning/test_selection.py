@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skbandit.pruning.selection import choose_units, evenly
+from skbandit.pruning.selection import choose_units, evenly, remark_on_damages
 
 
 @st.composite
@@ -85,3 +85,25 @@ def test_evenly_is_in_proportion_to_the_widths_of_layers():
     for n_remove, leave in ((3, [1, 4, 5]), (6, [1, 2, 4, 5, 6, 7])):
         removed = choose_units(evenly(active, layer), active, layer, n_remove, "global")
         np.testing.assert_array_equal(np.flatnonzero(removed), leave)
+
+
+@pytest.mark.parametrize(
+    ("damage", "loss", "remark"),
+    [
+        ([0, 0, 0], 0.0, "within the rounding"),
+        ([1e-8, 0, np.nan], 1.0, "within the rounding"),  # half a digit of 1
+        ([-64, 0, 64], -1e9, "within the rounding"),
+        ([1e-35, 0, 0], 0.0, "within the rounding"),  # its last digits are flushed to 0
+        ([0.5, 0.5], 1.0, "the same damage, 0.5"),
+        ([0.5, 0.25], 1.0, ""),
+        ([1e-6, 0], 1.0, ""),
+        ([1e-25, 0], 0.0, ""),
+        ([0], 1.0, ""),  # of one unit there is nothing to tell
+        ([np.nan, np.nan], 1.0, ""),  # a criterion that estimates none
+        ([np.inf, 0], 1.0, ""),
+    ],
+)
+def test_damages_within_the_rounding_of_the_loss_are_told_from_others(damage, loss, remark):
+    said = remark_on_damages(np.array(damage, float), loss)
+    assert remark in said
+    assert bool(said) == bool(remark)

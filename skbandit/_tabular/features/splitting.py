@@ -81,6 +81,8 @@ def held_out_rows(
         Whether the targets are classes.
     """
     out = np.zeros(X.shape[0])
+    # By a power of two near 1: exact, and squares are numbers. A weight that is lost is nothing beside the others.
+    weight = np.ldexp(weight, -int(np.frexp(weight.max())[1]))
     some = weight > 0
     there: Any = slice(None) if some.all() else np.flatnonzero(some)
     ranks = row_ranks(X, seed, dtype)[there]
@@ -180,14 +182,13 @@ class _Pairs:
 
     @classmethod
     def of_rows(cls, ranks: np.ndarray, y: np.ndarray, weight: np.ndarray, seed: int) -> _Pairs:
-        """Find the pairs of rows with ranks u64[n], targets f[n, n_targets] and positive weights f[n]."""
+        """Find the pairs of rows with ranks u64[n], targets f[n, n_targets] and positive weights f[n], at most 1."""
         of_targets = row_ranks(y, seed + 1)
         both = ranks ^ of_targets
         rank, first, of_row = np.unique(both, return_index=True, return_inverse=True)
         value = np.unique(ranks[first], return_inverse=True)[1]
         target = np.unique(of_targets[first], return_inverse=True)[1]
-        # By a power of two near 1: exact, and squares are numbers.
-        mass = np.bincount(of_row, weights=np.ldexp(weight, -int(np.frexp(weight.max())[1])))
+        mass = np.bincount(of_row, weights=weight)
         alone = np.bincount(value)[value] == 1
         # Where a row value has one target, its own rank: the order of a table without repeated measurements.
         rank = np.where(alone, ranks[first], rank)
@@ -229,6 +230,7 @@ class _Pairs:
             if _over(mass[light].sum(), mass[~heavy].sum() / 2):
                 cut[:] = True  # a table of repeated measurements: what was measured once is one of them
         left = mass[~cut]
+        left = np.ldexp(left, -int(np.frexp(left.max(initial=0.0))[1]))  # its squares are numbers, too
         if _over(FEWEST_HELD_OUT / fraction * np.square(left).sum(), left.sum() ** 2):
             cut[:] = True
         return cut
@@ -239,7 +241,12 @@ class _Pairs:
         That is b / (b + v) of the variance b between the true means and the mean variance v of the measured ones, both
         as shares of the target's variance, and summed over outputs.
         """
-        some = some & (np.bincount(self.value[some], minlength=self.value.max() + 1) > 1)[self.value]
+        n_values = self.mass_of_value.size
+        # Of a row value's targets one may have all the weight: no variance is known of it.
+        of_value = np.bincount(self.value[some], weights=self.mass[some], minlength=n_values)
+        share = np.where(some, self.mass / np.where(of_value > 0, of_value, 1.0)[self.value], 0.0)
+        several = _over(1, np.bincount(self.value, weights=np.square(share), minlength=n_values))
+        some = some & several[self.value]
         if not some.any():
             return 0.0
         value = np.unique(self.value[some], return_inverse=True)[1]

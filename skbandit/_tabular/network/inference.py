@@ -126,13 +126,16 @@ class Forward:
         converted = [W if W.dtype == dtype else W.astype(dtype) for W in coefs]
         return cls(converted, intercepts, activation, slopes or (None,) * len(coefs), features)
 
-    def chunk_rows(self, X: Any) -> int:
-        """Return how many rows of X go through at a time."""
-        n_values = _COPIES * max(W.shape[1] for W in self.coefs)
+    def chunk_rows(self, X: Any, n_members: int = 1) -> int:
+        """Return how many rows of X go through at a time, where the outputs of so many networks are held together."""
+        size, (*hidden, n_outputs) = X.dtype.itemsize, [W.shape[1] for W in self.coefs]
+        # Outputs are as wide as the last intercepts, where those are wider.
+        of_outputs = n_members * n_outputs * max([size, *(b.dtype.itemsize for b in self.intercepts[-1:])])
+        n_bytes = _COPIES * max(size * max(hidden, default=0), of_outputs)
         if self.features is not None:
             # The columns, dense, and what is made of them: encoded columns, and features, which are as many or more.
-            n_values += X.shape[1] + 2 * self.coefs[0].shape[0]
-        n_rows = CHUNK_BYTES // int(n_values * X.dtype.itemsize)
+            n_bytes += size * (X.shape[1] + 2 * self.coefs[0].shape[0])
+        n_rows = CHUNK_BYTES // int(n_bytes)
         return max(min(n_rows, CHUNK_ROWS), 1)
 
     def __call__(self, rows: Any) -> np.ndarray:

@@ -297,3 +297,31 @@ def test_no_loop_goes_over_the_strata(monkeypatch):
         share = held_out_rows(rng.normal(size=(stratum.size, 2)), np.ones(stratum.size), 0.2, 0, stratum)
         assert 0.15 < share.mean() < 0.25
         assert len(looks) <= 2
+
+
+@pytest.mark.parametrize("light", [1e-8, 1e-12, 1e-16, 1e-17, 1e-300, 5e-324])
+def test_targets_of_next_to_no_weight_are_no_repeated_measurements(light):
+    # Each row value has one target that counts and one that does not: 60 rows, of which six are held out whole or cut.
+    rng = np.random.default_rng(0)
+    X, y = np.repeat(rng.normal(size=(60, 2)), 2, axis=0), rng.normal(size=(120, 1))
+    share = held_out_rows(X, np.tile([1.0, light], 60), 0.1, 0, y=y)
+    counts = share[::2]
+    assert set(counts) <= {0, 0.1, 1}
+    assert counts.sum() == pytest.approx(6)
+
+
+@pytest.mark.parametrize("classes", [False, True])
+def test_weights_that_are_nothing_beside_others_are_those_of_rows_that_are_not_there(classes):
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(120, 2)), rng.integers(0, 3, (120, 1)).astype(float)
+    there = rng.random(120) < 0.5
+    options = {"y": y, "classes": classes, "strata": y[:, 0].astype(int) if classes else None}
+    tiny = held_out_rows(X, np.where(there, 1e30, 1e-300), 0.1, 0, **options)
+    np.testing.assert_array_equal(tiny, held_out_rows(X, np.where(there, 1e30, 0), 0.1, 0, **options))
+
+
+def test_few_light_rows_beside_heavy_ones_are_cut_however_light():
+    X = np.arange(12.0)[:, None]
+    shares = [held_out_rows(X, np.where(np.arange(12) < 10, light, 1.0), 0.1, 0) for light in (1e-100, 1e-200)]
+    np.testing.assert_array_equal(*shares)
+    assert set(shares[0]) == {0.1}
