@@ -31,7 +31,7 @@ MAY_IMPORT = {
         "plotting",
         "_core",
     ],
-    "estimators": ["export", "_tabular", "pruning", "criteria", "policies", "presets", "_core"],
+    "estimators": ["export", "_tabular", "pruning", "criteria", "policies", "presets", "saved", "_core"],
     "export": ["_tabular"],
     "_tabular": ["pruning", "criteria", "networks", "_core"],
     "pruning": ["criteria", "networks", "_core"],

@@ -115,3 +115,20 @@ def test_skops_loads_them_trusting_the_types_that_are_listed(path):
         data = skops.dumps(model)
         assert set(skops.get_untrusted_types(data=data)) <= {*saved.TYPES}, name
         np.testing.assert_array_equal(skops.loads(data, trusted=saved.TYPES).predict(X), model.predict(X))
+
+
+def test_workers_get_the_addresses_and_not_the_classes(python):
+    """In a process that has not loaded a model: what joblib's workers are sent is made by cloudpickle."""
+    pytest.importorskip("cloudpickle")
+    printed = python(
+        "import pickle, pickletools, cloudpickle\n"
+        "import numpy as np\n"
+        "from skbandit import BanditPrunedMLPRegressor\n"
+        "X = np.random.default_rng(0).normal(size=(60, 4))\n"
+        "model = BanditPrunedMLPRegressor((8,), max_iter=12, fine_tune_iter=0).fit(X, X[:, 0])\n"
+        "data = cloudpickle.dumps(model)\n"
+        "words = {arg for op, arg, _ in pickletools.genops(data) if isinstance(arg, str)}\n"
+        "print(np.array_equal(pickle.loads(data).predict(X), model.predict(X)), 'skbandit.saved' in words,\n"
+        "      [word for word in words if word.startswith('cloudpickle')])"
+    )
+    assert printed == "True True []\n"
