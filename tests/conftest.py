@@ -1,5 +1,6 @@
 """Settings that must be in place before SciPy and JAX are imported, and what several tests share."""
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -68,6 +69,23 @@ def data_folder():
     if not (DATA / "INDEX.csv").exists():
         pytest.skip("the public data sets are not beside this checkout")
     return DATA
+
+
+@pytest.fixture
+def full_disk():
+    """Return a context in which no file grows beyond 100 bytes."""
+    resource = pytest.importorskip("resource")
+
+    @contextlib.contextmanager
+    def limited():
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    return limited
 
 
 # --- quick estimators -------------------------------------------------------------------------------------------------

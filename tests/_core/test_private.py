@@ -52,7 +52,7 @@ def file(path, mode=0o600):
     return path
 
 
-def refuse(path, named, reason):
+def assert_refused(path, named, reason):
     with pytest.raises(PermissionError, match=REFUSED) as error:
         make_private(str(path))
     said = str(error.value)
@@ -74,7 +74,7 @@ def test_a_new_folder_is_this_users_alone_whatever_the_umask(base):
 @pytest.mark.parametrize("mode", [0o777, 0o775, 0o722, 0o1777])
 def test_a_folder_that_others_may_write_to_is_refused_with_the_mode(mode, base):
     cache = folder(base / "cache", mode)
-    refuse(cache, cache, f"may be written to by others (mode {mode:#o})")
+    assert_refused(cache, cache, f"may be written to by others (mode {mode:#o})")
 
 
 @pytest.mark.parametrize("mode", [0o777, 0o775])
@@ -85,7 +85,7 @@ def test_a_folder_below_one_that_others_may_write_to_is_refused(mode, there, bas
     if there:
         make_private(str(cache))
     above.chmod(mode)
-    refuse(cache, above, f"may be written to by others (mode {mode:#o})")
+    assert_refused(cache, above, f"may be written to by others (mode {mode:#o})")
     assert cache.exists() == there  # nothing is made where others may write
 
 
@@ -93,12 +93,15 @@ def test_a_folder_below_one_that_others_may_write_to_but_not_rename_in_is_taken(
     cache = folder(base / "above", 0o1777) / "cache"
     make_private(str(cache))
     make_private(str(cache))
+    assert stat.S_IMODE(cache.stat().st_mode) == 0o700
 
 
 def test_a_folder_that_others_may_read_is_taken(base):
     cache = folder(base / "cache", 0o755)
-    file(cache / "jit_f-cache", 0o644)
+    kept = file(cache / "jit_f-cache", 0o644)
     make_private(str(cache))
+    assert list(cache.iterdir()) == [kept]
+    assert stat.S_IMODE(cache.stat().st_mode) == 0o755  # as the user has it
 
 
 @pytest.mark.parametrize("what", ["cache", "above", "file", "nested", "link"])
@@ -121,7 +124,7 @@ def test_a_file_that_everyone_may_have_written_is_refused(mode, below, base):
     cache = folder(base / "cache")
     place = folder(cache / below) if below else cache
     planted = file(place / "jit_f-cache", mode)
-    refuse(cache, planted, f"may be written to by others (mode {mode:#o})")
+    assert_refused(cache, planted, f"may be written to by others (mode {mode:#o})")
 
 
 def test_files_that_the_group_may_write_to_are_taken_where_the_group_cannot_get_at_them(base):
@@ -132,7 +135,7 @@ def test_files_that_the_group_may_write_to_are_taken_where_the_group_cannot_get_
     (cache / "nested").chmod(0o700)
     (cache / "nested" / "a").chmod(0o600)
     cache.chmod(0o750)
-    refuse(cache, planted, "may be written to by others (mode 0o664)")
+    assert_refused(cache, planted, "may be written to by others (mode 0o664)")
 
 
 @pytest.mark.parametrize("what", ["link", "pipe"])
@@ -142,13 +145,13 @@ def test_what_is_no_regular_file_is_refused(what, base):
         planted.symlink_to(file(base / "elsewhere"))
     else:
         os.mkfifo(planted)
-    refuse(cache, planted, "is no regular file")
+    assert_refused(cache, planted, "is no regular file")
 
 
 def test_a_nested_folder_that_others_may_write_to_is_refused(base):
     cache = folder(base / "cache")
     nested = folder(cache / "nested", 0o777)
-    refuse(cache, nested, "may be written to by others")
+    assert_refused(cache, nested, "may be written to by others")
 
 
 @pytest.mark.parametrize("how", ["absolute", "relative", "below", "chain"])
@@ -160,11 +163,11 @@ def test_links_are_followed_and_both_ends_checked(how, base):
     path = link / "cache" if how == "below" else link
     make_private(str(path))
     above.chmod(0o777)
-    refuse(path, above, "may be written to by others")
+    assert_refused(path, above, "may be written to by others")
     above.chmod(0o700)
     base.chmod(0o777)  # where the link lies
     try:
-        refuse(path, base, "may be written to by others")
+        assert_refused(path, base, "may be written to by others")
     finally:
         base.chmod(0o700)
 
@@ -197,7 +200,7 @@ def test_a_link_may_lead_above_itself(base):
     (base / "short").symlink_to(base / "link" / ".." / "cache")
     make_private(str(base / "short"))
     cache.chmod(0o777)
-    refuse(base / "short", inner / ".." / "cache", "may be written to by others")
+    assert_refused(base / "short", inner / ".." / "cache", "may be written to by others")
 
 
 @pytest.mark.parametrize(("n_links", "fits"), [(40, True), (41, False)])

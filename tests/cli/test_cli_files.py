@@ -1,6 +1,5 @@
 """What ``--out`` names is written whole, or stays what it was."""
 
-import contextlib
 import errno
 import os
 import stat
@@ -22,18 +21,6 @@ CONTENT = bytes(range(256)) * 4
 
 def mode(path):
     return stat.S_IMODE(os.stat(path).st_mode)
-
-
-@contextlib.contextmanager
-def full_disk():
-    """Let no file grow beyond 100 bytes."""
-    resource = pytest.importorskip("resource")
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def test_a_new_file_has_the_content_and_nothing_is_left_beside_it(tmp_path):
@@ -67,7 +54,7 @@ def test_a_file_that_is_there_keeps_its_permissions(kept, tmp_path):
 
 @POSIX
 @pytest.mark.parametrize("there", [True, False])
-def test_a_disk_that_is_full_leaves_what_was_there(there, tmp_path):
+def test_a_disk_that_is_full_leaves_what_was_there(there, tmp_path, full_disk):
     path = tmp_path / "model.pkl"
     if there:
         path.write_bytes(b"the model in use")

@@ -1,6 +1,5 @@
 """What `memory=` keeps: read as it was written, or trained anew; and what becomes of a training that joblib fails."""
 
-import contextlib
 import pickle
 import threading
 from pathlib import Path
@@ -238,20 +237,8 @@ def test_a_folder_that_cannot_be_made_costs_the_cache_only(tmp_path):
     assert "'memory' cannot keep this network, and the fit goes on without it: " in note
 
 
-@contextlib.contextmanager
-def full_disk():
-    """Let no file grow beyond 100 bytes."""
-    resource = pytest.importorskip("resource")
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-
-
 @pytest.mark.parametrize("mmap_mode", [None, "r"])
-def test_an_entry_that_cannot_be_written_costs_the_cache_only(mmap_mode, store):
+def test_an_entry_that_cannot_be_written_costs_the_cache_only(mmap_mode, store, full_disk):
     memory = joblib.Memory(store, verbose=0, mmap_mode=mmap_mode)
     ask(memory, Trainer(), (*TASK, 1))
     with pytest.warns(CacheWarning, match="Unable to cache"), full_disk():
@@ -262,7 +249,7 @@ def test_an_entry_that_cannot_be_written_costs_the_cache_only(mmap_mode, store):
     assert len(notes) == (mmap_mode is not None)
 
 
-def test_a_disk_that_is_full_from_the_start_costs_the_cache_only(store):
+def test_a_disk_that_is_full_from_the_start_costs_the_cache_only(store, full_disk):
     with full_disk():
         found, (note,) = ask(store, trainer := Trainer())
     assert same(found, trained())
