@@ -11,7 +11,6 @@ from jax.core import Tracer
 from sklearn.utils import check_random_state
 
 from skbandit._core.constraints import shown
-from skbandit._core.pytree import ParamsMixin
 from skbandit._core.rows import Batches
 from skbandit.criteria.base import Criterion
 from skbandit.networks.capabilities import PRUNABLE, Prunable, offers
@@ -49,35 +48,8 @@ def checked_policy(policy: Any) -> Criterion:
     from skbandit.criteria import resolve
 
     criterion = resolve(policy)
-    _check_in_float32(criterion)
+    criterion.check("float32")
     return criterion
-
-
-def _check_in_float32(config: ParamsMixin) -> None:
-    for name, value in config.get_params(deep=False).items():
-        if isinstance(value, ParamsMixin):
-            _check_in_float32(value)
-        elif isinstance(value, numbers.Real) and not isinstance(value, (bool, np.bool_)):
-            single = _in_float32(value)
-            allowed = config.constraints.get(name, ())
-            # A whole number does not leave an interval of them by rounding.
-            leaves = not isinstance(value, numbers.Integral) and not any(a.accepts(single) for a in allowed)
-            if np.isinf(single) or (leaves and allowed):
-                words = " or ".join(map(str, allowed)) if allowed else "a number"
-                raise ValueError(
-                    f"The {name!r} parameter of {type(config).__name__} must be {words}, in float32. "
-                    f"Got {shown(value)}, which is {single:g} there."
-                )
-
-
-def _in_float32(value: Any) -> float:
-    """Return a number as float32 has it: 0 below the smallest normal one, as XLA computes."""
-    try:
-        with np.errstate(all="ignore"):
-            single = float(np.float32(float(value)))
-    except OverflowError:  # an int beyond floats
-        return float("inf")
-    return 0.0 if abs(single) < np.finfo(np.float32).tiny else single
 
 
 def checked_params(network: Prunable, params: Params) -> Params:

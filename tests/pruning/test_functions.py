@@ -421,10 +421,19 @@ def test_rows_and_seeds_that_cannot_be_taken_are_named(function, wrong, message)
 @pytest.mark.parametrize(
     ("policy", "message"),
     [
-        (UCB1(exploration=1e300), "'exploration' parameter of UCB1 must be .* Got 1e.300, which is inf there"),
-        (Softmax(temperature=1e-300), "'temperature' parameter of Softmax must be .* which is 0 there"),
-        (CSAR(multiplications=0.99999999), "'multiplications' parameter of CSAR must be .* which is 1 there"),
-        (Bandit(reward=SmoothReward(width=1e-60)), "'width' parameter of SmoothReward must be .* which is 0 there"),
+        (
+            UCB1(exploration=1e300),
+            "'exploration' parameter of UCB1 must be .* Got 1e.300, which is inf in dtype='float32'",
+        ),
+        (Softmax(temperature=1e-300), "'temperature' parameter of Softmax must be .* which is 0 in dtype='float32'"),
+        (
+            CSAR(multiplications=0.99999999),
+            "'multiplications' parameter of CSAR must be .* which is 1 in dtype='float32'",
+        ),
+        (
+            Bandit(reward=SmoothReward(width=1e-60)),
+            "'width' parameter of SmoothReward must be .* which is 0 in dtype='float32'",
+        ),
         (MaskDecay(n_steps=2**40), "'n_steps' parameter of MaskDecay must be an int in the range"),
     ],
 )
