@@ -123,10 +123,10 @@ class Batches(NamedTuple):
     places on the host, once: no index is computed, and nothing gathered, when a batch is taken.
     """
 
-    X: jax.Array
-    """[D, width, ...]"""
-    y: jax.Array
-    """[D, width, ...]"""
+    X: Any
+    """[D, width, ...], or a pytree of such arrays."""
+    y: Any
+    """[D, width, ...], or a pytree of such arrays."""
     weight: jax.Array
     """f[D, width]: summing to 1 in each batch; 0 on the padding."""
     total: jax.Array
@@ -152,7 +152,7 @@ class Batches(NamedTuple):
         Floats become ``dtype``, integers stay; a CSR ``X`` becomes dense. No batch depends on how many of them are
         padding. Without ``row_id``, it is a row's position.
         """
-        n = X.shape[0]
+        n = weight.shape[0]
         size = bucket(n)
         width = min(width, size)
         n_batches = -(-n // width)
@@ -170,11 +170,18 @@ class Batches(NamedTuple):
         total = weight.sum(axis=1)
         scaled = np.divide(weight, total[:, None], out=np.zeros_like(weight), where=total[:, None] > 0)
         row_id = np.arange(n, dtype=np.uint32) if row_id is None else row_id
-        return cls(*to_device((blocks(X), blocks(y), scaled, total, np.int32(n_batches), blocks(row_id))))
+        X, y = jax.tree.map(blocks, X), jax.tree.map(blocks, y)
+        return cls(*to_device((X, y, scaled, total, np.int32(n_batches), blocks(row_id))))
 
     def take(self, i: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
         """Return X, y, weight and total of batch ``i``, i32 and below ``n_batches``."""
-        return tuple(lax.dynamic_index_in_dim(a, i, keepdims=False) for a in self[:4])
+        taken: Any = jax.tree.map(lambda a: lax.dynamic_index_in_dim(a, i, keepdims=False), tuple(self[:4]))
+        return taken  # type: ignore[no-any-return]
+
+    def shapes(self) -> tuple[Any, Any, Any]:
+        """Return shapes and dtypes of X, y and weight of a batch."""
+        shapes: Any = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape[1:], a.dtype), tuple(self[:3]))
+        return shapes  # type: ignore[no-any-return]
 
     def fold(self, of: Callable[[Any, jax.Array, jax.Array, jax.Array, jax.Array], Any], start: Any) -> Any:
         """Go once over the mini-batches: ``carry = of(carry, X, y, weight, total)``, from ``start``; compiled."""
@@ -197,7 +204,7 @@ class Batches(NamedTuple):
             summed, summed_weight = carry
             return jax.tree.map(lambda a, b: a + total * b, summed, of(X, y, weight)), summed_weight + total
 
-        shapes = jax.eval_shape(of, *(jax.ShapeDtypeStruct(a.shape[1:], a.dtype) for a in self[:3]))
+        shapes = jax.eval_shape(of, *self.shapes())
         start = jax.tree.map(lambda a: jnp.zeros(a.shape, jnp.result_type(a.dtype, dtype)), shapes)
         summed, summed_weight = self.fold(add, (start, jnp.zeros((), dtype)))
         return jax.tree.map(lambda a: a / summed_weight, summed)

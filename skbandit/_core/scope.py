@@ -199,7 +199,8 @@ def spread(*arrays: jax.Array) -> tuple[jax.Array, ...]:
     if n_devices() == 1:
         return arrays
     along = jax.sharding.PartitionSpec(_AXIS)
-    return tuple(jax.lax.with_sharding_constraint(a, along) for a in arrays)
+    spread_out: tuple[jax.Array, ...] = jax.tree.map(lambda a: jax.lax.with_sharding_constraint(a, along), arrays)
+    return spread_out
 
 
 def to_device(tree: Any) -> Any:

@@ -1,10 +1,15 @@
-"""What can be pruned: groups of units, and networks whose loss takes gates.
+"""What can be pruned: any JAX function, or a loss that takes gates.
 
-`GatedNetwork` is the way to hand a network over. The protocols say what a network class of one's own may offer beyond
+`infer_groups` finds the units of a function; `skbandit.prune` takes the function as it is. `GatedNetwork` hands over a
+loss with gates of one's own. `flax`, `nnx`, `equinox` and `haiku` are modules that give back a smaller module of these
+frameworks. The protocols say what a network class of one's own may offer beyond
 that; the constants of the same meaning are what criteria ask for (`needs`), with `offers` and `require`.
 """
 
 from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
 
 from skbandit.networks.capabilities import (
     ACTIVATIONS,
@@ -28,7 +33,19 @@ from skbandit.networks.capabilities import (
     require,
 )
 from skbandit.networks.gated import GatedNetwork
-from skbandit.networks.groups import Group, Groups, Slice
+from skbandit.networks.groups import Group, Groups, Refusal, Slice, Verified
+
+if TYPE_CHECKING:
+    from skbandit.networks.inference import infer_groups
+    from skbandit.networks.trace import Variables
+    from skbandit.networks.traced import TracedNetwork
+
+#: What needs JAX when it is imported, and the module that it comes from; "" is a submodule.
+_LAZY = {
+    "TracedNetwork": "skbandit.networks.traced",
+    "Variables": "skbandit.networks.trace",
+    "infer_groups": "skbandit.networks.inference",
+}
 
 __all__ = [
     "ACTIVATIONS",
@@ -48,10 +65,26 @@ __all__ = [
     "Group",
     "Groups",
     "Prunable",
+    "Refusal",
     "ShowsActivations",
     "Slice",
     "SquaredErrors",
+    "TracedNetwork",
+    "Variables",
+    "Verified",
     "demand",
+    "infer_groups",
     "offers",
     "require",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import what needs JAX on first use (PEP 562): groups and results need none."""
+    if name in _LAZY:
+        return getattr(importlib.import_module(_LAZY[name]), name)
+    raise AttributeError(f"module 'skbandit.networks' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_LAZY])

@@ -41,6 +41,16 @@ def checked_loss(owner: str, value: Any) -> Any:
     return value
 
 
+def checked_losses(value: Any, n_rows: int) -> Any:
+    """Return what a loss of rows returned; raise ValueError if it is not a float for each row."""
+    if not is_float_array(value, (n_rows,)):
+        raise ValueError(
+            f"The 'loss' must return an array of {n_rows} floats here, one for each row: (outputs, y) → losses, without "
+            f"a mean. It returned {described(value)}."
+        )
+    return value
+
+
 def checked_activations(value: Any, n_rows: int, sizes: Sequence[int]) -> tuple[Any, ...]:
     """Return what ``activations`` returned; raise ValueError if it is not f[n_rows, size] for each group."""
     wanted = [(n_rows, size) for size in sizes]

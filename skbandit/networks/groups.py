@@ -25,7 +25,7 @@ import functools
 import itertools
 from collections.abc import Callable, Iterable, Sequence
 from numbers import Integral
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -40,6 +40,11 @@ def _plain_key(key: Any) -> Any:
     if type(key).__module__.partition(".")[0] in ("jax", "jaxlib"):
         return next(getattr(key, name) for name in ("key", "idx", "name") if hasattr(key, name))
     return key
+
+
+def plain_path(path: Iterable[Any]) -> tuple[Any, ...]:
+    """Return a path as people write it: names and positions."""
+    return tuple(map(_plain_key, path))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -237,6 +242,62 @@ class Group:
 
 
 @dataclasses.dataclass(frozen=True)
+class Refusal:
+    """An axis of a parameter that nothing can be removed from.
+
+    Attributes
+    ----------
+    path : tuple
+        Keys that lead to the parameter.
+    axis, size : int
+        The axis, and its positions.
+    reason : str
+        Why.
+    source : str
+        File and line of the call where the reason lies; "" where there is none.
+    """
+
+    path: tuple[Any, ...]
+    axis: int
+    size: int
+    reason: str
+    source: str = ""
+
+
+class Cost(NamedTuple):
+    """What leaves with one unit of a group, as long as all others are there.
+
+    Attributes
+    ----------
+    parameters : float
+        Numbers in the parameters; the mean over the units.
+    macs : float
+        Multiply-accumulates of a row.
+    """
+
+    parameters: float
+    macs: float
+
+
+class Verified(NamedTuple):
+    """How far apart what must be the same came out: largest differences, relative to the largest output.
+
+    Attributes
+    ----------
+    identity : float
+        With all gates at 1, from the function itself.
+    compacted : float
+        Of the gated and the smaller function, with a random half of the units of each group removed.
+    noise : float
+        Of the gated function before and after noise was put on all that leaves.
+    """
+
+    identity: float
+    compacted: float
+    noise: float
+
+
+@dataclasses.dataclass(frozen=True)
 class Groups:
     """All groups of a network, in order.
 
@@ -244,9 +305,18 @@ class Groups:
     ----------
     groups : sequence of Group
         Their names must differ: they are what messages and tables tell groups apart by.
+    refused : sequence of Refusal, optional
+        Axes of parameters that belong to no group, where `infer_groups` looked for them.
+    verified : Verified, optional
+        What `infer_groups` measured.
+    costs : sequence of Cost, optional
+        What leaves with a unit of each group.
     """
 
     groups: Sequence[Group]
+    refused: Sequence[Refusal] = dataclasses.field(default=(), compare=False)
+    verified: Verified | None = dataclasses.field(default=None, compare=False)
+    costs: Sequence[Cost] = dataclasses.field(default=(), compare=False)
 
     def __post_init__(self) -> None:
         if not isinstance(self.groups, Sequence) or not all(isinstance(group, Group) for group in self.groups):
@@ -256,6 +326,16 @@ class Groups:
         if len(set(names)) < len(names):
             raise ValueError(f"The names of the groups must differ. They are {names}.")
         object.__setattr__(self, "groups", groups)
+
+    def __str__(self) -> str:
+        from skbandit.networks.report import table
+
+        return table(self)
+
+    @property
+    def found(self) -> tuple[Group, ...]:
+        """The groups."""
+        return tuple(self.groups)
 
     @property
     def sizes(self) -> tuple[int, ...]:

@@ -7,12 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 from skbandit.pruning.results import Outcome, PruneResult, PruningRound
 
-_LAZY = {"prune": "skbandit.pruning.api", "rank_units": "skbandit.pruning.ranking"}
+_LAZY = {
+    "FineTuning": "skbandit.pruning.fine_tuning",
+    "prune": "skbandit.pruning.api",
+    "rank_units": "skbandit.pruning.ranking",
+}
 
-__all__ = ["Outcome", "PruneResult", "PruningRound", "prune", "rank_units"]
+__all__ = ["FineTuning", "Outcome", "PruneResult", "PruningRound", "prune", "rank_units"]
 
 if TYPE_CHECKING:
     from skbandit.pruning.api import prune
+    from skbandit.pruning.fine_tuning import FineTuning
     from skbandit.pruning.ranking import rank_units
 
 

@@ -12,25 +12,31 @@ from skbandit._core.constraints import check_values
 from skbandit._core.scope import in_these_settings, without_checks
 from skbandit.criteria.base import needs_of
 from skbandit.networks.capabilities import Prunable
+from skbandit.networks.groups import Groups
 from skbandit.pruning.engine import Pruner
+from skbandit.pruning.fine_tuning import FineTuning
 from skbandit.pruning.functions import check_callables, checked_functions
 from skbandit.pruning.goals import goal_of
 from skbandit.pruning.inputs import check_alike, checked_network, checked_params, checked_policy, checked_rows, seed_of
 from skbandit.pruning.parameters import OF_ANY_NETWORK
 from skbandit.pruning.results import PruneResult, PruningRound
 from skbandit.pruning.task import AnyNetwork
+from skbandit.pruning.traced import Function, function_of, rows_of_batches
 
 Params = Any
 Vectors = tuple[Any, ...]
 
 
 def prune(
-    network: Prunable,
+    network: Prunable | Callable[..., Any],
     params: Params,
-    X: np.ndarray,
-    y: np.ndarray,
+    X: Any,
+    y: Any = None,
     sample_weight: np.ndarray | None = None,
     *,
+    loss: Callable[[Any, Any], Any] | None = None,
+    groups: Groups | None = None,
+    state: Any = None,
     policy: Any = "ucb1",
     budget: float = 8.0,
     pruning_ratio: float | str = 0.5,
@@ -39,24 +45,37 @@ def prune(
     n_rounds: int = 4,
     held_out: tuple[np.ndarray, ...] | None = None,
     repair: Callable[[Params, np.ndarray, np.ndarray, Vectors], Params] | None = None,
-    fine_tune: Callable[[Params, Vectors, int], Params] | None = None,
+    fine_tune: FineTuning | Callable[[Params, Vectors, int], Params] | None = None,
     on_round: Callable[[PruningRound, Callable[[], PruneResult]], bool] | None = None,
     batch_size: int = 256,
+    max_rows: int = 8192,
     random_state: Any = 0,
 ) -> PruneResult:
     """Prune the units of any JAX network.
 
     Parameters
     ----------
-    network : GatedNetwork
-        Loss with gates, and the groups of slices that leave together.
+    network : callable or GatedNetwork
+        A function (params, X) → outputs in inference mode, or (params, state, X) where there is state: its units are
+        found in its trace (`skbandit.networks.infer_groups`), and it is left as it is. Or a loss with gates of your
+        own, with the groups of slices that leave together.
     params : pytree
-        Trained parameters. Floats of every width become float32: those that the functions get, those that ``repair``
-        and ``fine_tune`` return, and those of the result. Integers and booleans stay what they are.
+        Trained parameters. Floats of every width become float32: those that the functions get, and those that
+        ``repair`` and ``fine_tune`` return. Those of the result are float32 as well, or in the dtypes that were given
+        where ``network`` is a function. Integers and booleans stay what they are.
     X, y : ndarray of shape (n, ...)
-        Rows to measure damages on. Integers stay integers, floats of every width become float32.
+        Rows to measure damages on. Integers stay integers, floats of every width become float32. Dictionaries of arrays
+        will do; a tuple of arrays as ``X`` is several arguments of the function. Without ``y``, ``X`` is an iterable of
+        batches (x, y) or (x, y, weight), such as a data loader.
     sample_weight : ndarray of shape (n,), optional
         Weights of the rows.
+    loss : callable (outputs, y) → f[n], optional
+        For a function: the loss of each row.
+    groups : Groups, optional
+        For a function: what `skbandit.networks.infer_groups` found. By default it is called without options.
+    state : pytree, optional
+        For a function that takes one, such as the statistics of batch normalisation. It is pruned with the parameters;
+        ``repair`` and ``fine_tune`` get both, as `skbandit.networks.Variables`.
     policy : str, Policy or Criterion, default="ucb1"
         The method that ranks the units: a bandit policy or another criterion, by name or as an object.
     budget : float, default=8.0
@@ -76,21 +95,24 @@ def prune(
         Returns new parameters after a removal, of the same shapes. ``active`` and ``removed`` are boolean masks over
         all units; ``emissions`` is what each unit gives out when masked (zeros). What it does to the slices of removed
         units is undone.
-    fine_tune : callable (params, gates, round) → params, optional
+    fine_tune : FineTuning or callable (params, gates, round) → params, optional
         Trains the parameters on, with the gates of removed units at 0, and returns them in the same shapes. Where that
-        diverges, to NaN or a higher loss, the repaired network stays.
+        diverges, to NaN or a higher loss, the repaired network stays. `skbandit.pruning.FineTuning` does it with an
+        optax optimizer, for a function.
     on_round : callable (PruningRound, () → PruneResult) → bool, optional
         Called after each round, with its record and a function that returns the result so far; True ends pruning, False
         and None do not.
     batch_size : int, default=256
         Rows of a pull's mini-batch.
+    max_rows : int, default=8192
+        Rows that are read at most where ``X`` is an iterable of batches.
     random_state : int, RandomState instance or None, default=0
         Seeds the mini-batches and the policy.
 
     Returns
     -------
     PruneResult
-        Compact parameters (NumPy, floats in float32), the units that are kept, and the history.
+        Compact parameters (NumPy), the units that are kept, and the history; for a function, the smaller function.
 
     Raises
     ------
@@ -128,16 +150,26 @@ def prune(
 
     Examples
     --------
+    A function as it is:
+
     >>> import jax.numpy as jnp, numpy as np
     >>> from skbandit import prune
-    >>> from skbandit.networks import GatedNetwork, Group, Groups, Slice
-    >>> def loss(params, gates, X, y, weight):
-    ...     hidden = jnp.tanh(X @ params["in"]) * gates[0]
-    ...     return jnp.sum(weight * (hidden @ params["out"] - y) ** 2) / jnp.sum(weight)
+    >>> def apply(params, X):
+    ...     return jnp.tanh(X @ params["in"]) @ params["out"]
     >>> rng = np.random.default_rng(0)
     >>> params = {"in": rng.normal(size=(3, 8)), "out": np.r_[np.ones(4), np.zeros(4)]}
     >>> X = rng.normal(size=(100, 3))
     >>> y = np.tanh(X @ params["in"]) @ params["out"]
+    >>> result = prune(apply, params, X, y, loss=lambda outputs, y: (outputs - y) ** 2)
+    >>> result.kept[0], result.apply(result.params, X).shape
+    (array([0, 1, 2, 3]), (100,))
+
+    A loss with gates:
+
+    >>> from skbandit.networks import GatedNetwork, Group, Groups, Slice
+    >>> def loss(params, gates, X, y, weight):
+    ...     hidden = jnp.tanh(X @ params["in"]) * gates[0]
+    ...     return jnp.sum(weight * (hidden @ params["out"] - y) ** 2) / jnp.sum(weight)
     >>> groups = Groups([Group("hidden", 8, incoming=[Slice("in", 1)], outgoing=[Slice("out", 0)])])
     >>> result = prune(GatedNetwork(loss, groups), params, X, y)
     >>> result.kept[0], result.params["in"].shape
@@ -150,13 +182,29 @@ def prune(
         "scope": scope,
         "n_rounds": n_rounds,
         "batch_size": batch_size,
+        "max_rows": max_rows,
         "repair": repair,
         "fine_tune": fine_tune,
         "on_round": on_round,
     }
     check_values("prune", given, OF_ANY_NETWORK)
     check_callables("prune", {"repair": repair, "fine_tune": fine_tune, "on_round": on_round})
+    X, y, sample_weight = rows_of_batches("prune", X, y, sample_weight, int(max_rows))
+    function = function_of("prune", network, params, X, loss, groups, state)
+    if function is not None:
+        network, params = function.network, function.params
     checked_network("prune", network)
+    tuner = None
+    if isinstance(fine_tune, FineTuning):
+        if function is None:
+            raise ValueError(
+                "The 'fine_tune' parameter of prune may be a FineTuning where a function is pruned. For a network with "
+                "gates of its own, give a callable (params, gates, round) → params."
+            )
+        tuner = fine_tune.of(function.network, X, y, sample_weight, seed_of(random_state))
+        fine_tune = tuner
+    if function is not None and on_round is not None:
+        on_round = _finished(on_round, function)
     if held_out is not None and not (isinstance(held_out, (tuple, list)) and len(held_out) in (2, 3)):
         length = f" of length {len(held_out)}" if isinstance(held_out, (tuple, list)) else ""
         raise ValueError(
@@ -186,4 +234,13 @@ def prune(
     result = result._replace(warnings=(*result.warnings, *task.remarks()))
     for message in (*remarks, *result.warnings):
         warnings.warn(message, UserWarning, stacklevel=2)
+    if function is not None:
+        result = function.result(result)
+        if tuner is not None:
+            result = result._replace(opt_state=result.cut(tuner.opt_state))
     return result
+
+
+def _finished(on_round: Callable[..., Any], function: Function) -> Callable[..., Any]:
+    """Let a callback see results of a function."""
+    return lambda record, result: on_round(record, lambda: function.result(result()))

@@ -168,7 +168,9 @@ class Pruner:
         # Arrays of its own: a callback may write to a result while pruning goes on.
         params = jax.tree.map(np.array, self.groups.compact(now.params, kept))
         warnings = tuple(self._warnings)
-        return PruneResult(params, kept, history, n_pulls, ending.status, ending.outcome, now.loss, warnings)
+        return PruneResult(
+            params, kept, history, n_pulls, ending.status, ending.outcome, now.loss, warnings, self.groups
+        )
 
     # ------------------------------------------------------------------ what goals are made of
 

@@ -138,14 +138,16 @@ def _unread(network: Prunable, jaxpr: Any, given: tuple[Any, ...]) -> list[str]:
     return remarks
 
 
-def _shapes(batches: Batches) -> list[jax.ShapeDtypeStruct]:
+def _shapes(batches: Batches) -> tuple[Any, Any, Any]:
     """Return those of a mini-batch: X, y and weight."""
-    return [jax.ShapeDtypeStruct(a.shape[1:], a.dtype) for a in batches[:3]]
+    return batches.shapes()
 
 
 def _check_activations(network: Any, params: Params, gates: Any, X: jax.ShapeDtypeStruct) -> None:
     jax.eval_shape(
-        lambda *args: checked_activations(network.activations(*args), X.shape[0], network.groups.sizes),
+        lambda *args: checked_activations(
+            network.activations(*args), jax.tree.leaves(X)[0].shape[0], network.groups.sizes
+        ),
         *(params, gates, X),
     )
 
@@ -179,7 +181,7 @@ def _check_gates_by_row(network: Prunable, params: Params, batches: Batches) -> 
 
     Gates f[n, n_g] may well broadcast along a wrong axis: a loss comes out, of another network.
     """
-    rng, n = np.random.default_rng(0), batches.X.shape[1]
+    rng, n = np.random.default_rng(0), batches.weight.shape[1]
     sizes = network.groups.sizes
     gates = tuple(rng.uniform(0.5, 1.5, (n, size)).astype("float32") for size in sizes)
     try:

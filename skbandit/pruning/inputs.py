@@ -5,6 +5,7 @@ from __future__ import annotations
 import numbers
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
@@ -91,7 +92,7 @@ def checked_rows(seed: int, width: int, X: Any, y: Any, weight: Any = None, *, o
         Of the shuffle.
     width : int
         Rows of a mini-batch at most.
-    X, y : array-like of shape (n, ...)
+    X, y : array-like of shape (n, ...), or dictionary or tuple of arrays
     weight : array-like of shape (n,), optional
     of : str
         What messages put behind the names, such as " of 'held_out'".
@@ -101,14 +102,31 @@ def checked_rows(seed: int, width: int, X: Any, y: Any, weight: Any = None, *, o
     ValueError
         If these are no arrays of numbers with as many rows, or the weights cannot be weights.
     """
-    X, y = _numbers(X.toarray() if hasattr(X, "toarray") else X, f"X{of}"), _numbers(y, f"y{of}")
-    weight = np.ones(len(X)) if weight is None else _numbers(weight, f"sample_weight{of}").astype(float)
+    X, y, weight = _checked_rows(X, y, weight, of)
+    return Batches.partition(np.random.default_rng(seed), X, y, weight, "float32", width)
+
+
+def checked_rows_on_host(X: Any, y: Any, weight: Any = None, *, of: str = "") -> tuple[Any, Any, np.ndarray]:
+    """Return the rows of positive weight, floats as float32; see `checked_rows`."""
+
+    def single(array: np.ndarray) -> np.ndarray:
+        return array.astype("float32") if jnp.issubdtype(array.dtype, jnp.floating) else array
+
+    rows: tuple[Any, Any, np.ndarray] = jax.tree.map(single, _checked_rows(X, y, weight, of))
+    return rows
+
+
+def _checked_rows(X: Any, y: Any, weight: Any, of: str) -> tuple[Any, Any, np.ndarray]:
+    X, y = _rows(X, f"X{of}"), _rows(y, f"y{of}")
+    n_rows = {len(a) for a in jax.tree.leaves((X, y))}
+    weight = np.ones(max(n_rows, default=0)) if weight is None else _numbers(weight, f"sample_weight{of}").astype(float)
     if weight.ndim != 1:
         raise ValueError(f"sample_weight{of} must be a vector. Got an array of shape {weight.shape}.")
-    if not len(X) == len(y) == len(weight) > 0:
+    if n_rows != {len(weight)} or 0 in n_rows:
+        of_each = [len(a) for a in jax.tree.leaves((X, y, weight))]
         raise ValueError(
-            f"X, y and sample_weight{of} must have the same number of rows, at least one: got {len(X)}, {len(y)}, "
-            f"{len(weight)}."
+            f"X, y and sample_weight{of} must have the same number of rows, at least one: got "
+            f"{', '.join(map(str, of_each))}."
         )
     with np.errstate(over="ignore", under="ignore"):
         total = weight.astype("float32").sum()
@@ -118,7 +136,17 @@ def checked_rows(seed: int, width: int, X: Any, y: Any, weight: Any = None, *, o
             f"can hold. The sum is {total}."
         )
     there = weight > 0
-    return Batches.partition(np.random.default_rng(seed), X[there], y[there], weight[there], "float32", width)
+    X, y = jax.tree.map(lambda a: a[there], (X, y))
+    return X, y, weight[there]
+
+
+def _rows(value: Any, name: str) -> Any:
+    """Return an array of numbers, or a dictionary or tuple of them, with a row for each example."""
+    if isinstance(value, dict):
+        return {key: _rows(part, f"{name}[{key!r}]") for key, part in value.items()}
+    if isinstance(value, tuple) and value and all(hasattr(part, "shape") for part in value):
+        return tuple(_rows(part, f"{name}[{i}]") for i, part in enumerate(value))
+    return _numbers(value.toarray() if hasattr(value, "toarray") else value, name)
 
 
 def _numbers(value: Any, name: str) -> np.ndarray:
@@ -148,12 +176,18 @@ def _numbers(value: Any, name: str) -> np.ndarray:
     return array
 
 
+def _shapes_of_rows(tree: Any) -> Any:
+    """Return the shape of a row, or those of a tree of arrays."""
+    shapes = jax.tree.map(lambda a: a.shape[2:], tree)
+    return shapes
+
+
 def check_alike(batches: Batches, held_out: Batches | None) -> None:
     """Raise ValueError if held-out rows are of other shapes: a loss may broadcast them, and judge by another number."""
     if held_out is None:
         return
     for name in ("X", "y"):
-        shape, other = (getattr(rows, name).shape[2:] for rows in (batches, held_out))
+        shape, other = (_shapes_of_rows(getattr(rows, name)) for rows in (batches, held_out))
         if shape != other:
             raise ValueError(
                 f"{name} of 'held_out' must have rows of the shape {shape}, as {name} has. Its rows are of the shape "

@@ -18,5 +18,6 @@ PRUNING: dict[str, tuple[Any, ...]] = {
 #: Parameters of the functions for any network.
 OF_ANY_NETWORK: dict[str, tuple[Any, ...]] = PRUNING | {
     "batch_size": (Number(1, integral=True),),
+    "max_rows": (Number(1, integral=True),),
     **dict.fromkeys(("repair", "fine_tune", "on_round"), (NONE, Where(callable, "callable"))),
 }

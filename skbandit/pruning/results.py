@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import StrEnum
 from typing import Any, NamedTuple
 
 import numpy as np
+
+from skbandit.networks.groups import Groups
 
 Params = Any
 
@@ -93,6 +96,15 @@ class PruneResult(NamedTuple):
         Held-out loss of the smaller network; that of the calibration rows if none are held out.
     warnings : tuple of str
         What `skbandit.prune` and the estimators raise as UserWarning.
+    groups : Groups or None
+        The groups that ``kept`` is of.
+    apply : callable or None
+        Of a function that was pruned as it is: the smaller function, (params, *example) → outputs, or with state
+        (params, state, *example). It is traced anew for each shape of its arguments.
+    state : pytree or None
+        The smaller state, where the function has one.
+    opt_state : pytree or None
+        The state of the optimizer at the smaller shapes, after `FineTuning`.
     """
 
     params: Params
@@ -103,3 +115,35 @@ class PruneResult(NamedTuple):
     outcome: Outcome
     loss: float = np.nan
     warnings: tuple[str, ...] = ()
+    groups: Groups | None = None
+    apply: Callable[..., Any] | None = None
+    state: Any = None
+    opt_state: Any = None
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Units that are left, by the names of the groups."""
+        return {group.name: len(units) for group, units in zip(self._groups().groups, self.kept, strict=True)}
+
+    def cut(self, tree: Any) -> Any:
+        """Cut a tree as the parameters were cut: an optimizer's state, moving averages.
+
+        Parameters
+        ----------
+        tree : pytree
+            Every subtree in it that is like the full parameters (or the full state), with arrays of the same shapes, is
+            cut; all else is left as it is.
+
+        Returns
+        -------
+        pytree
+            With NumPy arrays where it was cut.
+        """
+        from skbandit.networks.cutting import cut
+
+        return cut(tree, self._groups(), self.kept, getattr(self.apply, "variables", None))
+
+    def _groups(self) -> Groups:
+        if self.groups is None:
+            raise ValueError("The groups of this result are not known.")
+        return self.groups

@@ -1,0 +1,303 @@
+"""`infer_groups`: the units of any JAX function, found in its trace and checked by running it."""
+
+from __future__ import annotations
+
+import dataclasses
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from skbandit._core.constraints import shown
+from skbandit.networks.costs import costs
+from skbandit.networks.gating import Gated
+from skbandit.networks.groups import Groups, Leaves, Refusal, Verified
+from skbandit.networks.plan import Plan
+from skbandit.networks.resize import Resized
+from skbandit.networks.search import KINDS, Found, is_frozen, search
+from skbandit.networks.trace import Apply, Trace, Variables, remembered, shape_key, specs, trace
+
+#: Largest relative difference that passes for the same; networks amplify the rounding of their first layers.
+TOLERANCE = {4: 1e-3, 8: 1e-9, 2: 0.2}
+
+
+def infer_groups(
+    apply: Apply,
+    params: Any,
+    *example: Any,
+    state: Any = None,
+    also: Sequence[Any] = (),
+    include: Sequence[str] = (),
+    freeze: Sequence[Any] = (),
+    verify: bool = True,
+) -> Groups:
+    """Find what can be removed from a JAX function, and which slices of its parameters leave together.
+
+    The function is traced, never run on its own parameters' values, and nothing in it has to be changed. Units are
+    found by what the operations of the trace do with the axes of arrays: neurons of dense layers, filters of
+    convolutions, heads of attention, channels of a residual stream, units of an LSTM. What cannot be followed is
+    refused, with the reason and the line of code, and never guessed at.
+
+    Parameters
+    ----------
+    apply : callable (params, *example) → outputs
+        The function, in inference mode: dropout off. With ``state``: (params, state, *example) → outputs or
+        (outputs, new state).
+    params : pytree of arrays
+        Its parameters, or shapes of them (`jax.ShapeDtypeStruct`).
+    *example : pytree of arrays or jax.ShapeDtypeStruct
+        The other arguments, with rows along the first axis: a mini-batch of any size above 1.
+    state : pytree of arrays, optional
+        What the function takes beside parameters, such as statistics of batches. The groups are then those of
+        ``Variables(params, state)``.
+    also : sequence of callables or of tuples (callable, \\*example), optional
+        Other functions of the same parameters, such as the one in training mode: slices that only they read leave too.
+    include : sequence of {"inner", "bilinear", "position", "random"}, optional
+        Kinds of units that are refused by default, for a network that is run as `skbandit.prune` returns it, and not
+        rebuilt as a module. ``"inner"``: the second of two axes that are contracted together, as dimensions within
+        heads. ``"bilinear"``: units that are only read by products of two activations, as those of queries and keys.
+        ``"position"``: units whose positions are counted, as in rotary embeddings. ``"random"``: units that random
+        numbers are drawn for.
+    freeze : sequence of paths, optional
+        Parameters to leave alone, each as a tuple of keys or as names joined by dots; a path stands for all below it.
+    verify : bool, default=True
+        Whether to run the function (on random parameters of these shapes), and refuse a group that does not compute the
+        same gated and removed.
+
+    Returns
+    -------
+    Groups
+        ``print(groups)`` shows a table. ``groups.groups``: what was found. ``groups.refused``: all other axes, with
+        reasons. ``groups.verified``: the differences that were measured.
+
+    Raises
+    ------
+    ValueError
+        If ``apply`` cannot be traced by JAX, if no units are found, or if an argument is invalid.
+
+    Warns
+    -----
+    UserWarning
+        If a group is refused because it does not compute the same, which means that a rule is wrong.
+
+    Notes
+    -----
+    A mean over units counts those that are left: the normalisation of the smaller network. Divisions by other numbers
+    that come from a shape keep them.
+
+    Two units that meet, by an addition, a concatenation that is read as one, or a shared parameter, leave together.
+
+    Examples
+    --------
+    >>> import jax, jax.numpy as jnp
+    >>> from skbandit.networks import infer_groups
+    >>> def apply(params, x):
+    ...     h = jax.nn.relu(x @ params["W1"] + params["b1"])
+    ...     return h @ params["W2"]
+    >>> params = {"W1": jnp.ones((3, 8)), "b1": jnp.zeros(8), "W2": jnp.ones((8, 2))}
+    >>> groups = infer_groups(apply, params, jnp.ones((5, 3)))
+    >>> [(group.name, group.size) for group in groups.groups]
+    [('W1', 8)]
+    >>> [(refusal.path, refusal.axis, refusal.reason) for refusal in groups.refused]
+    [(('W1',), 0, 'an input of the function'), (('W2',), 1, 'an output of the function')]
+    """
+    check_kinds(include)
+    variables, arguments = specs(as_variables(params, state), "'params'"), specs(example, "'example'")
+    others = []
+    for entry in also:
+        function, *given = entry if isinstance(entry, tuple) else (entry, *example)
+        others.append((function, specs(tuple(given), "'also'")))
+    traced = trace([(apply, arguments), *others], variables, is_frozen(freeze))
+    found, refused = search(traced, set(include))
+    if not found:
+        raise ValueError("No units were found that can be removed.\n" + str(Groups((), refused)))
+    groups = Groups([one.group for one in found], refused)
+    if verify:
+        groups = _verified(traced, found, groups, apply, variables, example)
+    plan = Plan(traced, groups)
+    return dataclasses.replace(groups, costs=costs(plan))
+
+
+def check_kinds(include: Any) -> None:
+    """Raise ValueError if ``include`` is no list of kinds."""
+    kinds = [include] if isinstance(include, str) else include
+    if not isinstance(kinds, (list, tuple, set, frozenset)) or not all(kind in KINDS for kind in kinds):
+        raise ValueError(f"The 'include' parameter must be a list of {sorted(KINDS)}. Got {shown(include)} instead.")
+    if isinstance(include, str):
+        raise ValueError(f"The 'include' parameter must be a list, such as [{include!r}]. Got a string.")
+
+
+def as_variables(params: Any, state: Any) -> Any:
+    """Return the one tree that groups are of."""
+    return params if state is None else Variables(params, state)
+
+
+def trace_of(apply: Apply, variables: Any, example: Sequence[Any]) -> Trace:
+    """Return the trace of a function at shapes, made once."""
+    key = "trace", apply, isinstance(variables, Variables), shape_key((variables, tuple(example)))
+    made: Trace = remembered(key, lambda: trace([(apply, tuple(example))], variables, lambda leaf: False))
+    return made
+
+
+def plan_of(apply: Apply, groups: Groups, variables: Any, example: Sequence[Any]) -> Plan:
+    """Return the plan of groups in a function at shapes, made once."""
+    key = "plan", apply, groups, isinstance(variables, Variables), shape_key((variables, tuple(example)))
+    made: Plan = remembered(key, lambda: Plan(trace_of(apply, variables, example), groups))
+    return made
+
+
+# --- verification ----------------------------------------------------------------------------------------------------
+
+
+def _verified(
+    traced: Trace, found: Sequence[Found], groups: Groups, apply: Apply, variables: Any, example: Sequence[Any]
+) -> Groups:
+    """Return the groups that compute the same gated and removed, and the differences that were measured."""
+    given = _random_values(variables, example)
+    measured = _differences(traced, groups, apply, *given)
+    if _is_fine(measured, given):
+        return dataclasses.replace(groups, verified=measured)
+    good, refused = [], list(groups.refused)
+    for group in groups.groups:
+        alone = _differences(traced, Groups([group]), apply, *given)
+        if alone.identity > _tolerance(given):
+            raise ValueError(
+                "The 'apply' function does not return the same when its trace is evaluated: it differs by "
+                f"{alone.identity:.1g}. It may draw random numbers of its own, or depend on something that changes."
+            )
+        if _is_fine(alone, given):
+            good.append(group)
+            continue
+        reason = f"verification failed: gated and removed differ by {max(alone.compacted, alone.noise):.1g}"
+        warnings.warn(f"The group {group.name!r} is refused: {reason}. Please report it.", UserWarning, stacklevel=4)
+        variable = {leaf.path: leaf.shape for leaf in traced.leaves}
+        refused += [Refusal(s.path, s.axis, variable[s.path][s.axis], reason) for s in group.slices]
+    if not good:
+        raise ValueError("No units were found that can be removed.\n" + str(Groups((), refused)))
+    kept = Groups(good, refused)
+    return dataclasses.replace(kept, verified=_differences(traced, kept, apply, *given))
+
+
+def _tolerance(given: Any) -> float:
+    floats = [a.dtype for a in jax.tree.leaves(given) if jnp.issubdtype(a.dtype, jnp.floating)]
+    width = min((jnp.finfo(dtype).bits // 8 for dtype in floats), default=4)
+    return TOLERANCE.get(width, 1.0)
+
+
+def _is_fine(measured: Verified, given: Any) -> bool:
+    tolerance = _tolerance(given)
+    return measured.identity <= tolerance and measured.compacted <= tolerance and measured.noise <= tolerance
+
+
+def _random_values(variables: Any, example: Sequence[Any]) -> tuple[Any, tuple[Any, ...]]:
+    """Return values of generic parameters (no zero biases, no unit variances), and the example.
+
+    Values of an example that was given as shapes only are drawn: floats around 0, integers 0 or 1.
+    """
+    rng = np.random.default_rng(0)
+
+    def parameter(leaf: Any) -> Any:
+        if not jnp.issubdtype(leaf.dtype, jnp.floating):
+            return jnp.zeros(leaf.shape, leaf.dtype)
+        fan_in = max(int(np.prod(leaf.shape[:-1])), 1) if len(leaf.shape) > 1 else 1
+        # Positive in the mean: a variance has to be.
+        drawn = np.abs(rng.normal(size=leaf.shape) + 1) if len(leaf.shape) < 2 else rng.normal(size=leaf.shape)
+        return jnp.asarray(drawn / np.sqrt(fan_in), leaf.dtype)
+
+    def argument(leaf: Any) -> Any:
+        if not isinstance(leaf, jax.ShapeDtypeStruct):
+            return jnp.asarray(leaf)
+        if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+            return jax.random.key(0)
+        if jnp.issubdtype(leaf.dtype, jnp.floating):
+            return jnp.asarray(rng.normal(size=leaf.shape), leaf.dtype)
+        return jnp.asarray(rng.integers(0, 2, size=leaf.shape), leaf.dtype)
+
+    return jax.tree.map(parameter, variables), jax.tree.map(argument, tuple(example))
+
+
+def _differences(traced: Trace, groups: Groups, apply: Apply, values: Any, example: Sequence[Any]) -> Verified:
+    plan = Plan(traced, groups)
+    rng = np.random.default_rng(1)
+    mask = np.concatenate([_half(rng, group.size) for group in groups.groups])
+    kept = [np.flatnonzero(part) for part in groups.split(mask)]
+
+    def gated(values: Any, gates: Any) -> list[Any]:
+        return Gated(plan, gates).run(traced.graph, jax.tree.leaves((values, tuple(example))))
+
+    def resized(values: Any) -> list[Any]:
+        return Resized(plan, mask).run(traced.graph, jax.tree.leaves((values, tuple(example))))
+
+    def original(values: Any) -> list[Any]:
+        made = apply(*values, *example) if isinstance(values, Variables) else apply(values, *example)
+        return list(jax.tree.leaves(made))
+
+    gated_ = jax.jit(gated)
+    ones = jnp.ones(groups.n_units, jnp.result_type(float))
+    identity = relative_difference(jax.jit(original)(values), gated_(values, ones))
+    gates = jnp.asarray(mask, ones.dtype)
+    masked = gated_(values, gates)
+    small = groups.compact(values, kept)
+    compacted = relative_difference(
+        [cut_as(plan, mask, v, a) for v, a in zip(traced.graph.outputs, masked, strict=True)],
+        jax.jit(resized)(small),
+    )
+    noisy = _with_noise(groups, values, mask)
+    noise = relative_difference(
+        [cut_as(plan, mask, v, a) for v, a in zip(traced.graph.outputs, masked, strict=True)],
+        [cut_as(plan, mask, v, a) for v, a in zip(traced.graph.outputs, gated_(noisy, gates), strict=True)],
+    )
+    return Verified(identity, compacted, noise)
+
+
+def cut_as(plan: Plan, mask: np.ndarray, variable: int, array: Any) -> Any:
+    """Return an output without the positions that the smaller function has not: those of a new state."""
+    from skbandit.networks.plan import kept_positions
+    from skbandit.networks.resize import cut
+
+    return cut(array, kept_positions(plan.units_of(variable), mask))
+
+
+def _half(rng: np.random.Generator, n: int) -> np.ndarray:
+    """Return a mask of a random half of the units that stay, one at least."""
+    mask = np.zeros(n, bool)
+    mask[rng.permutation(n)[: max(n - n // 2, 1)]] = True
+    return mask
+
+
+def _with_noise(groups: Groups, values: Any, mask: np.ndarray) -> Any:
+    """Put noise on everything that leaves."""
+    rng = np.random.default_rng(2)
+    leaves = Leaves(values)
+    for group, stays in zip(groups.groups, groups.split(mask), strict=True):
+        for s in group.slices:
+            array = np.array(leaves[s.path])
+            gone = ~np.asarray(s.spread(stays, True), bool)
+            moved = np.moveaxis(array, s.axis, 0)
+            moved[gone] = rng.normal(size=moved[gone].shape).astype(array.dtype) * 3
+            leaves[s.path] = jnp.asarray(array)
+    return leaves.tree()
+
+
+def relative_difference(a: Sequence[Any], b: Sequence[Any]) -> float:
+    """Return the largest difference of two lists of arrays, relative to the largest number; inf for other shapes."""
+    largest = 0.0
+    for x, y in zip(a, b, strict=True):
+        if jnp.issubdtype(x.dtype, jax.dtypes.prng_key):
+            continue
+        x, y = (np.asarray(v, np.result_type(np.asarray(v).dtype, "float64")) for v in (x, y))
+        if x.shape != y.shape:
+            return np.inf
+        if not x.size:
+            continue
+        same = (x == y) | (np.isnan(x) & np.isnan(y))
+        with np.errstate(invalid="ignore", divide="ignore"):
+            apart = np.where(same, 0, np.abs(x - y)).max()
+            scale = np.abs(x[np.isfinite(x)]).max(initial=0)
+        if np.isnan(apart):
+            return np.inf
+        largest = max(largest, float(apart / scale) if scale else (0.0 if apart == 0 else np.inf))
+    return largest

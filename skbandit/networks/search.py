@@ -1,0 +1,268 @@
+"""The search for groups of units in a traced function."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from skbandit.networks.flow import Origins, origins
+from skbandit.networks.groups import Group, Refusal, Slice
+from skbandit.networks.links import Closure, Labels, Place, Read, Stop
+from skbandit.networks.trace import Leaf, Trace
+
+#: Which units a person may ask for with ``include=``, and why they are refused by default.
+KINDS = {
+    "inner": "the second of two axes that are contracted together: the module may want the same size elsewhere",
+    "bilinear": "only read by products of two activations: the module may divide by the root of the size",
+    "position": "its positions are counted: a module of a smaller size counts them anew",
+    "random": "random numbers are drawn for it: others at the smaller size",
+}
+#: The origin that stands for data; parameters have numbers from 0.
+DATA = -1
+
+
+class Found(NamedTuple):
+    """A group, with its labels on all classes."""
+
+    group: Group
+    labels: dict[int, Labels]
+
+
+@dataclasses.dataclass
+class _Candidate:
+    labels: dict[int, Labels]
+    n_units: int
+    kinds: set[str]
+    reads: list[Read]
+
+
+class Search:
+    """The search in one trace.
+
+    Parameters
+    ----------
+    trace : Trace
+    include : set of str
+        Kinds of `KINDS` that are asked for.
+    """
+
+    def __init__(self, trace: Trace, include: set[str]) -> None:
+        self.trace, self.include = trace, include
+        self.classes = trace.classes
+        self.origins = flow_of(trace)
+        self.axes = [(leaf, axis) for leaf in trace.leaves for axis in range(len(leaf.shape))]
+        self._class_of = {(leaf.variable, axis): self.classes.of[leaf.variable, axis] for leaf, axis in self.axes}
+        self.found: list[Found] = []
+        self.taken: dict[int, np.ndarray] = {}
+        self._why: dict[Place, list[Stop]] = {}
+        self._late: list[int] = []
+
+    def run(self) -> list[Found]:
+        """Return the groups: those that start at factors of flat axes, then those at axes of parameters."""
+        for c in self.classes.factors:
+            self._start(c)
+        for leaf in self.trace.leaves:
+            for axis in reversed(range(len(leaf.shape))):
+                place = (leaf.variable, axis)
+                self._why[place] = self._start(self._class_of[place])
+        for c in self._late:
+            self._start(c, late=True)
+        return self.found
+
+    # ------------------------------------------------------------------ one start
+
+    def _start(self, c: int, late: bool = False) -> list[Stop]:
+        """Search from a class; return why units were refused."""
+        size = self.classes.sizes[c]
+        free = ~self.taken.get(c, np.zeros(size, bool))
+        if free.sum() < 2:
+            return [Stop("one position only", "")] if size < 2 else []
+        labels = np.full(size, -1)
+        labels[free] = np.arange(free.sum())
+        closure = self.classes.closure({c: labels})
+        why = list(closure.stopped)
+        for candidate in self._alike(closure):
+            reason = self._refused(candidate, late)
+            if reason is not None:
+                why.append(reason)
+                if reason.kind == "late":
+                    self._late.append(c)
+                continue
+            self._accept(candidate)
+        return why
+
+    def _alike(self, closure: Closure) -> Iterator[_Candidate]:
+        """Split units by what they own: those of two layers may have met, as in a concatenation."""
+        if not closure.n_units:
+            return
+        columns = []
+        for place in self._class_of:
+            labels = closure.labels.get(self._class_of[place])
+            if labels is not None:
+                columns.append(np.bincount(labels[labels >= 0], minlength=closure.n_units))
+        # Units that reach flags are no others' kind.
+        for kind in KINDS:
+            columns.append(np.array([kind in flags for flags in closure.flags], int))
+        _, kind_of = np.unique(np.stack(columns, 1), axis=0, return_inverse=True)
+        kind_of = kind_of.reshape(-1)
+        order = np.unique(kind_of, return_index=True)[1]
+        for first in np.sort(order):
+            members = np.flatnonzero(kind_of == kind_of[first])
+            number = np.full(closure.n_units + 1, -1)
+            number[members] = np.arange(members.size)
+            labels = {c: number[given] for c, given in closure.labels.items()}
+            labels = {c: given for c, given in labels.items() if (given >= 0).any()}
+            reads = [read for c in labels for read in self.classes.reads.get(c, ())]
+            yield _Candidate(labels, members.size, set(closure.flags[int(first)]), reads)
+
+    def _refused(self, candidate: _Candidate, late: bool) -> Stop | None:
+        """Return why a candidate is no group, None if it is one."""
+        labels = candidate.labels
+        owned = any(c in labels for c in self._class_of.values())
+        if not owned:
+            return Stop("no parameter belongs to it", "")
+        if candidate.n_units < 2:
+            return Stop("one unit only", "")
+        if any((self.taken[c] & (given >= 0)).any() for c, given in labels.items() if c in self.taken):
+            return Stop("its positions belong to another group already", "")
+        read = np.zeros(candidate.n_units, bool)
+        for c, given in labels.items():
+            if self.classes.reads.get(c):
+                read[given[given >= 0]] = True
+        if not read.all():
+            return Stop("nothing reads its units", "")
+        bilinear = [self._is_bilinear(r) for r in candidate.reads]
+        if all(bilinear):
+            candidate.kinds.add("bilinear")
+        behind = self._behind(candidate)
+        if behind and not late:
+            return Stop("", "", "late")
+        if behind and any(self.classes.of[place] in self.taken for place in behind):
+            candidate.kinds.add("inner")
+        odd = sorted(candidate.kinds - self.include)
+        if odd:
+            source = next((r.node.source for r in candidate.reads), "")
+            return Stop(f'{KINDS[odd[0]]}; include="{odd[0]}" takes it', source, odd[0])
+        return None
+
+    def _is_bilinear(self, read: Read) -> bool:
+        if len(read.axes) < 2:
+            return False
+        return all(DATA in self.origins.get(read.node.inputs[i], ()) for i in read.axes)
+
+    def _behind(self, candidate: _Candidate) -> list[Place]:
+        """Return the axes in front of the candidate's in contractions over several axes."""
+        places = []
+        for read in candidate.reads:
+            if read.node.name == "dot_general":
+                contracted = read.node.params["dimension_numbers"][0][0]
+                for axis in contracted[: contracted.index(read.axes[0])]:
+                    places.append((read.node.inputs[0], axis))
+        return places
+
+    def _accept(self, candidate: _Candidate) -> None:
+        for c, given in candidate.labels.items():
+            self.taken[c] = self.taken.get(c, np.zeros(given.size, bool)) | (given >= 0)
+        incoming, outgoing = [], []
+        read_at = self._read_leaves(candidate)
+        for leaf, axis in self.axes:
+            labels = candidate.labels.get(self._class_of[leaf.variable, axis])
+            if labels is not None:
+                whole = labels.size == candidate.n_units and (labels == np.arange(labels.size)).all()
+                side = outgoing if (leaf.variable, axis) in read_at else incoming
+                side.append(Slice(leaf.path, axis, None if whole else labels))
+        name = self._name([s.path for s in incoming] or [s.path for s in outgoing])
+        self.found.append(Found(Group(name, candidate.n_units, incoming, outgoing), candidate.labels))
+
+    def _read_leaves(self, candidate: _Candidate) -> set[Place]:
+        """Return the axes of parameters that read the candidate's units."""
+        places: set[Place] = set()
+        for read in candidate.reads:
+            if len(read.axes) < 2:
+                continue
+            for i in read.axes:
+                made_of = self.origins.get(read.node.inputs[i], frozenset())
+                if DATA in made_of:
+                    continue
+                c = self.classes.of[read.place]
+                for number in made_of:
+                    leaf = self.trace.leaves[number]
+                    mine = [a for a in range(len(leaf.shape)) if self._class_of[leaf.variable, a] in candidate.labels]
+                    direct = [a for a in mine if self._class_of[leaf.variable, a] == c]
+                    places |= {(leaf.variable, a) for a in direct or mine}
+        return places
+
+    def _name(self, paths: Sequence[tuple[Any, ...]]) -> str:
+        """Return a name: where the weights are that make the units."""
+        ranks = {leaf.path: len(leaf.shape) for leaf in self.trace.leaves}
+        weights = [path for path in paths if ranks[path] > 1] or paths
+        parents = list(dict.fromkeys(path[:-1] or path for path in weights))
+        prefix = _shared_prefix([leaf.path for leaf in self.trace.leaves])
+        common = _shared_prefix([*parents, parents[0] + ("",)]) if len(parents) > 1 else 0
+        if common > prefix:  # query, key, value: of one module
+            name = ".".join(map(str, parents[0][prefix:common]))
+        else:
+            name = ".".join(map(str, parents[0][prefix:] or parents[0]))
+            name += f" and {len(parents) - 1} more" if len(parents) > 1 else ""
+        taken = Counter(found.group.name.split(" #")[0] for found in self.found)
+        return f"{name} #{taken[name] + 1}" if taken[name] else name
+
+    # ------------------------------------------------------------------ what is left
+
+    def refusals(self) -> tuple[Refusal, ...]:
+        """Return the axes of parameters that no group has a position of, and why."""
+        refused = []
+        for leaf, axis in self.axes:
+            c = self._class_of[leaf.variable, axis]
+            if c in self.taken:
+                continue
+            reason, source = _worst(self._why.get((leaf.variable, axis), []))
+            refused.append(Refusal(leaf.path, axis, leaf.shape[axis], reason, source))
+        return tuple(refused)
+
+
+def _worst(why: Sequence[Stop]) -> tuple[str, str]:
+    """Return the reason that says most, and its line."""
+    weak = ("one unit only", "", "its positions belong to another group already", "no parameter belongs to it")
+    real = [stop for stop in why if stop.reason not in weak] or [stop for stop in why if stop.reason]
+    if not real:
+        return "nothing reads its units", ""
+    hard = [stop for stop in real if not stop.kind] or real
+    first = hard[0]
+    if first.kind and "include=" not in first.reason:
+        return f'{first.reason}; include="{first.kind}" takes it', first.source
+    return first.reason, first.source
+
+
+def _shared_prefix(paths: Sequence[tuple[Any, ...]]) -> int:
+    n = 0
+    while all(len(path) > n + 1 for path in paths) and len({path[n] for path in paths}) == 1:
+        n += 1
+    return n
+
+
+def flow_of(trace: Trace) -> Origins:
+    """Return what each variable is made of: numbers of leaves, and `DATA`."""
+    given: dict[int, Any] = {leaf.variable: [i] for i, leaf in enumerate(trace.leaves)}
+    given |= {variable: [DATA] for variable in trace.examples}
+    return origins(trace.graph, given)
+
+
+def search(trace: Trace, include: set[str]) -> tuple[list[Found], tuple[Refusal, ...]]:
+    """Return the groups of a trace, and the axes that belong to none."""
+    looking = Search(trace, include)
+    return looking.run(), looking.refusals()
+
+
+def is_frozen(freeze: Sequence[Any]) -> Callable[[Leaf], bool]:
+    """Return whether a leaf is at, or under, one of the paths."""
+    prefixes = [tuple(p) if isinstance(p, (tuple, list)) else (p,) for p in freeze]
+
+    def frozen(leaf: Leaf) -> bool:
+        return any(leaf.path[: len(p)] == p or ".".join(map(str, p)) == leaf.name for p in prefixes)
+
+    return frozen

@@ -1,0 +1,233 @@
+"""`TracedNetwork`: any JAX function, pruned as it is."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from skbandit._core.constraints import shown
+from skbandit.networks.arms import damages_of_arms
+from skbandit.networks.checks import check_signature, checked_losses
+from skbandit.networks.costs import macs, n_rows, products
+from skbandit.networks.gating import Gated
+from skbandit.networks.groups import Groups
+from skbandit.networks.inference import as_variables, plan_of
+from skbandit.networks.plan import Plan, row_labels
+from skbandit.networks.resize import Resized
+from skbandit.networks.taps import Tapped, can_show, rows_reach_gates
+from skbandit.networks.trace import Variables, specs
+
+if TYPE_CHECKING:
+    Vectors = tuple[jax.Array, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class TracedNetwork:
+    """Any JAX function with its groups: gates stand where units are read, and the function is left as it is.
+
+    Two are equal if their functions and groups are; a function that is made anew for every call compiles anew.
+
+    Parameters
+    ----------
+    apply : callable (params, *example) → outputs
+        In inference mode. Where there is state: (params, state, *example) → outputs or (outputs, new state).
+    groups : Groups
+        As `infer_groups` found them.
+    loss : callable (outputs, y) → f[n]
+        Loss of each row, unweighted.
+    plan : Plan
+        Of the groups, at the shapes of an example; `TracedNetwork.of` makes it.
+    """
+
+    apply: Callable[..., Any]
+    groups: Groups
+    loss: Callable[[Any, jax.Array], jax.Array]
+    plan: Plan = dataclasses.field(compare=False, repr=False)
+
+    @classmethod
+    def of(
+        cls, apply: Callable[..., Any], groups: Groups, loss: Callable[..., Any], params: Any, X: Any, state: Any = None
+    ) -> TracedNetwork:
+        """Return the network of a function.
+
+        Parameters
+        ----------
+        apply, groups, loss
+            As the class has them.
+        params : pytree
+            Of the function, or their shapes.
+        X : array, or tuple of arguments
+            Rows, or their shapes: what the function takes behind ``params`` (and ``state``).
+        state : pytree, optional
+        """
+        if not callable(loss):
+            raise ValueError(f"The 'loss' parameter must be callable (outputs, y) → losses. Got {shown(loss)} instead.")
+        check_signature("TracedNetwork", "loss", loss, ("outputs", "y"))
+        try:
+            hash(apply)
+        except TypeError:
+            apply = _ByIdentity(apply)
+        variables = as_variables(params, state)
+        groups.check(variables)
+        plan = plan_of(apply, groups, specs(variables, "'params'"), specs(arguments(X), "'X'"))
+        return cls(apply, groups, loss, plan)
+
+    # ------------------------------------------------------------------ what pruning asks for
+
+    def batch_loss(
+        self, params: Any, gates: Vectors, emissions: Vectors, X: Any, y: jax.Array, weight: jax.Array
+    ) -> jax.Array:
+        """Return the weighted mean loss of a mini-batch; a masked unit is left out where it is read."""
+        return self.mean_loss(self.outputs(params, gates, X), y, weight)
+
+    def mean_loss(self, outputs: Any, y: Any, weight: jax.Array, loss: Any = None) -> jax.Array:
+        """Return the weighted mean of the losses of rows; by default, of the network's own loss."""
+        losses = checked_losses((loss or self.loss)(outputs, y), weight.shape[0])
+        # Rows of padding may have any loss, NaN as well.
+        mean: jax.Array = jnp.sum(jnp.where(weight > 0, weight * losses, 0))
+        return mean
+
+    def outputs(self, params: Any, gates: Vectors, X: Any) -> Any:
+        """Return what the function returns with gates, without a new state."""
+        plan = self.plan_for(params, X)
+        flat = jnp.concatenate(gates, axis=-1)
+        rows = None
+        if flat.ndim == 2:
+            rows = row_labels(plan.trace, flat.shape[0])
+        made = Gated(plan, flat, rows).run(plan.trace.graph, jax.tree.leaves((params, *arguments(X))))
+        return plan.trace.outputs(made)
+
+    def plan_for(self, params: Any, X: Any) -> Plan:
+        """Return the plan at the shapes of some rows."""
+        return plan_of(self.apply, self.groups, specs(params, "'params'"), specs(arguments(X), "'X'"))
+
+    def damages(
+        self,
+        params: Any,
+        gates: Vectors,
+        emissions: Vectors,
+        X: Any,
+        y: jax.Array,
+        weight: jax.Array,
+        arms: jax.Array,
+    ) -> jax.Array:
+        """Return what `skbandit.networks.damages.damages_by_masking` returns: the rows' loss with each arm masked alone."""
+        plan = self.plan_for(params, X)
+        return damages_of_arms(
+            plan,
+            jax.tree.leaves((params, *arguments(X))),
+            jnp.concatenate(gates),
+            arms,
+            lambda made: self.mean_loss(plan.trace.outputs(made), y, weight),
+        )
+
+    @property
+    def activations(self) -> Callable[..., Vectors] | None:
+        """A function (params, gates, X) → what the units of each group give out where they are read, f[n, n_g].
+
+        None where that is inside a loop of unknown length, or where rows cannot be told apart.
+        """
+        return self._activations if can_show(self.plan) else None
+
+    def _activations(self, params: Any, gates: Vectors, X: Any) -> Vectors:
+        plan = self.plan_for(params, X)
+        tapped = Tapped(plan, jnp.concatenate(gates))
+        tapped.run(plan.trace.graph, jax.tree.leaves((params, *arguments(X))))
+        return tapped.activations()
+
+    @property
+    def gates_by_row(self) -> bool:
+        """Whether every gate can be another one for each row."""
+        return rows_reach_gates(self.plan)
+
+    def n_macs(self, widths: Sequence[Any]) -> Any:
+        """Return the multiply-accumulates of a row, with so many units in each group."""
+        return macs(products(self.plan), widths) / n_rows(self.plan)
+
+
+class SmallerFunction:
+    """The function of the smaller network: the user's own, evaluated at the smaller shapes.
+
+    It is traced anew for every shape of the arguments, by the user's function at its full shapes; nothing of the full
+    size is computed. It may be compiled, differentiated and exported as any other function.
+
+    Parameters
+    ----------
+    apply : callable
+        The user's function.
+    groups : Groups
+    kept : tuple of i[...]
+        Units of each group that are left.
+    variables : pytree of jax.ShapeDtypeStruct
+        Shapes of the full parameters, and of the state.
+    """
+
+    def __init__(self, apply: Callable[..., Any], groups: Groups, kept: Sequence[np.ndarray], variables: Any) -> None:
+        self.full, self.groups, self.kept, self.variables = apply, groups, tuple(kept), variables
+        self.mask = np.zeros(groups.n_units, bool)
+        for offset, units in zip(groups.offsets, self.kept, strict=True):
+            self.mask[offset + np.asarray(units, int)] = True
+
+    def __call__(self, params: Any, *args: Any) -> Any:
+        """Return what the function returns: (params, *example), with state (params, state, *example)."""
+        if self.mask.all():
+            return self.full(params, *args)
+        has_state = isinstance(self.variables, Variables)
+        if has_state and not args:
+            raise ValueError("The function takes (params, state, *example): the state is missing.")
+        variables = Variables(params, args[0]) if has_state else params
+        example = args[1:] if has_state else args
+        self._check(variables)
+        plan = plan_of(self.full, self.groups, self._like(variables), specs(tuple(example), "the arguments"))
+        made = Resized(plan, self.mask).run(plan.trace.graph, jax.tree.leaves((variables, *example)))
+        return jax.tree.unflatten(plan.trace.structure, made)
+
+    def _like(self, variables: Any) -> Any:
+        """Return the full shapes, with the dtypes of the parameters that were given."""
+        return jax.tree.map(
+            lambda full, given: jax.ShapeDtypeStruct(full.shape, specs(given, "'params'").dtype),
+            self.variables,
+            variables,
+        )
+
+    def _check(self, variables: Any) -> None:
+        if jax.tree.structure(variables) != jax.tree.structure(self.variables):
+            raise ValueError(
+                f"The parameters must be the tree {jax.tree.structure(self.variables)}. Got the tree "
+                f"{jax.tree.structure(variables)}."
+            )
+        expected = jax.tree_util.tree_flatten_with_path(self.small)[0]
+        for (path, small), given in zip(expected, jax.tree.leaves(variables), strict=True):
+            if small.shape != np.shape(given):
+                raise ValueError(
+                    f"The leaf {jax.tree_util.keystr(path)} of the smaller parameters has the shape {small.shape}. Got "
+                    f"one of the shape {np.shape(given)}."
+                )
+
+    @functools.cached_property
+    def small(self) -> Any:
+        """Shapes of the smaller parameters."""
+        full = jax.tree.map(lambda leaf: np.broadcast_to(np.zeros((), "int8"), leaf.shape), self.variables)
+        cut = self.groups.compact(full, self.kept)
+        return jax.tree.map(lambda leaf, a: jax.ShapeDtypeStruct(a.shape, leaf.dtype), self.variables, cut)
+
+
+class _ByIdentity:
+    """A function that cannot be hashed, such as a module with arrays: one that is the same object is equal."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.function = function
+
+    def __call__(self, *args: Any) -> Any:
+        return self.function(*args)
+
+
+def arguments(X: Any) -> tuple[Any, ...]:
+    """Return the arguments that rows are: those of a tuple, or one."""
+    return X if isinstance(X, tuple) else (X,)
