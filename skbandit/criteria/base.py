@@ -126,9 +126,8 @@ class Problem:
     def activations(self, X: jax.Array) -> tuple[jax.Array, ...]:
         """Return the activations of each group, f[rows, n_g]; for criteria that need `ShowsActivations`."""
         network = demand(self.network, ACTIVATIONS, "Problem.activations")
-        return checked_activations(
-            network.activations(self.params, self.gates, X), jax.tree.leaves(X)[0].shape[0], network.groups.sizes
-        )
+        n_rows = jax.tree.leaves(X)[0].shape[0]
+        return checked_activations(network.activations(self.params, self.gates, X), n_rows, network.groups.sizes)
 
     def mean(self, of: Callable[[jax.Array, jax.Array, jax.Array], Any]) -> Any:
         """Return the mean of a function over the mini-batches, weighted by the summed weight of their rows.

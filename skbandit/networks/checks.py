@@ -45,8 +45,8 @@ def checked_losses(value: Any, n_rows: int) -> Any:
     """Return what a loss of rows returned; raise ValueError if it is not a float for each row."""
     if not is_float_array(value, (n_rows,)):
         raise ValueError(
-            f"The 'loss' must return an array of {n_rows} floats here, one for each row: (outputs, y) → losses, without "
-            f"a mean. It returned {described(value)}."
+            f"The 'loss' must return an array of {n_rows} floats here, one for each row: (outputs, y) → losses. It is "
+            f"no mean over rows. It returned {described(value)}."
         )
     return value
 

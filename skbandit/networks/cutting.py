@@ -33,11 +33,11 @@ def cut(tree: Any, groups: Groups, kept: Sequence[np.ndarray], variables: Any) -
         raise ValueError("The shapes of the full parameters are not known here: cut with Groups.compact.")
 
     def like(part: Any, other: Any) -> bool:
-        if jax.tree.structure(part) != jax.tree.structure(other):
+        structure: Any = jax.tree.structure(part)
+        if structure != jax.tree.structure(other):
             return False
-        return all(
-            np.shape(a) == tuple(b.shape) for a, b in zip(jax.tree.leaves(part), jax.tree.leaves(other), strict=True)
-        )
+        pairs = zip(jax.tree.leaves(part), jax.tree.leaves(other), strict=True)
+        return all(np.shape(a) == tuple(b.shape) for a, b in pairs)
 
     templates = [variables]
     if isinstance(variables, Variables):

@@ -34,7 +34,7 @@ def infer_groups(
     freeze: Sequence[Any] = (),
     verify: bool = True,
 ) -> Groups:
-    """Find what can be removed from a JAX function, and which slices of its parameters leave together.
+    r"""Find what can be removed from a JAX function, and which slices of its parameters leave together.
 
     The function is traced, never run on its own parameters' values, and nothing in it has to be changed. Units are
     found by what the operations of the trace do with the axes of arrays: neurons of dense layers, filters of
@@ -53,7 +53,7 @@ def infer_groups(
     state : pytree of arrays, optional
         What the function takes beside parameters, such as statistics of batches. The groups are then those of
         ``Variables(params, state)``.
-    also : sequence of callables or of tuples (callable, \\*example), optional
+    also : sequence of callables or of tuples (callable, \*example), optional
         Other functions of the same parameters, such as the one in training mode: slices that only they read leave too.
     include : sequence of {"inner", "bilinear", "position", "random"}, optional
         Kinds of units that are refused by default, for a network that is run as `skbandit.prune` returns it, and not

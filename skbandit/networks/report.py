@@ -53,7 +53,7 @@ def _slice(group: Group, s: Slice) -> str:
     n = 1.0
     if s.labels is not None:
         n = float((np.asarray(s.labels) >= 0).sum()) / group.size
-    times = "" if n == 1 else f"×{n:g}"
+    times = "" if n == 1 else f" x{n:g}"
     return f"{_path(s.path)}[{s.axis}]{times}"
 
 

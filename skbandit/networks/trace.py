@@ -83,7 +83,7 @@ class Trace(NamedTuple):
         return returned[0] if self.carries_state else returned
 
 
-class Untraceable(ValueError):
+class UntraceableError(ValueError):
     """A function that JAX cannot trace."""
 
 
@@ -133,9 +133,9 @@ def traced(
         closed, shapes = jax.make_jaxpr(call, return_shape=True)(variables, *example)
     except (jax.errors.JAXTypeError, jax.errors.JAXIndexError) as error:
         first = str(error).strip().splitlines()[0]
-        raise Untraceable(
-            "The 'apply' function cannot be traced: it must run under jax.jit, without float(), .item(), if or while on "
-            f"values that depend on its arguments ({type(error).__name__}: {first})."
+        raise UntraceableError(
+            "The 'apply' function cannot be traced: it must run under jax.jit, without float(), .item(), if or while "
+            f"on values that depend on its arguments ({type(error).__name__}: {first})."
         ) from None
     graph = flatten(closed, tables)
     given = jax.tree.unflatten(jax.tree.structure((variables, *example)), graph.inputs)
@@ -191,7 +191,8 @@ def trace(applies: Sequence[tuple[Apply, Sequence[Any]]], variables: Any, frozen
 
 def _carried(links: Links, tables: Tables, state: Any, returned: Any) -> Any:
     """Link the new state with the old one, leaf by leaf; return what are outputs."""
-    if jax.tree.structure(returned[1]) != jax.tree.structure(state):
+    structure: Any = jax.tree.structure(returned[1])
+    if structure != jax.tree.structure(state):
         return returned
     for old, new in zip(jax.tree.leaves(state), jax.tree.leaves(returned[1]), strict=True):
         if tables.shape(old) != tables.shape(new):

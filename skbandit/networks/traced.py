@@ -117,7 +117,7 @@ class TracedNetwork:
         weight: jax.Array,
         arms: jax.Array,
     ) -> jax.Array:
-        """Return what `skbandit.networks.damages.damages_by_masking` returns: the rows' loss with each arm masked alone."""
+        """Return what `skbandit.networks.damages.damages_by_masking` returns."""
         plan = self.plan_for(params, X)
         return damages_of_arms(
             plan,
@@ -190,17 +190,14 @@ class SmallerFunction:
 
     def _like(self, variables: Any) -> Any:
         """Return the full shapes, with the dtypes of the parameters that were given."""
-        return jax.tree.map(
-            lambda full, given: jax.ShapeDtypeStruct(full.shape, specs(given, "'params'").dtype),
-            self.variables,
-            variables,
-        )
+        given = specs(variables, "'params'")
+        return jax.tree.map(lambda full, a: jax.ShapeDtypeStruct(full.shape, a.dtype), self.variables, given)
 
     def _check(self, variables: Any) -> None:
-        if jax.tree.structure(variables) != jax.tree.structure(self.variables):
+        structure: Any = jax.tree.structure(self.variables)
+        if structure != jax.tree.structure(variables):
             raise ValueError(
-                f"The parameters must be the tree {jax.tree.structure(self.variables)}. Got the tree "
-                f"{jax.tree.structure(variables)}."
+                f"The parameters must be the tree {structure}. Got the tree {jax.tree.structure(variables)}."
             )
         expected = jax.tree_util.tree_flatten_with_path(self.small)[0]
         for (path, small), given in zip(expected, jax.tree.leaves(variables), strict=True):

@@ -193,7 +193,7 @@ def prune(
     function = function_of("prune", network, params, X, loss, groups, state)
     if function is not None:
         network, params = function.network, function.params
-    checked_network("prune", network)
+    pruned = checked_network("prune", network)
     tuner = None
     if isinstance(fine_tune, FineTuning):
         if function is None:
@@ -216,16 +216,16 @@ def prune(
     # Integers of Python's: those of eight bits would wrap in what is computed from them.
     n_rounds, batch_size = int(n_rounds), int(batch_size)
     with without_checks("float32"):
-        params = checked_params(network, params)
+        params = checked_params(pruned, params)
         seed, criterion = seed_of(random_state), checked_policy(policy)
         batches = checked_rows(seed, batch_size, X, y, sample_weight)
         judges = None if held_out is None else checked_rows(0, batch_size, *held_out, of=" of 'held_out'")
         check_alike(batches, judges)
-        task = AnyNetwork(network, batches, judges, repair, fine_tune)
+        task = AnyNetwork(pruned, batches, judges, repair, fine_tune)
         options: dict[str, Any] = {"budget": budget, "scope": scope, "seed": seed, "on_round": on_round}
-        pruner = Pruner(network, batches, criterion, task, **options)
+        pruner = Pruner(pruned, batches, criterion, task, **options)
         needs = needs_of(criterion)
-        remarks = checked_functions(network, params, batches, judges, needs, criterion.draws_by_row)
+        remarks = checked_functions(pruned, params, batches, judges, needs, criterion.draws_by_row)
         pruner.doubts_loss = not remarks  # which say already what is wrong with the loss
         goal = goal_of(pruning_ratio, n_rounds=n_rounds, tolerance=tolerance, criterion=criterion)
         result = pruner.run(params, goal)

@@ -144,10 +144,9 @@ def _shapes(batches: Batches) -> tuple[Any, Any, Any]:
 
 
 def _check_activations(network: Any, params: Params, gates: Any, X: jax.ShapeDtypeStruct) -> None:
+    n_rows, sizes = jax.tree.leaves(X)[0].shape[0], network.groups.sizes
     jax.eval_shape(
-        lambda *args: checked_activations(
-            network.activations(*args), jax.tree.leaves(X)[0].shape[0], network.groups.sizes
-        ),
+        lambda *args: checked_activations(network.activations(*args), n_rows, sizes),
         *(params, gates, X),
     )
 

@@ -21,8 +21,8 @@ from skbandit.pruning.functions import check_range, on_host
 Params = Any
 
 
-def checked_network(owner: str, network: Any) -> None:
-    """Raise ValueError if ``network`` cannot be pruned; ``owner`` is the function that was given it."""
+def checked_network(owner: str, network: Any) -> Prunable:
+    """Return ``network``; raise ValueError if it cannot be pruned. ``owner`` is the function that was given it."""
     if isinstance(network, type) or not (offers(network, PRUNABLE) and isinstance(network.groups, Groups)):
         raise ValueError(
             f"The 'network' parameter of {owner} must have 'groups' and 'batch_loss', as a GatedNetwork has. "
@@ -35,6 +35,8 @@ def checked_network(owner: str, network: Any) -> None:
             f"The 'network' parameter of {owner} must be hashable, as a frozen dataclass is: it is part of the key of "
             f"compiled programs ({error})."
         ) from None
+    pruned: Prunable = network
+    return pruned
 
 
 def checked_policy(policy: Any) -> Criterion:
