@@ -28,7 +28,8 @@ _CALLS = {
     "remat": "jaxpr",
     "checkpoint": "jaxpr",
 }
-_JAX = os.path.join(os.path.dirname(os.path.abspath(jax.__file__)), "")
+#: Where files of JAX are.
+JAX_FOLDER = os.path.join(os.path.dirname(os.path.abspath(jax.__file__)), "")
 
 
 @dataclasses.dataclass(eq=False)
@@ -138,7 +139,7 @@ def _nodes(
         name, params = equation.primitive.name, equation.params
         if name in _INLINED:
             body = next(params[key] for key in ("jaxpr", "call_jaxpr") if key in params)
-            inner, made = _nodes(*_opened(body), given, tables)
+            inner, made = _nodes(*opened(body), given, tables)
             nodes += inner
             numbers.update(zip(equation.outvars, made, strict=True))
             continue
@@ -165,12 +166,13 @@ def is_call(node: Node) -> bool:
     return node.name in _CALLS
 
 
-def _opened(body: ClosedJaxpr | Jaxpr) -> tuple[Jaxpr, Sequence[Any]]:
+def opened(body: ClosedJaxpr | Jaxpr) -> tuple[Jaxpr, Sequence[Any]]:
+    """Return a program, and the constants that it has of its own."""
     return (body.jaxpr, body.consts) if isinstance(body, ClosedJaxpr) else (body, ())
 
 
 def _graph(body: ClosedJaxpr | Jaxpr, tables: Tables) -> Graph:
-    jaxpr, constants = _opened(body)
+    jaxpr, constants = opened(body)
     inputs = [tables.new(var.aval) for var in jaxpr.invars]
     nodes, outputs = _nodes(jaxpr, constants, inputs, tables)
     return Graph(tuple(inputs), tuple(outputs), tuple(nodes))
@@ -180,7 +182,7 @@ def source_of(equation: JaxprEqn) -> str:
     """Return file and line of the innermost call outside of JAX, "" where it is not known."""
     traceback = getattr(equation.source_info, "traceback", None)
     for frame in getattr(traceback, "frames", ()):
-        if not frame.file_name.startswith(_JAX):
+        if not frame.file_name.startswith(JAX_FOLDER):
             return f"{os.path.basename(frame.file_name)}:{frame.line_num}"
     return ""
 
@@ -243,7 +245,8 @@ class Interpreter:
         (body,) = node.bodies
         if "policy" in node.params:  # keep what it says of memory
             options = {name: node.params[name] for name in ("policy", "prevent_cse")}
-            return jax.checkpoint(lambda *args: self.run(body, args), **options)(*inputs)
+            made: list[Any] = jax.checkpoint(lambda *args: self.run(body, args), **options)(*inputs)
+            return made
         return self.run(body, inputs)
 
     def scan(self, node: Node, inputs: Sequence[Any]) -> Sequence[Any]:
@@ -290,8 +293,8 @@ def bind(node: Node, inputs: Sequence[Any], **changed: Any) -> Sequence[Any]:
     functions, params = params if isinstance(params, tuple) else ((), params)  # as versions of JAX differ
     manager = getattr(getattr(equation, "ctx", None), "manager", contextlib.nullcontext())
     with manager:
-        made = equation.primitive.bind(*functions, *inputs, **params)
-    return made if equation.primitive.multiple_results else [made]
+        made: Any = equation.primitive.bind(*functions, *inputs, **params)
+    return tuple(made) if equation.primitive.multiple_results else (made,)
 
 
 def is_float(aval: Any) -> bool:
