@@ -51,6 +51,8 @@ class Node:
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     bodies: tuple[Graph, ...] = ()
+    source: str = ""
+    """File and line of the innermost call outside of JAX."""
 
     @property
     def name(self) -> str:
@@ -62,11 +64,6 @@ class Node:
     def params(self) -> dict[str, Any]:
         """Parameters of the primitive."""
         return self.equation.params
-
-    @property
-    def source(self) -> str:
-        """File and line of the innermost call outside of JAX."""
-        return source_of(self.equation)
 
 
 @dataclasses.dataclass(eq=False)
@@ -118,7 +115,7 @@ def flatten(closed: ClosedJaxpr, tables: Tables) -> Graph:
 
 
 def _nodes(
-    jaxpr: Jaxpr, constants: Sequence[Any], inputs: Sequence[int], tables: Tables
+    jaxpr: Jaxpr, constants: Sequence[Any], inputs: Sequence[int], tables: Tables, within: str = ""
 ) -> tuple[list[Node], list[int]]:
     numbers: dict[Any, int] = dict(zip(jaxpr.invars, inputs, strict=True))
 
@@ -139,14 +136,16 @@ def _nodes(
         name, params = equation.primitive.name, equation.params
         if name in _INLINED:
             body = next(params[key] for key in ("jaxpr", "call_jaxpr") if key in params)
-            inner, made = _nodes(*opened(body), given, tables)
+            inner, made = _nodes(*opened(body), given, tables, source_of(equation) or within)
             nodes += inner
             numbers.update(zip(equation.outvars, made, strict=True))
             continue
         made = [tables.new(var.aval) for var in equation.outvars]
         numbers.update(zip(equation.outvars, made, strict=True))
-        bodies = tuple(_graph(body, tables) for body in _bodies(name, params))
-        nodes.append(Node(equation, tuple(given), tuple(made), bodies))
+        # Functions of JAX that are compiled in one piece know no line of the user's inside.
+        source = source_of(equation) or within
+        bodies = tuple(_graph(body, tables, source) for body in _bodies(name, params))
+        nodes.append(Node(equation, tuple(given), tuple(made), bodies, source))
     return nodes, [number(atom) for atom in jaxpr.outvars]
 
 
@@ -171,10 +170,10 @@ def opened(body: ClosedJaxpr | Jaxpr) -> tuple[Jaxpr, Sequence[Any]]:
     return (body.jaxpr, body.consts) if isinstance(body, ClosedJaxpr) else (body, ())
 
 
-def _graph(body: ClosedJaxpr | Jaxpr, tables: Tables) -> Graph:
+def _graph(body: ClosedJaxpr | Jaxpr, tables: Tables, within: str) -> Graph:
     jaxpr, constants = opened(body)
     inputs = [tables.new(var.aval) for var in jaxpr.invars]
-    nodes, outputs = _nodes(jaxpr, constants, inputs, tables)
+    nodes, outputs = _nodes(jaxpr, constants, inputs, tables, within)
     return Graph(tuple(inputs), tuple(outputs), tuple(nodes))
 
 
