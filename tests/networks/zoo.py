@@ -33,7 +33,7 @@ class ZooNetwork(NamedTuple):
 def generic(tree: Any, seed: int = 0) -> Any:
     """Return random values for the floating-point leaves of a tree of arrays or shapes; zeros for others.
 
-    Variances are positive, scales near 1; weights of n inputs have a variance of 1 / n.
+    Variances are positive, scales near 1; weights of n inputs have a variance of about 1 / n.
     """
     rng = np.random.default_rng(seed)
 
@@ -49,7 +49,8 @@ def generic(tree: Any, seed: int = 0) -> Any:
         elif len(leaf.shape) < 2:
             values = 0.2 * noise
         else:
-            values = noise / np.sqrt(max(1, np.prod(leaf.shape[:-1])))
+            # Outputs come first in some frameworks and last in others: the larger of the two is taken for them.
+            values = noise / np.sqrt(max(1, noise.size / max(leaf.shape[0], leaf.shape[-1])))
         return jnp.asarray(values, leaf.dtype)
 
     return jax.tree_util.tree_map_with_path(draw, tree)
