@@ -128,7 +128,10 @@ def depthwise() -> ZooNetwork:
 
 
 def channel_shuffle() -> ZooNetwork:
-    """Grouped convolutions with a shuffle between, as in ShuffleNet."""
+    """Grouped convolutions with a shuffle between, as in ShuffleNet: a unit is a channel of each of the two groups.
+
+    The channels between the two convolutions change groups in the shuffle, and stay.
+    """
     params = weights(stem=(1, 1, 3, 6), b=(6,), g1=(3, 3, 3, 6), g2=(3, 3, 3, 6), c=(6,), W=(6, 3))
 
     def apply(p, x):
@@ -138,7 +141,9 @@ def channel_shuffle() -> ZooNetwork:
         x = jax.nn.relu(convolution(x, p["g2"], groups=2) + p["c"])
         return x.mean((1, 2)) @ p["W"]
 
-    return ZooNetwork("grouped convolution, channel shuffle (plain)", apply, params, None, (inputs(2, 6, 6, 3),), None)
+    return ZooNetwork(
+        "grouped convolution, channel shuffle (plain)", apply, params, None, (inputs(2, 6, 6, 3),), (3, 3)
+    )
 
 
 def softmax_over_units() -> ZooNetwork:
