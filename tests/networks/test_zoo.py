@@ -9,7 +9,7 @@ from zoo_equinox import EQUINOX
 from zoo_flax import FLAX
 from zoo_haiku import HAIKU
 
-from skbandit.networks import infer_groups
+from skbandit.networks import infer_groups, inference
 
 MAKERS = {"jax": PLAIN, "flax": FLAX, "equinox": EQUINOX, "haiku": HAIKU}
 NETWORKS = [pytest.param(name, make, id=make.__name__) for name, makers in MAKERS.items() for make in makers]
@@ -62,14 +62,19 @@ def test_rows_may_be_written_into_a_table_one_at_a_time():
     assert infer_groups(apply, params, inputs(2, 4, 5)).sizes == (6,)
 
 
-@pytest.mark.parametrize("shape", [(64,), (1, 1, 1, 64)])
-def test_groups_are_verified_at_numbers_whatever_the_shape_of_a_variance(shape):
-    shapes = {"A": (50, 64), "variance": shape, "W": (64, 30)}
+@pytest.mark.parametrize("shape", [(6,), (1, 1, 1, 6)])
+def test_groups_are_verified_at_numbers_whatever_the_shape_of_a_variance(shape, monkeypatch):
+    # Where all outputs are NaN, nothing would differ, and everything would pass.
+    compared = []
+    compare = inference.relative_difference
+    monkeypatch.setattr(inference, "relative_difference", lambda a, b: compared.extend([*a, *b]) or compare(a, b))
+    shapes = {"A": (5, 6), "variance": shape, "W": (6, 3)}
     shapes = {name: jax.ShapeDtypeStruct(sizes, jnp.float32) for name, sizes in shapes.items()}
 
     def apply(params, x):
         return (x @ params["A"]) / jnp.sqrt(params["variance"]).reshape(-1) @ params["W"]
 
     for params in (shapes, generic(shapes)):
-        # Sums over all units and over half of them are rounded differently; where all is NaN, nothing differs.
-        assert 0 < infer_groups(apply, params, inputs(40, 50)).verified.compacted < 1e-5
+        infer_groups(apply, params, inputs(4, 5))
+    assert len(compared) == 12
+    assert all(np.isfinite(array).all() for array in compared)
