@@ -56,6 +56,7 @@ class Search:
         self.origins = flow_of(trace)
         self.axes = [(leaf, axis) for leaf in trace.leaves for axis in range(len(leaf.shape))]
         self._class_of = {(leaf.variable, axis): self.classes.of[leaf.variable, axis] for leaf, axis in self.axes}
+        self._first_use = _first_use(trace)
         self.found: list[Found] = []
         self.taken: dict[int, np.ndarray] = {}
         self._why: dict[Place, list[Stop]] = {}
@@ -197,19 +198,33 @@ class Search:
         return places
 
     def _name(self, paths: Sequence[tuple[Any, ...]]) -> str:
-        """Return a name: where the weights are that make the units."""
+        """Return a name: the module whose weights make the units first, in the order of computation.
+
+        Where all weights that make them lie side by side in one module, as those of queries, keys and values do, it is
+        that module.
+        """
         ranks = {leaf.path: len(leaf.shape) for leaf in self.trace.leaves}
-        weights = [path for path in paths if ranks[path] > 1] or paths
+        weights = sorted([path for path in paths if ranks[path] > 1] or paths, key=self._first_use.__getitem__)
         parents = list(dict.fromkeys(path[:-1] or path for path in weights))
-        prefix = _shared_prefix([leaf.path for leaf in self.trace.leaves])
-        common = _shared_prefix([*parents, parents[0] + ("",)]) if len(parents) > 1 else 0
-        if common > prefix:  # query, key, value: of one module
-            name = ".".join(map(str, parents[0][prefix:common]))
-        else:
-            name = ".".join(map(str, parents[0][prefix:] or parents[0]))
-            name += f" and {len(parents) - 1} more" if len(parents) > 1 else ""
+        module = first = parents[0]
+        side_by_side = len(parents) > 1 and len({parent[:-1] for parent in parents}) == 1
+        if side_by_side and isinstance(first[-1], str):  # numbers are those of a list
+            module = first[:-1]
+        n = self._prefix(first)
+        name = ".".join(map(str, module[n:] or first[n:] or first))
         taken = Counter(found.group.name.split(" #")[0] for found in self.found)
+        if taken[name]:
+            name = ".".join(map(str, first[n:] or first))
         return f"{name} #{taken[name] + 1}" if taken[name] else name
+
+    def _prefix(self, path: tuple[Any, ...]) -> int:
+        """Return how many keys of a path say nothing: those that all parameters begin with."""
+        of_parameters = path[0] == "params"  # in `Variables`, or among Flax's collections
+        paths = [leaf.path for leaf in self.trace.leaves if not of_parameters or leaf.path[0] == "params"]
+        n = max(_shared_prefix(paths), int(of_parameters))
+        while n and n < len(path) and not isinstance(path[n], str):
+            n -= 1
+        return n
 
     # ------------------------------------------------------------------ what is left
 
@@ -243,6 +258,15 @@ def _shared_prefix(paths: Sequence[tuple[Any, ...]]) -> int:
     while all(len(path) > n + 1 for path in paths) and len({path[n] for path in paths}) == 1:
         n += 1
     return n
+
+
+def _first_use(trace: Trace) -> dict[tuple[Any, ...], int]:
+    """Return the number of the first operation that takes each leaf."""
+    first: dict[int, int] = {}
+    for i, node in enumerate(trace.graph.nodes):
+        for variable in node.inputs:
+            first.setdefault(variable, i)
+    return {leaf.path: first.get(leaf.variable, len(trace.graph.nodes)) for leaf in trace.leaves}
 
 
 def flow_of(trace: Trace) -> Origins:
