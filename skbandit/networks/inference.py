@@ -156,7 +156,7 @@ def _verified(
     traced: Trace, found: Sequence[Found], groups: Groups, apply: Apply, variables: Any, example: Sequence[Any]
 ) -> Groups:
     """Return the groups that compute the same gated and removed, and the differences that were measured."""
-    given = _generic_values(variables, example)
+    given = random_values(variables, example)
     measured = _differences(traced, groups, apply, *given)
     if _is_fine(measured, given):
         return dataclasses.replace(groups, verified=measured)
@@ -192,7 +192,7 @@ def _is_fine(measured: Verified, given: Any) -> bool:
     return measured.identity <= tolerance and measured.compacted <= tolerance and measured.noise <= tolerance
 
 
-def _generic_values(variables: Any, example: Sequence[Any]) -> tuple[Any, tuple[Any, ...]]:
+def random_values(variables: Any, example: Sequence[Any]) -> tuple[Any, tuple[Any, ...]]:
     """Return values of generic parameters (no zero biases, no unit variances), and the example.
 
     Parameters that were given as arrays are moved a little: signals then reach the outputs of a deep network as they do
