@@ -14,6 +14,8 @@ from benchmarks.common.records import append, latest, read, write
 SCENARIOS = {
     "zoo": "what is found prunable in networks of many kinds, most of them shipped by others",
     "torch_zoo": "the same architectures in PyTorch, pruned by Torch-Pruning",
+    "evaluator": "all arms of a layer, against one vmap of the whole gated forward pass",
+    "criteria": "which criterion runs on which kind of network",
 }
 
 
