@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from benchmarks.common.records import KEPT, Record
+from benchmarks.common.tables import markdown
 from benchmarks.deep.evaluator import Case, convolutional, cross_entropy, draw, transformer
 from skbandit import rank_units
 from skbandit.criteria import CRITERIA, resolve
@@ -96,3 +97,32 @@ def line(record: Record) -> str:
     """Return a record as a line to read."""
     said = record.get("refused") or f"{record['seconds']:6.1f} s, {record['finite']:.0%} finite {record['warnings']}"
     return f"{record['network']:14s} {record['criterion']:28s} {said}"
+
+
+def page(records: Sequence[Record]) -> str:
+    """Return the page of the records."""
+    by_name: dict[str, dict[str, Record]] = {}
+    for record in records:
+        by_name.setdefault(record["criterion"], {})[record["network"]] = record
+    rows = [[f"`{name}`", *(_cell(found[network]) for network in CASES)] for name, found in by_name.items()]
+    return f"""# Criteria on deep networks
+
+Written by `python -m benchmarks.deep report` from the records of `python -m benchmarks.deep criteria`.
+
+Every policy (in a bandit) and every criterion on three functions that nothing was changed in: a convolutional network with
+four groups (144 units), an LSTM with one (12 units) and a transformer with five (72 units); random weights, 32 rows. A cell
+says that all values were finite, after how many pulls, or what the criterion asked for, before any work, that the network
+does not have. Criteria that train were given 20 steps.
+
+{markdown(["criterion", *CASES], rows)}
+
+`bmrs_n` and `bmrs_u` on filters are as in their paper: noise on the output of a whole filter, its scale learned.
+"""
+
+
+def _cell(record: Record) -> str:
+    if "refused" in record:
+        return "refused: " + record["refused"].split(" that ", 1)[-1].split(":")[0]
+    finite = "" if record["finite"] == 1 else f", {record['finite']:.0%} finite"
+    told = ", warns" if record["warnings"] else ""
+    return (f"{record['pulls']} pulls" if record["pulls"] else "runs") + finite + told

@@ -23,6 +23,7 @@ import numpy as np
 
 from benchmarks.common.machine import cpu_model, n_cores
 from benchmarks.common.records import KEPT, Record
+from benchmarks.common.tables import markdown, number
 from benchmarks.common.timing import interleave
 from benchmarks.speed.rates import matmul_rates
 from skbandit.networks import TracedNetwork, infer_groups
@@ -177,3 +178,36 @@ def line(record: Record) -> str:
         f"{record['pulls_per_second']:8.0f} pulls/s  = {record['forward_passes']:.1f} forward passes  "
         f"differ by {record['difference']:.0e}"
     )
+
+
+def page(records: Sequence[Record]) -> str:
+    """Return the page of the records."""
+    rows = [
+        [
+            *(r["network"], r["group"], str(r["units"]), number(r["seconds"]["naive"] * 1e3)),
+            *(number(r["seconds"]["evaluator"] * 1e3), f"{r['ratio']:.1f}", f"{r['pulls_per_second']:.0f}"),
+            *(f"{r['forward_passes']:.1f}", f"{r['difference']:.0e}"),
+        ]
+        for r in records
+    ]
+    heading = ["network", "group", "units", "naive, ms", "evaluator, ms", "ratio", "pulls/s", "forwards", "differ by"]
+    first = records[0]
+    shares = ", ".join(
+        f"{share} ({name})"
+        for name, share in {r["network"]: f"{r['roofline_of_forward']:.0%}" for r in records}.items()
+    )
+    return f"""# All arms of a layer
+
+Written by `python -m benchmarks.deep report` from the records of `python -m benchmarks.deep evaluator`.
+
+A convolutional network (16 x 16 pictures, 32 rows, three convolutions and two dense layers) and a transformer (two blocks
+of width 64, 16 texts of 24 tokens). *naive*: the whole network for each arm, tiles of {TILE} arms under `vmap`. *evaluator*:
+`skbandit.networks.TracedNetwork.damages`, which computes once what lies before a group, takes a unit out of a product by
+subtracting its term, and evaluates for each arm only what lies behind. Medians of {REPEATS} timings, in turn.
+
+{markdown(heading, rows)}
+
+*forwards*: time of the evaluator in gated forward passes. The first groups of a network, and the residual stream, gain
+little: nearly everything lies behind them. One gated forward pass runs at {shares} of the measured rate of matrix products
+({first["gflops"]:.0f} GFLOP/s in float32). Machine: {first["cpu"]}, {first["cores"]} cores, JAX {first["jax"]}.
+"""
