@@ -174,8 +174,8 @@ def line(record: Record) -> str:
     seconds = record["seconds"]
     return (
         f"{record['network']:14s} {record['group']:16s} {record['units']:4d} units  "
-        f"naive {seconds['naive'] * 1e3:7.1f} ms  evaluator {seconds['evaluator'] * 1e3:6.1f} ms  {record['ratio']:5.1f}x  "
-        f"{record['pulls_per_second']:8.0f} pulls/s  = {record['forward_passes']:.1f} forward passes  "
+        f"naive {seconds['naive'] * 1e3:7.1f} ms  evaluator {seconds['evaluator'] * 1e3:6.1f} ms  "
+        f"{record['ratio']:5.1f}x  {record['pulls_per_second']:8.0f} pulls/s  = {record['forward_passes']:.1f} forward passes  "
         f"differ by {record['difference']:.0e}"
     )
 
@@ -200,14 +200,15 @@ def page(records: Sequence[Record]) -> str:
 
 Written by `python -m benchmarks.deep report` from the records of `python -m benchmarks.deep evaluator`.
 
-A convolutional network (16 x 16 pictures, 32 rows, three convolutions and two dense layers) and a transformer (two blocks
-of width 64, 16 texts of 24 tokens). *naive*: the whole network for each arm, tiles of {TILE} arms under `vmap`. *evaluator*:
-`skbandit.networks.TracedNetwork.damages`, which computes once what lies before a group, takes a unit out of a product by
-subtracting its term, and evaluates for each arm only what lies behind. Medians of {REPEATS} timings, in turn.
+A convolutional network (16 x 16 pictures, 32 rows, three convolutions and two dense layers) and a transformer (two
+blocks of width 64, 16 texts of 24 tokens). *naive*: the whole network for each arm, tiles of {TILE} arms under `vmap`.
+*evaluator*: `skbandit.networks.TracedNetwork.damages`, which computes once what lies before a group, takes a unit out
+of a product by subtracting its term, and evaluates for each arm only what lies behind. Medians of {REPEATS} timings, in
+turn.
 
 {markdown(heading, rows)}
 
 *forwards*: time of the evaluator in gated forward passes. The first groups of a network, and the residual stream, gain
-little: nearly everything lies behind them. One gated forward pass runs at {shares} of the measured rate of matrix products
-({first["gflops"]:.0f} GFLOP/s in float32). Machine: {first["cpu"]}, {first["cores"]} cores, JAX {first["jax"]}.
+little: nearly everything lies behind them. One gated forward pass runs at {shares} of the measured rate of matrix
+products ({first["gflops"]:.0f} GFLOP/s in float32). Machine: {first["cpu"]}, {first["cores"]} cores, JAX {first["jax"]}.
 """
