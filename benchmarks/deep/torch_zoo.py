@@ -9,6 +9,7 @@ hints have one record. MACs are counted in both, before and after, by PyTorch's 
 from __future__ import annotations
 
 import time
+import traceback
 import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -114,9 +115,9 @@ def n_macs(model: Any, example: Any) -> float:
 
 
 def first_line(error: Exception) -> str:
-    """Return the class of an error and the first line of its text."""
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0] if lines else ''}"
+    """Return the class of an error and the first line of its text; without a text, the line of code."""
+    lines = str(error).strip().splitlines() or [traceback.extract_tb(error.__traceback__)[-1].line or ""]
+    return f"{type(error).__name__}: {lines[0]}"
 
 
 def line(record: Record) -> str:
