@@ -69,18 +69,24 @@ def values(tree: Any, seed: int = 0) -> Any:
             drawn = 0.5 + 1 / (1 + np.exp(-noise))
         elif re.search(r"scale|gamma", name) or (leaf.ndim == 1 and name.endswith("weight")):
             drawn = 1 + 0.2 * noise
-        elif leaf.ndim < 2:
+        elif sum(n > 1 for n in leaf.shape) < 2:
             drawn = 0.2 * noise
+        elif leaf.ndim == 4:
+            # A kernel: a rectifier follows more often than not, and twice the variance keeps the signal up.
+            drawn = noise * np.float32(np.sqrt(2 * _n_outputs(leaf.shape) / noise.size))
         else:
-            # Outputs come first in some frameworks and last in others: the larger of the two is taken for them; a last
-            # axis of 1 is the multiplier of a depthwise kernel. A kernel is followed by a rectifier more often than
-            # not: twice the variance keeps the signal up.
-            n_outputs = max(leaf.shape[0], leaf.shape[-1], leaf.shape[-2] if leaf.shape[-1] == 1 else 1)
-            gain = 2 if leaf.ndim == 4 else 1
-            drawn = noise * np.float32(np.sqrt(gain * n_outputs / max(1, noise.size)))
+            # Outputs come first in some frameworks and last in others.
+            drawn = noise * np.float32(np.sqrt(0.5 * (leaf.shape[0] + leaf.shape[-1]) / noise.size))
         return jnp.asarray(drawn, leaf.dtype)
 
     return jax.tree_util.tree_map_with_path(draw, tree)
+
+
+def _n_outputs(kernel: tuple[int, ...]) -> int:
+    """Channels that a convolution makes, from the shape of its kernel: sizes come first, or last."""
+    if max(kernel[:2]) > 11:
+        return kernel[0]
+    return kernel[3] if kernel[3] > 1 else kernel[2]  # an axis of 1: the multiplier of a depthwise kernel
 
 
 def is_shape(leaf: Any) -> bool:
