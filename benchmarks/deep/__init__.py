@@ -1,0 +1,1 @@
+"""Deep networks: four trained examples, and one with ten thousand units."""
