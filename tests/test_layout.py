@@ -62,7 +62,7 @@ WITHOUT_JAX = [
         "presets",
         "saved",
         "networks",
-        "networks.[cg]*",
+        *(f"networks.{name}" for name in ("capabilities", "checks", "gated", "groups", "report")),
         "pruning",
         "pruning.parameters",
     ),

@@ -1,14 +1,15 @@
-"""The table that a person checks groups by."""
+"""The table that a person checks groups by.
+
+The types are those of `skbandit.networks.groups`, which prints itself by this module.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from skbandit.networks.groups import Group, Groups, Refusal, Slice
 
 #: Reasons that say nothing a person would want to know: axes of data, windows, single positions.
 _HIDDEN = (
@@ -19,7 +20,7 @@ _HIDDEN = (
 _MOST_NAMED = 6
 
 
-def table(groups: Groups) -> str:
+def table(groups: Any) -> str:
     """Return groups, what is not prunable and why, and what was measured, as text."""
     lines = _aligned([_heading(groups), *(_row(groups, i) for i in range(len(groups.groups)))]) if groups.groups else []
     shown, n_hidden = _refusals(groups.refused)
@@ -33,23 +34,23 @@ def table(groups: Groups) -> str:
     return "\n".join(lines) or "no groups"
 
 
-def _heading(groups: Groups) -> list[str]:
+def _heading(groups: Any) -> list[str]:
     return ["group", "units", *(["parameters", "MACs"] if groups.costs else []), "leaves with a unit", "read by"]
 
 
-def _row(groups: Groups, i: int) -> list[str]:
+def _row(groups: Any, i: int) -> list[str]:
     group = groups.groups[i]
     costs = [f"{groups.costs[i].parameters:.0f}", f"{groups.costs[i].macs:.0f}"] if groups.costs else []
     return [group.name, str(group.size), *costs, _slices(group, group.incoming), _slices(group, group.outgoing)]
 
 
-def _slices(group: Group, slices: Sequence[Slice]) -> str:
+def _slices(group: Any, slices: Sequence[Any]) -> str:
     parts = [_slice(group, s) for s in slices[:_MOST_NAMED]]
     more = len(slices) - len(parts)
     return " ".join(parts) + (f" and {more} more" if more else "")
 
 
-def _slice(group: Group, s: Slice) -> str:
+def _slice(group: Any, s: Any) -> str:
     n = 1.0
     if s.labels is not None:
         n = float((np.asarray(s.labels) >= 0).sum()) / group.size
@@ -61,7 +62,7 @@ def _path(path: Sequence[Any]) -> str:
     return ".".join(map(str, path))
 
 
-def _refusals(refused: Sequence[Refusal]) -> tuple[list[list[str]], int]:
+def _refusals(refused: Sequence[Any]) -> tuple[list[list[str]], int]:
     """Return a line for each reason and line of code, and how many axes are hidden."""
     by_reason: dict[tuple[str, str], list[str]] = {}
     hidden = 0

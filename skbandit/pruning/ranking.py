@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -12,11 +13,13 @@ from skbandit._core.constraints import Number, check_values
 from skbandit._core.scope import without_checks
 from skbandit.criteria.base import Scores, needs_of
 from skbandit.networks.capabilities import Prunable, require
+from skbandit.networks.groups import Groups
 from skbandit.pruning.functions import array_of, checked_functions
 from skbandit.pruning.inputs import checked_network, checked_params, checked_policy, checked_rows, seed_of
 from skbandit.pruning.parameters import OF_ANY_NETWORK
 from skbandit.pruning.scoring import make_problem, mean_loss, score_units
 from skbandit.pruning.selection import is_uninformative, remark_on_damages
+from skbandit.pruning.traced import function_of, rows_of_batches
 
 Params = Any
 
@@ -24,12 +27,15 @@ _CONSTRAINTS = OF_ANY_NETWORK | {"pruning_ratio": (Number(0, 1, closed="left"),)
 
 
 def rank_units(
-    network: Prunable,
+    network: Prunable | Callable[..., Any],
     params: Params,
-    X: np.ndarray,
-    y: np.ndarray,
+    X: Any,
+    y: Any = None,
     sample_weight: np.ndarray | None = None,
     *,
+    loss: Callable[[Any, Any], Any] | None = None,
+    groups: Groups | None = None,
+    state: Any = None,
     policy: Any = "ucb1",
     budget: float = 8.0,
     pruning_ratio: float = 0.5,
@@ -37,6 +43,7 @@ def rank_units(
     active: np.ndarray | None = None,
     emissions: tuple[np.ndarray, ...] | None = None,
     batch_size: int = 256,
+    max_rows: int = 8192,
     random_state: Any = 0,
 ) -> Scores:
     """Score the units of any JAX network by how safe they are to remove; nothing is removed.
@@ -45,14 +52,23 @@ def rank_units(
 
     Parameters
     ----------
-    network : GatedNetwork
-        Loss with gates, and the groups of slices that leave together.
+    network : callable or GatedNetwork
+        A function (params, X) → outputs in inference mode, or (params, state, X) where there is state: its units are
+        found in its trace. Or a loss with gates of your own, with the groups of slices that leave together.
     params : pytree
         Trained parameters. Floats of every width become float32.
     X, y : ndarray of shape (n, ...)
-        Rows to measure on. Integers stay integers, floats of every width become float32.
+        Rows to measure on. Integers stay integers, floats of every width become float32. Dictionaries of arrays will
+        do; a tuple of arrays as ``X`` is several arguments of the function. Without ``y``, ``X`` is an iterable of
+        batches (x, y) or (x, y, weight).
     sample_weight : ndarray of shape (n,), optional
         Weights of the rows.
+    loss : callable (outputs, y) → f[n], optional
+        For a function: the loss of each row.
+    groups : Groups, optional
+        For a function: what `skbandit.networks.infer_groups` found. By default it is called without options.
+    state : pytree, optional
+        For a function that takes one.
     policy : str, Policy or Criterion, default="ucb1"
         The method that ranks the units: a bandit policy or another criterion, by name or as an object.
     budget : float, default=8.0
@@ -68,6 +84,8 @@ def rank_units(
         What a unit of each group gives out when masked, where the network can make use of it; 0 by default.
     batch_size : int, default=256
         Rows of a pull's mini-batch.
+    max_rows : int, default=8192
+        Rows that are read at most where ``X`` is an iterable of batches.
     random_state : int, RandomState instance or None, default=0
         Seeds the mini-batches and the policy.
 
@@ -117,9 +135,14 @@ def rank_units(
         "pruning_ratio": pruning_ratio,
         "scope": scope,
         "batch_size": batch_size,
+        "max_rows": max_rows,
     }
     check_values("rank_units", given, _CONSTRAINTS)
-    checked_network("rank_units", network)
+    X, y, sample_weight = rows_of_batches("rank_units", X, y, sample_weight, int(max_rows))
+    function = function_of("rank_units", network, params, X, loss, groups, state)
+    if function is not None:
+        network, params = function.network, function.params
+    network = checked_network("rank_units", network)
     with without_checks("float32"):
         params = checked_params(network, params)  # first: groups that do not fit may have any number of units
         active = _checked_active(active, network.groups.n_units)
@@ -144,8 +167,8 @@ def rank_units(
         _, scores = score_units(criterion, np.uint32(seed), None, problem, active)
         scores = Scores(*(jax.tree.map(np.asarray, part) for part in scores))
         if scores.n_pulls > 0 and not remarks:  # else it is said already what is wrong with the loss
-            loss = mean_loss(network, problem.params, problem.gates, problem.emissions, batches)
-            remarks.append(remark_on_damages(np.asarray(scores.damage)[active], loss))
+            mean = mean_loss(network, problem.params, problem.gates, problem.emissions, batches)
+            remarks.append(remark_on_damages(np.asarray(scores.damage)[active], mean))
         elif scores.n_pulls == 0 and is_uninformative(np.asarray(scores.value)[active]):
             remarks.append(f"{criterion!r} does not tell one unit from another: all values are the same.")
     for message in filter(None, remarks):

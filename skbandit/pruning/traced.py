@@ -64,8 +64,9 @@ def function_of(owner: str, apply: Any, params: Any, X: Any, loss: Any, groups: 
         return None
     if loss is None:
         raise ValueError(
-            f"The 'loss' parameter of {owner} is needed for a function: a callable (outputs, y) → losses, one for each "
-            "row."
+            f"The 'network' parameter of {owner} must have 'groups' and 'batch_loss', as a GatedNetwork has, or be a "
+            f"function (params, X) → outputs, together with the 'loss' parameter, (outputs, y) → losses. Got "
+            f"{shown(apply)} and no 'loss'."
         )
     if groups is not None and not isinstance(groups, Groups):
         raise ValueError(
@@ -92,12 +93,8 @@ def rows_of_batches(owner: str, X: Any, y: Any, weight: Any, max_rows: int) -> t
     ValueError
         If what was given is no such iterable, or is empty.
     """
-    if y is not None:
+    if y is not None or not isinstance(X, Iterable) or hasattr(X, "shape") or isinstance(X, (dict, str)):
         return X, y, weight
-    if not isinstance(X, Iterable) or hasattr(X, "shape") or isinstance(X, (dict, str)):
-        raise ValueError(
-            f"The 'y' parameter of {owner} is missing. It may be left out where X is an iterable of batches."
-        )
     if weight is not None:
         raise ValueError(f"With an iterable of batches, {owner} takes the weights from the batches: (x, y, weight).")
     batches: list[tuple[Any, ...]] = []
