@@ -28,11 +28,11 @@ class _Product(NamedTuple):
 def products(plan: Plan) -> list[_Product]:
     """Return the contractions and convolutions of a trace, with the axes that make their size."""
     found: list[_Product] = []
-    _collect(plan, plan.trace.graph, 1.0, found)
+    _collect(plan, _Axes(plan), plan.trace.graph, 1.0, found)
     return found
 
 
-def _collect(plan: Plan, graph: Graph, times: float, found: list[_Product]) -> None:
+def _collect(plan: Plan, axes: _Axes, graph: Graph, times: float, found: list[_Product]) -> None:
     for node in graph.nodes:
         if node.name == "dot_general":
             (left, right), (_, batch) = node.params["dimension_numbers"]
@@ -40,33 +40,37 @@ def _collect(plan: Plan, graph: Graph, times: float, found: list[_Product]) -> N
             of_out = [(node.outputs[0], axis) for axis in range(len(plan.trace.tables.shape(node.outputs[0])))]
             contracted = [(node.inputs[1], axis) for axis in right]
             del batch
-            found.append(_Product(times, tuple(_axis(plan, *place) for place in (*of_out, *contracted))))
+            found.append(_Product(times, tuple(axes.of(*place) for place in (*of_out, *contracted))))
         elif node.name == "conv_general_dilated":
-            found.append(_convolution(plan, node, times))
+            found.append(_convolution(plan, axes, node, times))
         inside = times * node.params["length"] if node.name == "scan" else times
         for body in node.bodies:
-            _collect(plan, body, inside, found)
+            _collect(plan, axes, body, inside, found)
 
 
-def _convolution(plan: Plan, node: Node, times: float) -> _Product:
+def _convolution(plan: Plan, axes: _Axes, node: Node, times: float) -> _Product:
     kernel = plan.trace.tables.shape(node.inputs[1])
     _, (_, given, *window), _ = node.params["dimension_numbers"]
     of_out = [(node.outputs[0], axis) for axis in range(len(plan.trace.tables.shape(node.outputs[0])))]
-    each = _axis(plan, node.inputs[1], given)
+    each = axes.of(node.inputs[1], given)
     size = math.prod(kernel[axis] for axis in window)
-    return _Product(times * size, (*(_axis(plan, *place) for place in of_out), each))
+    return _Product(times * size, (*(axes.of(*place) for place in of_out), each))
 
 
-def _axis(plan: Plan, variable: int, axis: int) -> _Axis:
-    size = plan.trace.tables.shape(variable)[axis]
-    units = plan.units(variable, axis)
-    if units is None:
-        return _Axis(size, ())
-    of_group = plan.groups.group_of()[units[units >= 0]]
-    counts = np.bincount(of_group, minlength=len(plan.groups.groups))
-    sizes = plan.groups.sizes
-    per_unit = tuple((g, float(counts[g]) / sizes[g]) for g in np.flatnonzero(counts).tolist())
-    return _Axis(int((units < 0).sum()), per_unit)
+class _Axes:
+    """The axes of variables, as units make them."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan, self._group_of, self._sizes = plan, plan.groups.group_of(), plan.groups.sizes
+
+    def of(self, variable: int, axis: int) -> _Axis:
+        size = self._plan.trace.tables.shape(variable)[axis]
+        units = self._plan.units(variable, axis)
+        if units is None:
+            return _Axis(size, ())
+        groups, counts = np.unique(self._group_of[units[units >= 0]], return_counts=True)
+        per_unit = tuple((g, n / self._sizes[g]) for g, n in zip(groups.tolist(), counts.tolist(), strict=True))
+        return _Axis(int((units < 0).sum()), per_unit)
 
 
 def macs(found: Sequence[_Product], widths: Sequence[Any]) -> Any:
@@ -82,14 +86,19 @@ def macs(found: Sequence[_Product], widths: Sequence[Any]) -> Any:
 
 def costs(plan: Plan) -> tuple[Cost, ...]:
     """Return what leaves with the first unit of each group."""
-    found, sizes = products(plan), plan.groups.sizes
+    widths = list(plan.groups.sizes)
     rows = n_rows(plan)
-    full = macs(found, sizes)
+    products_of: list[list[_Product]] = [[] for _ in widths]
+    for product in products(plan):
+        for g in {g for axis in product.axes for g, _ in axis.per_unit}:
+            products_of[g].append(product)
     shapes = {leaf.path: leaf.shape for leaf in plan.trace.leaves}
     made = []
     for g, group in enumerate(plan.groups.groups):
-        fewer = [n - (g == h) for h, n in enumerate(sizes)]
-        made.append(Cost(_parameters(group, shapes), float(full - macs(found, fewer)) / rows))
+        full = macs(products_of[g], widths)
+        widths[g] -= 1
+        made.append(Cost(_parameters(group, shapes), float(full - macs(products_of[g], widths)) / rows))
+        widths[g] += 1
     return tuple(made)
 
 

@@ -25,17 +25,23 @@ _SMALLEST = {"reduce_min", "cummin"}
 
 def neutral(name: str, dtype: Any) -> Any:
     """Return what leaves a reduction unchanged."""
-    if name in _PRODUCTS or name == "reduce_and":
-        return jnp.ones((), dtype) if dtype != bool else jnp.asarray(True)
-    if name in _LARGEST or name in _SMALLEST:
-        sign = -1 if name in _LARGEST else 1
-        if dtype == bool:
-            return jnp.asarray(sign > 0)
-        if jnp.issubdtype(dtype, jnp.integer):
-            info = jnp.iinfo(dtype)
-            return jnp.asarray(info.min if sign < 0 else info.max, dtype)
-        return jnp.asarray(sign * jnp.inf, dtype)
-    return jnp.zeros((), dtype)
+    zero = jnp.zeros((), dtype)
+    if name in _PRODUCTS:
+        return jnp.ones((), dtype)
+    if name == "reduce_and":  # bit by bit
+        return ~zero
+    if name not in _LARGEST and name not in _SMALLEST:
+        return zero
+    smallest = name in _LARGEST
+    if dtype == np.bool_:
+        return jnp.asarray(not smallest)
+    if jnp.issubdtype(dtype, jnp.integer):
+        info = jnp.iinfo(dtype)
+        return jnp.asarray(info.min if smallest else info.max, dtype)
+    infinite = jnp.asarray(-jnp.inf if smallest else jnp.inf, dtype)
+    if jnp.issubdtype(dtype, jnp.floating) and not np.isinf(infinite):  # some floats of 8 bits have no infinity
+        return jnp.asarray(jnp.finfo(dtype).min if smallest else jnp.finfo(dtype).max, dtype)
+    return infinite
 
 
 def is_sum(name: str) -> bool:
@@ -74,9 +80,10 @@ class Gated(Interpreter):
         given = list(inputs)
         for read in self.plan.reads.get(node, ()):
             given[read.operand] = self.gate(node, read, given[read.operand])
+            if read.other is not None:
+                given[read.other.operand] = self._without(node, read.other, given[read.other.operand])
         for count in self.plan.counts.get(node, ()):
-            constant = given[count.operand]
-            given[count.operand] = constant * jnp.asarray(count.scale(self.gates), constant.dtype)
+            given[count.operand] = count.changed(jnp.asarray(given[count.operand]), self.gates)
         return given
 
     def gate(self, node: Node, read: GatedRead, x: Any) -> Any:
@@ -88,6 +95,14 @@ class Gated(Interpreter):
             return jnp.where(m > 0, x, jnp.zeros((), x.dtype))
         # `where`, for what is removed may be NaN or infinite.
         return jnp.where(m > 0, x * m.astype(x.dtype), jnp.zeros((), x.dtype))
+
+    def _without(self, node: Node, read: GatedRead, x: Any) -> Any:
+        """Return the other operand of a product with 0 for units that left: 0 · NaN is NaN."""
+        try:
+            m = self._gates(node, read, x)
+        except LookupError:  # it is the same for all rows
+            m = Gated(self.plan, self.gates.max(0))._gates(node, read, x)
+        return jnp.where(m > 0, x, jnp.zeros((), x.dtype))
 
     def _gates(self, node: Node, read: GatedRead, x: Any) -> Any:
         """Return the gates at an operand's positions, of a shape that broadcasts against it."""

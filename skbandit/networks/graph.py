@@ -28,7 +28,8 @@ _CALLS = {
     "remat": "jaxpr",
     "checkpoint": "jaxpr",
 }
-_JAX = os.path.join(os.path.dirname(os.path.abspath(jax.__file__)), "")
+#: Where files of JAX are.
+JAX_FOLDER = os.path.join(os.path.dirname(os.path.abspath(jax.__file__)), "")
 
 
 @dataclasses.dataclass(eq=False)
@@ -50,6 +51,8 @@ class Node:
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     bodies: tuple[Graph, ...] = ()
+    source: str = ""
+    """File and line of the innermost call outside of JAX."""
 
     @property
     def name(self) -> str:
@@ -61,11 +64,6 @@ class Node:
     def params(self) -> dict[str, Any]:
         """Parameters of the primitive."""
         return self.equation.params
-
-    @property
-    def source(self) -> str:
-        """File and line of the innermost call outside of JAX."""
-        return source_of(self.equation)
 
 
 @dataclasses.dataclass(eq=False)
@@ -117,7 +115,7 @@ def flatten(closed: ClosedJaxpr, tables: Tables) -> Graph:
 
 
 def _nodes(
-    jaxpr: Jaxpr, constants: Sequence[Any], inputs: Sequence[int], tables: Tables
+    jaxpr: Jaxpr, constants: Sequence[Any], inputs: Sequence[int], tables: Tables, within: str = ""
 ) -> tuple[list[Node], list[int]]:
     numbers: dict[Any, int] = dict(zip(jaxpr.invars, inputs, strict=True))
 
@@ -138,14 +136,16 @@ def _nodes(
         name, params = equation.primitive.name, equation.params
         if name in _INLINED:
             body = next(params[key] for key in ("jaxpr", "call_jaxpr") if key in params)
-            inner, made = _nodes(*_opened(body), given, tables)
+            inner, made = _nodes(*opened(body), given, tables, source_of(equation) or within)
             nodes += inner
             numbers.update(zip(equation.outvars, made, strict=True))
             continue
         made = [tables.new(var.aval) for var in equation.outvars]
         numbers.update(zip(equation.outvars, made, strict=True))
-        bodies = tuple(_graph(body, tables) for body in _bodies(name, params))
-        nodes.append(Node(equation, tuple(given), tuple(made), bodies))
+        # Functions of JAX that are compiled in one piece know no line of the user's inside.
+        source = source_of(equation) or within
+        bodies = tuple(_graph(body, tables, source) for body in _bodies(name, params))
+        nodes.append(Node(equation, tuple(given), tuple(made), bodies, source))
     return nodes, [number(atom) for atom in jaxpr.outvars]
 
 
@@ -165,14 +165,15 @@ def is_call(node: Node) -> bool:
     return node.name in _CALLS
 
 
-def _opened(body: ClosedJaxpr | Jaxpr) -> tuple[Jaxpr, Sequence[Any]]:
+def opened(body: ClosedJaxpr | Jaxpr) -> tuple[Jaxpr, Sequence[Any]]:
+    """Return a program, and the constants that it has of its own."""
     return (body.jaxpr, body.consts) if isinstance(body, ClosedJaxpr) else (body, ())
 
 
-def _graph(body: ClosedJaxpr | Jaxpr, tables: Tables) -> Graph:
-    jaxpr, constants = _opened(body)
+def _graph(body: ClosedJaxpr | Jaxpr, tables: Tables, within: str) -> Graph:
+    jaxpr, constants = opened(body)
     inputs = [tables.new(var.aval) for var in jaxpr.invars]
-    nodes, outputs = _nodes(jaxpr, constants, inputs, tables)
+    nodes, outputs = _nodes(jaxpr, constants, inputs, tables, within)
     return Graph(tuple(inputs), tuple(outputs), tuple(nodes))
 
 
@@ -180,7 +181,7 @@ def source_of(equation: JaxprEqn) -> str:
     """Return file and line of the innermost call outside of JAX, "" where it is not known."""
     traceback = getattr(equation.source_info, "traceback", None)
     for frame in getattr(traceback, "frames", ()):
-        if not frame.file_name.startswith(_JAX):
+        if not frame.file_name.startswith(JAX_FOLDER):
             return f"{os.path.basename(frame.file_name)}:{frame.line_num}"
     return ""
 
@@ -243,7 +244,8 @@ class Interpreter:
         (body,) = node.bodies
         if "policy" in node.params:  # keep what it says of memory
             options = {name: node.params[name] for name in ("policy", "prevent_cse")}
-            return jax.checkpoint(lambda *args: self.run(body, args), **options)(*inputs)
+            made: list[Any] = jax.checkpoint(lambda *args: self.run(body, args), **options)(*inputs)
+            return made
         return self.run(body, inputs)
 
     def scan(self, node: Node, inputs: Sequence[Any]) -> Sequence[Any]:
@@ -290,8 +292,8 @@ def bind(node: Node, inputs: Sequence[Any], **changed: Any) -> Sequence[Any]:
     functions, params = params if isinstance(params, tuple) else ((), params)  # as versions of JAX differ
     manager = getattr(getattr(equation, "ctx", None), "manager", contextlib.nullcontext())
     with manager:
-        made = equation.primitive.bind(*functions, *inputs, **params)
-    return made if equation.primitive.multiple_results else [made]
+        made: Any = equation.primitive.bind(*functions, *inputs, **params)
+    return tuple(made) if equation.primitive.multiple_results else (made,)
 
 
 def is_float(aval: Any) -> bool:

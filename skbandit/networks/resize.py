@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from skbandit.networks.graph import Interpreter, Node, bind, is_call
+from skbandit.networks.graph import JAX_FOLDER, Interpreter, Node, bind, opened
 from skbandit.networks.plan import Plan, kept_positions
 
 Kept = list[np.ndarray | None]
@@ -55,10 +55,19 @@ class Resized(Interpreter):
         return any(n in self.plan.counts or any(map(self.is_smaller, (*n.inputs, *n.outputs))) for n in (node, *inside))
 
     def call(self, node: Node, inputs: Sequence[Any]) -> Sequence[Any]:
-        """Evaluate a call; the derivative of a ReLU at 0 is 0, as JAX has it, and not that of a maximum."""
-        if node.params.get("name") == "relu" and len(inputs) == 1 and _body_names(node) == {"max"}:
-            return [jax.nn.relu(inputs[0])]
-        return super().call(node, inputs)
+        """Evaluate a call.
+
+        A derivative that the function defines itself is known at the full shapes only. Where the body reads no unit,
+        positions do not depend on those that left: the call is evaluated at the full shapes, with any number in these.
+        Elsewhere the derivative is that of the body.
+        """
+        if node.name not in ("custom_jvp_call", "custom_vjp_call") or node in self.plan.touched:
+            return super().call(node, inputs)
+        ours = _of_jax(node)
+        if ours is not None:
+            return [ours(*inputs)]
+        given = [filled(x, self.kept(v), self.tables.shape(v)) for x, v in zip(inputs, node.inputs, strict=True)]
+        return [cut(made, self.kept(v)) for made, v in zip(bind(node, given), node.outputs, strict=True)]
 
     def node(self, node: Node, inputs: Sequence[Any]) -> Sequence[Any]:
         """Evaluate one node at the shapes that its operands have now."""
@@ -66,9 +75,7 @@ class Resized(Interpreter):
             return super().node(node, inputs)
         given = list(inputs)
         for count in self.plan.counts.get(node, ()):
-            constant = given[count.operand]
-            scale = np.asarray(count.scale(self.mask.astype(float)))
-            given[count.operand] = constant * jnp.asarray(scale, constant.dtype)
+            given[count.operand] = count.changed(jnp.asarray(given[count.operand]), self.mask)
         resize = _RESIZE.get(node.name)
         if resize is None or not any(map(self.is_smaller, (*node.inputs, *node.outputs))):
             return bind(node, given)
@@ -83,8 +90,31 @@ def cut(array: Any, kept: Kept) -> Any:
     return array
 
 
-def _body_names(node: Node) -> set[str]:
-    return {n.name for body in node.bodies for n in body.walk() if not is_call(n)}
+def filled(array: Any, kept: Kept, shape: Sequence[int]) -> Any:
+    """Return an array at its full shape, 0 where `cut` has taken positions."""
+    for axis, positions in enumerate(kept):
+        if positions is not None:
+            array = jnp.moveaxis(array, axis, 0)
+            full = jnp.zeros((shape[axis], *array.shape[1:]), array.dtype)
+            array = jnp.moveaxis(full.at[positions].set(array, unique_indices=True), 0, axis)
+    return array
+
+
+#: Functions of JAX with derivatives of their own that work element by element: called anew, at the smaller shapes.
+_OF_JAX: dict[str, Callable[..., Any]] = {
+    "relu": jax.nn.relu,
+    "relu6": jax.nn.relu6,
+    "logaddexp": jnp.logaddexp,
+    "xlogy": jax.scipy.special.xlogy,
+    "xlog1py": jax.scipy.special.xlog1py,
+}
+
+
+def _of_jax(node: Node) -> Callable[..., Any] | None:
+    """Return the function of JAX that a call is of."""
+    info = getattr(opened(node.params["call_jaxpr"])[0].debug_info, "func_src_info", None) or ""
+    name, _, source = info.partition(" at ")
+    return _OF_JAX.get(name) if source.startswith(JAX_FOLDER) else None
 
 
 Resize = Callable[[Resized, Node, list[Any]], Sequence[Any]]
@@ -118,19 +148,18 @@ def _split(now: Resized, node: Node, given: list[Any]) -> Sequence[Any]:
 
 @_resize("slice")
 def _slice(now: Resized, node: Node, given: list[Any]) -> Sequence[Any]:
-    array = given[0]
+    (array,) = given
     before, after = now.kept(node.inputs[0]), now.kept(node.outputs[0])
     full_in, full_out = now.tables.shape(node.inputs[0]), now.tables.shape(node.outputs[0])
     strides = node.params["strides"] or (1,) * len(full_in)
     for axis, (start, stride) in enumerate(zip(node.params["start_indices"], strides, strict=True)):
         window = start + stride * np.arange(full_out[axis])
-        wanted = window if after[axis] is None else window[after[axis]]
-        there = np.arange(full_in[axis]) if before[axis] is None else before[axis]
-        positions = np.searchsorted(there, wanted)
-        steps = np.diff(positions)
-        if positions.size == there.size:
+        kept, there = after[axis], before[axis]
+        wanted = window if kept is None else window[kept]
+        positions = wanted if there is None else np.searchsorted(there, wanted)
+        if positions.size == array.shape[axis]:
             continue
-        if (steps == 1).all() and positions.size:
+        if positions.size and (np.diff(positions) == 1).all():
             array = jax.lax.slice_in_dim(array, int(positions[0]), int(positions[-1]) + 1, axis=axis)
         else:
             array = jnp.take(array, positions, axis=axis)
@@ -139,10 +168,10 @@ def _slice(now: Resized, node: Node, given: list[Any]) -> Sequence[Any]:
 
 @_resize("gather")
 def _gather(now: Resized, node: Node, given: list[Any]) -> Sequence[Any]:
-    sizes = list(node.params["slice_sizes"])
+    sizes, batching = list(node.params["slice_sizes"]), node.params["dimension_numbers"].operand_batching_dims
     full = now.tables.shape(node.inputs[0])
     for axis, size in enumerate(now.shape(node.inputs[0])):
-        if size != full[axis]:
+        if size != full[axis] and axis not in batching:
             sizes[axis] = size
     return bind(node, given, slice_sizes=tuple(sizes))
 

@@ -1,242 +1,42 @@
 """How each primitive of JAX links the axes of its operands and results.
 
-A rule gets an `Operation` and calls its methods. A primitive without a rule stops every unit that reaches it: it is
-reported, with its line, and never guessed at. `register` adds a rule.
+A unit that reaches a primitive without a rule stays: linear algebra, callbacks, what runs on several devices.
 """
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
-from skbandit._core.constraints import shown
-from skbandit.networks.graph import Graph, Node, Tables, is_call
-from skbandit.networks.links import Links, Place
+from skbandit.networks.graph import Graph, Tables, is_call
+from skbandit.networks.links import Links
+from skbandit.networks.operations import RULES, Operation, register, rule_of
 
-Rule = Callable[["Operation"], None]
-#: Rules by the name of the primitive.
-RULES: dict[str, Rule] = {}
+__all__ = ["RULES", "Operation", "declare", "link", "register", "stop_variables"]
 
-_ELEMENTWISE = [
-    "abs",
-    "acos",
-    "acosh",
-    "add",
-    "add_any",
-    "add_jaxvals",
-    "and",
-    "asin",
-    "asinh",
-    "atan",
-    "atan2",
-    "atanh",
-    "bessel_i0e",
-    "bessel_i1e",
-    "cbrt",
-    "ceil",
-    "clz",
-    "complex",
-    "conj",
-    "convert_element_type",
-    "copy",
-    "copy_p",
-    "cos",
-    "cosh",
-    "digamma",
-    "div",
-    "eq",
-    "erf",
-    "erf_inv",
-    "erfc",
-    "exp",
-    "exp2",
-    "expm1",
-    "floor",
-    "ge",
-    "gt",
-    "igamma",
-    "igamma_grad_a",
-    "igammac",
-    "imag",
-    "integer_pow",
-    "is_finite",
-    "le",
-    "lgamma",
-    "log",
-    "log1p",
-    "logistic",
-    "lt",
-    "max",
-    "min",
-    "mul",
-    "name",
-    "ne",
-    "neg",
-    "nextafter",
-    "not",
-    "or",
-    "polygamma",
-    "population_count",
-    "pow",
-    "pvary",
-    "random_gamma_grad",
-    "real",
-    "reduce_precision",
-    "regularized_incomplete_beta",
-    "rem",
-    "round",
-    "rsqrt",
-    "select_n",
-    "sharding_constraint",
-    "shift_left",
-    "shift_right_arithmetic",
-    "shift_right_logical",
-    "sign",
-    "sin",
-    "sinh",
-    "sqrt",
-    "square",
-    "stop_gradient",
-    "sub",
-    "tan",
-    "tanh",
-    "to_edtype",
-    "from_edtype",
-    "xor",
+#: Operands and results have the same axes.
+_ELEMENTWISE = (
+    *("abs", "acos", "acosh", "add", "add_any", "and", "asin", "asinh", "atan", "atan2", "atanh", "bessel_i0e"),
+    *("bessel_i1e", "cbrt", "ceil", "clamp", "clz", "complex", "conj", "convert_element_type", "copy", "cos", "cosh"),
+    *("digamma", "div", "eq", "erf", "erf_inv", "erfc", "exp", "exp2", "expm1", "floor", "ge", "gt", "igamma"),
+    *("igamma_grad_a", "igammac", "imag", "integer_pow", "is_finite", "layout_constraint", "le", "lgamma", "log"),
+    *("log1p", "logistic", "lt", "max", "min", "mul", "mulhi", "name", "ne", "neg", "nextafter", "not", "or"),
+    *("polygamma", "population_count", "pow", "pvary", "real", "reduce_precision", "regularized_incomplete_beta"),
+    *("rem", "reshard", "round", "rsqrt", "select_n", "sharding_constraint", "shift_left", "shift_right_arithmetic"),
+    *("shift_right_logical", "sign", "sin", "sinh", "sqrt", "square", "stop_gradient", "sub", "tan", "tanh", "xor"),
     "zeta",
-    "clamp",
-    "optimization_barrier",
-    "device_put",
-    "mesh_cast",
-    "reshard",
-    "unreduced_psum",
-]
-_REDUCTIONS = ["reduce_sum", "reduce_max", "reduce_min", "reduce_prod", "reduce_and", "reduce_or", "reduce_xor"]
-_CUMULATIVE = ["cumsum", "cumprod", "cummax", "cummin", "cumlogsumexp"]
-_WINDOWS = [
-    "reduce_window",
-    "reduce_window_sum",
-    "reduce_window_max",
-    "reduce_window_min",
-    "select_and_gather_add",
-    "select_and_scatter_add",
-]
-_RANDOM = ["random_bits", "rng_bit_generator", "rng_uniform", "threefry2x32"]
-
-
-class Operation:
-    """A node, as its rule sees it.
-
-    Attributes
-    ----------
-    node : Node
-    links : Links
-    inputs, outputs : list of tuple of int
-        Shapes of the operands and results.
-    params : dict
-        Parameters of the primitive.
-    """
-
-    def __init__(self, node: Node, tables: Tables, links: Links) -> None:
-        self.node, self.links, self.tables = node, links, tables
-        self.inputs = [tables.shape(v) for v in node.inputs]
-        self.outputs = [tables.shape(v) for v in node.outputs]
-        self.params = node.params
-
-    def input(self, i: int, axis: int) -> Place:
-        """Return an axis of operand ``i``."""
-        return self.links.place(self.node.inputs[i], axis, self.inputs[i][axis])
-
-    def output(self, i: int, axis: int) -> Place:
-        """Return an axis of result ``i``."""
-        return self.links.place(self.node.outputs[i], axis, self.outputs[i][axis])
-
-    def same(self, a: Place, b: Place) -> None:
-        """Link two axes of equal size, position by position."""
-        self.links.same(a, b)
-
-    def stop(self, place: Place, reason: str, positions: np.ndarray | None = None) -> None:
-        """Let units that reach an axis stay."""
-        self.links.stop(place, reason, positions)
-
-    def stop_inputs(self, i: int, reason: str) -> None:
-        """Let units that reach any axis of operand ``i`` stay."""
-        for axis in range(len(self.inputs[i])):
-            self.stop(self.input(i, axis), reason)
-
-    def stop_outputs(self, reason: str) -> None:
-        """Let units that reach any axis of a result stay."""
-        for i, shape in enumerate(self.outputs):
-            for axis in range(len(shape)):
-                self.stop(self.output(i, axis), reason)
-
-    def stop_all(self, reason: str) -> None:
-        """Let units that reach any axis of an operand or result stay."""
-        for i in range(len(self.inputs)):
-            self.stop_inputs(i, reason)
-        self.stop_outputs(reason)
-
-    def read(self, axes: dict[int, int], place: Place, repeats: int = 1) -> None:
-        """Say that units end here: the node contracts or reduces these axes of its operands."""
-        self.links.read(self.node, axes, place, repeats)
-
-    def elementwise(self, inputs: Sequence[int] | None = None) -> None:
-        """Link operands and results axis by axis; an axis of size 1 goes with all positions of a longer one."""
-        shape = max((*self.inputs, *self.outputs), key=lambda s: (len(s), math.prod(s)), default=())
-        operands = range(len(self.inputs)) if inputs is None else inputs
-        places = [(self.inputs[i], self.input, i) for i in operands]
-        places += [(s, self.output, i) for i, s in enumerate(self.outputs)]
-        if any(
-            s and (len(s) != len(shape) or any(n not in (1, m) for n, m in zip(s, shape, strict=True)))
-            for s, *_ in places
-        ):
-            self.stop_all(f"shapes of {self.node.name} that do not fit axis by axis")
-            return
-        for axis, size in enumerate(shape):
-            there = [(s[axis], place(i, axis)) for s, place, i in places if s]
-            full = [place for n, place in there if n == size]
-            for place in full[1:]:
-                self.same(full[0], place)
-            for n, place in there:
-                if n != size:
-                    self.stop(place, "an axis of size 1 is broadcast")
-
-
-def register(name: str, rule: Rule) -> None:
-    """Add the rule of a primitive, or exchange it.
-
-    Parameters
-    ----------
-    name : str
-        Name of the primitive, as ``jax.make_jaxpr`` prints it.
-    rule : callable (Operation) → None
-        Links the axes of the operands and results. The primitive is evaluated with its parameters as they were traced:
-        those must not hold the sizes of axes that it links.
-
-    Examples
-    --------
-    A primitive of one's own that works on each element:
-
-    >>> from skbandit.networks.rules import register
-    >>> register("my_elementwise_primitive", lambda operation: operation.elementwise())
-    """
-    if not isinstance(name, str):
-        raise ValueError(f"The 'name' of a rule must be the name of a primitive. Got {shown(name)} instead.")
-    if not callable(rule):
-        raise ValueError(f"The 'rule' of {name!r} must be callable. Got {shown(rule)} instead.")
-    RULES[name] = rule
-
-
-def _rule(*names: str) -> Callable[[Rule], Rule]:
-    def add(rule: Rule) -> Rule:
-        for name in names:
-            RULES[name] = rule
-        return rule
-
-    return add
+)
+_REDUCTIONS = ("reduce_sum", "reduce_max", "reduce_min", "reduce_prod", "reduce_and", "reduce_or", "reduce_xor")
+_CUMULATIVE = ("cumsum", "cumprod", "cummax", "cummin", "cumlogsumexp")
+_WINDOWS = (
+    *("reduce_window", "reduce_window_sum", "reduce_window_max", "reduce_window_min"),
+    *("select_and_gather_add", "select_and_scatter_add"),
+)
+_RANDOM = ("random_bits", "rng_bit_generator", "rng_uniform", "threefry2x32")
+_SCATTERS = ("scatter", "scatter-add", "scatter-sub", "scatter-mul", "scatter-min", "scatter-max")
 
 
 def link(graph: Graph, tables: Tables, links: Links) -> None:
@@ -253,24 +53,29 @@ def link(graph: Graph, tables: Tables, links: Links) -> None:
         rule = _call if is_call(node) else RULES.get(node.name)
         if rule is None:
             operation.stop_all(f"no rule for the primitive {node.name!r}")
-        else:
+            continue
+        try:
             rule(operation)
+        except (KeyError, IndexError, TypeError, ValueError) as error:  # parameters that another version of JAX has
+            operation.stop_all(f"the rule of the primitive {node.name!r} fails here ({type(error).__name__}: {error})")
 
 
 # --- element by element, and changes of shape ------------------------------------------------------------------------
 
 
-@_rule(*_ELEMENTWISE)
+@rule_of(*_ELEMENTWISE)
 def _elementwise(op: Operation) -> None:
-    if op.node.name in ("optimization_barrier", "device_put"):
-        for i, shape in enumerate(op.outputs):
-            for axis in range(len(shape)):
-                op.same(op.input(i, axis), op.output(i, axis))
-    else:
-        op.elementwise()
+    op.elementwise()
 
 
-@_rule("bitcast_convert_type")
+@rule_of("optimization_barrier", "device_put")
+def _one_by_one(op: Operation) -> None:
+    for i, shape in enumerate(op.outputs):
+        for axis in range(len(shape)):
+            op.same(op.input(i, axis), op.output(i, axis))
+
+
+@rule_of("bitcast_convert_type")
 def _bitcast(op: Operation) -> None:
     if op.inputs[0] == op.outputs[0]:
         op.elementwise()
@@ -278,7 +83,7 @@ def _bitcast(op: Operation) -> None:
         op.stop_all("a bitcast to another width")
 
 
-@_rule("broadcast_in_dim")
+@rule_of("broadcast_in_dim")
 def _broadcast(op: Operation) -> None:
     for axis, to in enumerate(op.params["broadcast_dimensions"]):
         if op.inputs[0][axis] == op.outputs[0][to]:
@@ -287,7 +92,7 @@ def _broadcast(op: Operation) -> None:
             op.stop(op.input(0, axis), "an axis of size 1 is broadcast")
 
 
-@_rule("squeeze")
+@rule_of("squeeze")
 def _squeeze(op: Operation) -> None:
     dropped = {d % len(op.inputs[0]) for d in op.params["dimensions"]}
     kept = [axis for axis in range(len(op.inputs[0])) if axis not in dropped]
@@ -297,7 +102,7 @@ def _squeeze(op: Operation) -> None:
         op.stop(op.input(0, axis), "an axis of size 1 is dropped")
 
 
-@_rule("reshape")
+@rule_of("reshape")
 def _reshape(op: Operation) -> None:
     before, after = op.inputs[0], op.outputs[0]
     if op.params.get("dimensions") is not None or 0 in before:
@@ -324,7 +129,9 @@ def blocks(before: Sequence[int], after: Sequence[int]) -> list[tuple[list[int],
     found: list[tuple[list[int], list[int]]] = []
     i = j = 0
     while i < len(before) or j < len(after):
-        ins, outs, size_in, size_out = [], [], 1, 1
+        ins: list[int] = []
+        outs: list[int] = []
+        size_in = size_out = 1
         if i < len(before):
             ins.append(i)
             size_in *= before[i]
@@ -342,13 +149,13 @@ def blocks(before: Sequence[int], after: Sequence[int]) -> list[tuple[list[int],
     return found
 
 
-@_rule("transpose")
+@rule_of("transpose")
 def _transpose(op: Operation) -> None:
     for to, axis in enumerate(op.params["permutation"]):
         op.same(op.input(0, axis), op.output(0, to))
 
 
-@_rule("rev")
+@rule_of("rev")
 def _rev(op: Operation) -> None:
     for axis, size in enumerate(op.inputs[0]):
         if axis in op.params["dimensions"]:
@@ -358,7 +165,7 @@ def _rev(op: Operation) -> None:
             op.same(op.input(0, axis), op.output(0, axis))
 
 
-@_rule("concatenate")
+@rule_of("concatenate")
 def _concatenate(op: Operation) -> None:
     along, start = op.params["dimension"], 0
     for i, shape in enumerate(op.inputs):
@@ -371,7 +178,18 @@ def _concatenate(op: Operation) -> None:
                 op.same(op.input(i, axis), op.output(0, axis))
 
 
-@_rule("stack")
+@rule_of("tile")
+def _tile(op: Operation) -> None:
+    for axis, (size, times) in enumerate(zip(op.inputs[0], op.params["reps"], strict=True)):
+        if size == 1 and times != 1:
+            op.stop(op.input(0, axis), "an axis of size 1 is broadcast")
+        elif size and times:
+            repetitions = op.links.virtual(times)
+            op.stop(repetitions, "the repetitions of a tile")
+            op.links.factor(op.output(0, axis), [repetitions, op.input(0, axis)])
+
+
+@rule_of("stack")
 def _stack(op: Operation) -> None:
     new = op.params["axis"] % len(op.outputs[0])
     op.stop(op.output(0, new), "the axis of a stack")
@@ -380,7 +198,7 @@ def _stack(op: Operation) -> None:
             op.same(op.input(i, axis), op.output(0, axis + (axis >= new)))
 
 
-@_rule("unstack")
+@rule_of("unstack")
 def _unstack(op: Operation) -> None:
     gone = op.params["axis"] % len(op.inputs[0])
     op.stop(op.input(0, gone), "the axis of an unstack")
@@ -389,7 +207,7 @@ def _unstack(op: Operation) -> None:
             op.same(op.output(i, axis), op.input(0, axis + (axis >= gone)))
 
 
-@_rule("split")
+@rule_of("split")
 def _split(op: Operation) -> None:
     along, start = op.params["axis"], 0
     for i, shape in enumerate(op.outputs):
@@ -402,7 +220,7 @@ def _split(op: Operation) -> None:
                 op.same(op.input(0, axis), op.output(i, axis))
 
 
-@_rule("slice")
+@rule_of("slice")
 def _slice(op: Operation) -> None:
     strides = op.params["strides"] or (1,) * len(op.inputs[0])
     for axis, (start, stride) in enumerate(zip(op.params["start_indices"], strides, strict=True)):
@@ -414,7 +232,7 @@ def _slice(op: Operation) -> None:
             op.links.map(op.input(0, axis), start + stride * order, op.output(0, axis), order)
 
 
-@_rule("pad")
+@rule_of("pad")
 def _pad(op: Operation) -> None:
     for axis, (low, high, interior) in enumerate(op.params["padding_config"]):
         if (low, high, interior) == (0, 0, 0):
@@ -425,12 +243,14 @@ def _pad(op: Operation) -> None:
         else:
             order = np.arange(op.inputs[0][axis])
             op.links.map(op.input(0, axis), order, op.output(0, axis), low + order)
+            around = np.setdiff1d(np.arange(op.outputs[0][axis]), low + order)
+            op.stop(op.output(0, axis), "a padding", around)
 
 
 # --- contractions and reductions -------------------------------------------------------------------------------------
 
 
-@_rule("dot_general")
+@rule_of("dot_general")
 def _dot(op: Operation) -> None:
     (left, right), (left_batch, right_batch) = op.params["dimension_numbers"]
     ranks = [len(shape) for shape in op.inputs]
@@ -449,7 +269,7 @@ def _dot(op: Operation) -> None:
         op.read({0: a, 1: b}, op.input(0, a))
 
 
-@_rule("conv_general_dilated")
+@rule_of("conv_general_dilated")
 def _convolution(op: Operation) -> None:
     numbers, groups = op.params["dimension_numbers"], op.params["feature_group_count"]
     (batch, features, *space), (to, given, *window), (out_batch, out_features, *out_space) = numbers
@@ -457,11 +277,9 @@ def _convolution(op: Operation) -> None:
         op.stop_all("a convolution with groups of rows")
         return
     op.same(op.input(0, batch), op.output(0, out_batch))
-    for axes, place in ((space, lambda a: op.input(0, a)), (window, lambda a: op.input(1, a))):
-        for axis in axes:
-            op.stop(place(axis), "the window of a convolution")
-    for axis in out_space:
-        op.stop(op.output(0, axis), "the window of a convolution")
+    places = [op.input(0, a) for a in space] + [op.input(1, a) for a in window] + [op.output(0, a) for a in out_space]
+    for place in places:
+        op.stop(place, "the window of a convolution")
     op.same(op.input(1, to), op.output(0, out_features))
     if groups == 1:
         op.same(op.input(0, features), op.input(1, given))
@@ -476,7 +294,7 @@ def _convolution(op: Operation) -> None:
         op.read({0: features, 1: given}, inner, groups)
 
 
-@_rule(*_REDUCTIONS)
+@rule_of(*_REDUCTIONS)
 def _reduction(op: Operation) -> None:
     axes = [axis % len(op.inputs[0]) for axis in op.params["axes"]] if op.inputs[0] else []
     kept = [axis for axis in range(len(op.inputs[0])) if axis not in axes]
@@ -486,14 +304,14 @@ def _reduction(op: Operation) -> None:
         op.read({0: axis}, op.input(0, axis))
 
 
-@_rule(*_CUMULATIVE)
+@rule_of(*_CUMULATIVE)
 def _cumulative(op: Operation) -> None:
     op.elementwise()
     axis = op.params["axis"] % len(op.inputs[0])
     op.read({0: axis}, op.input(0, axis))
 
 
-@_rule("argmax", "argmin")
+@rule_of("argmax", "argmin")
 def _argmax(op: Operation) -> None:
     axes = [axis % len(op.inputs[0]) for axis in op.params["axes"]]
     for to, axis in enumerate(a for a in range(len(op.inputs[0])) if a not in axes):
@@ -502,14 +320,14 @@ def _argmax(op: Operation) -> None:
         op.stop(op.input(0, axis), f"the position is the result ({op.node.name})")
 
 
-@_rule("sort")
+@rule_of("sort")
 def _sort(op: Operation) -> None:
     op.elementwise()
     along = op.params["dimension"] % len(op.inputs[0])
     op.stop(op.input(0, along), "sorted")
 
 
-@_rule("top_k", "approx_top_k")
+@rule_of("top_k", "approx_top_k")
 def _top_k(op: Operation) -> None:
     rank = len(op.inputs[0])
     along = op.params.get("reduction_dimension", op.params.get("axis", -1)) % rank
@@ -523,20 +341,14 @@ def _top_k(op: Operation) -> None:
             op.stop(op.input(0, axis), f"the largest are taken ({op.node.name})")
 
 
-@_rule(*_WINDOWS)
+@rule_of(*_WINDOWS)
 def _window(op: Operation) -> None:
     rank = len(op.outputs[0])
-    params = op.params
-    size, strides = params.get("window_dimensions"), params.get("window_strides")
-    padding = params.get("padding")
-    dilations = [params.get(name) or (1,) * rank for name in ("base_dilation", "window_dilation")]
+    ones = ("window_dimensions", "window_strides", "base_dilation", "window_dilation")
     arrays = [i for i, shape in enumerate(op.inputs) if len(shape) == rank]
-    if None in (size, strides, padding):
-        op.stop_all(f"windows of {op.node.name}")
-        return
     for axis in range(rank):
-        alone = size[axis] == strides[axis] == 1 and tuple(padding[axis]) == (0, 0)
-        alone = alone and all(d[axis] == 1 for d in dilations)
+        alone = all((op.params.get(name) or (1,) * rank)[axis] == 1 for name in ones)
+        alone = alone and tuple(op.params["padding"][axis]) == (0, 0)
         places = [op.input(i, axis) for i in arrays] + [op.output(i, axis) for i in range(len(op.outputs))]
         for place in places:
             if not alone:
@@ -548,7 +360,7 @@ def _window(op: Operation) -> None:
             op.stop_inputs(i, f"windows of {op.node.name}")
 
 
-@_rule("fft")
+@rule_of("fft")
 def _fft(op: Operation) -> None:
     n = len(op.params["fft_lengths"])
     rank = len(op.inputs[0])
@@ -563,15 +375,18 @@ def _fft(op: Operation) -> None:
 # --- indices ---------------------------------------------------------------------------------------------------------
 
 
-@_rule("gather")
+@rule_of("gather")
 def _gather(op: Operation) -> None:
     numbers, sizes = op.params["dimension_numbers"], op.params["slice_sizes"]
     operand, indices = op.inputs[:2]
     gone = {*numbers.collapsed_slice_dims, *numbers.operand_batching_dims}
     offsets = iter(sorted(numbers.offset_dims))
+    for axis, of_indices in zip(numbers.operand_batching_dims, numbers.start_indices_batching_dims, strict=True):
+        op.same(op.input(0, axis), op.input(1, of_indices))
     for axis, size in enumerate(operand):
         if axis in gone:
-            op.stop(op.input(0, axis), "indexed (gather)")
+            if axis not in numbers.operand_batching_dims:
+                op.stop(op.input(0, axis), "indexed (gather)")
             continue
         to = next(offsets)
         if sizes[axis] == size and axis not in numbers.start_index_map:
@@ -585,7 +400,7 @@ def _gather(op: Operation) -> None:
     op.stop(op.input(1, len(indices) - 1), "an index")
 
 
-@_rule("scatter", "scatter_add", "scatter-add", "scatter_mul", "scatter_min", "scatter_max", "scatter_sub")
+@rule_of(*_SCATTERS)
 def _scatter(op: Operation) -> None:
     numbers = op.params["dimension_numbers"]
     operand, indices, updates = op.inputs[:3]
@@ -609,7 +424,7 @@ def _scatter(op: Operation) -> None:
         op.stop(op.input(1, axis), "an index")
 
 
-@_rule("dynamic_slice")
+@rule_of("dynamic_slice")
 def _dynamic_slice(op: Operation) -> None:
     for axis, size in enumerate(op.inputs[0]):
         if op.outputs[0][axis] == size:
@@ -619,7 +434,7 @@ def _dynamic_slice(op: Operation) -> None:
             op.stop(op.output(0, axis), "indexed (dynamic_slice)")
 
 
-@_rule("dynamic_update_slice")
+@rule_of("dynamic_update_slice")
 def _dynamic_update_slice(op: Operation) -> None:
     for axis, size in enumerate(op.inputs[0]):
         op.same(op.input(0, axis), op.output(0, axis))
@@ -630,13 +445,13 @@ def _dynamic_update_slice(op: Operation) -> None:
             op.stop(op.input(1, axis), "indexed (dynamic_update_slice)")
 
 
-@_rule("iota")
+@rule_of("iota")
 def _iota(op: Operation) -> None:
     axis = op.params["dimension"]
     op.links.flag(op.output(0, axis), "position", "positions are counted (iota)")
 
 
-@_rule(*_RANDOM)
+@rule_of(*_RANDOM)
 def _random(op: Operation) -> None:
     for i in range(len(op.inputs)):
         op.stop_inputs(i, f"the key of random numbers ({op.node.name})")
@@ -662,7 +477,7 @@ def _call(op: Operation) -> None:
     _alike(op, op.node.outputs, body.outputs)
 
 
-@_rule("scan")
+@rule_of("scan")
 def _scan(op: Operation) -> None:
     (body,) = op.node.bodies
     held = op.params["num_consts"] + op.params["num_carry"]
@@ -676,7 +491,7 @@ def _scan(op: Operation) -> None:
         op.stop(op.links.place(variable, 0, op.tables.shape(variable)[0]), "the axis of a scan")
 
 
-@_rule("while")
+@rule_of("while")
 def _while(op: Operation) -> None:
     condition, body = op.node.bodies
     n_condition, n_body = op.params["cond_nconsts"], op.params["body_nconsts"]
@@ -687,7 +502,7 @@ def _while(op: Operation) -> None:
         _alike(op, carry, others)
 
 
-@_rule("cond")
+@rule_of("cond")
 def _cond(op: Operation) -> None:
     for body in op.node.bodies:
         _alike(op, op.node.inputs[1:], body.inputs)

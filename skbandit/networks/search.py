@@ -56,6 +56,13 @@ class Search:
         self.origins = flow_of(trace)
         self.axes = [(leaf, axis) for leaf in trace.leaves for axis in range(len(leaf.shape))]
         self._class_of = {(leaf.variable, axis): self.classes.of[leaf.variable, axis] for leaf, axis in self.axes}
+        #: Numbers of the axes of parameters, by class.
+        self._owned: dict[int, list[int]] = {}
+        for number, (leaf, axis) in enumerate(self.axes):
+            self._owned.setdefault(self._class_of[leaf.variable, axis], []).append(number)
+        self._prefix = _shared_prefix([leaf.path for leaf in trace.leaves])
+        self._ranks = {leaf.path: len(leaf.shape) for leaf in trace.leaves}
+        self._names: Counter[str] = Counter()
         self.found: list[Found] = []
         self.taken: dict[int, np.ndarray] = {}
         self._why: dict[Place, list[Stop]] = {}
@@ -99,31 +106,26 @@ class Search:
         """Split units by what they own: those of two layers may have met, as in a concatenation."""
         if not closure.n_units:
             return
-        columns = []
-        for place in self._class_of:
-            labels = closure.labels.get(self._class_of[place])
-            if labels is not None:
-                columns.append(np.bincount(labels[labels >= 0], minlength=closure.n_units))
         # Units that reach flags are no others' kind.
-        for kind in KINDS:
-            columns.append(np.array([kind in flags for flags in closure.flags], int))
+        columns = [np.array([kind in flags for flags in closure.flags], int) for kind in KINDS]
+        for c, given in closure.labels.items():
+            if c in self._owned:
+                columns.append(np.bincount(given[given >= 0], minlength=closure.n_units))
         _, kind_of = np.unique(np.stack(columns, 1), axis=0, return_inverse=True)
         kind_of = kind_of.reshape(-1)
-        order = np.unique(kind_of, return_index=True)[1]
-        for first in np.sort(order):
+        for first in np.sort(np.unique(kind_of, return_index=True)[1]):
             members = np.flatnonzero(kind_of == kind_of[first])
             number = np.full(closure.n_units + 1, -1)
             number[members] = np.arange(members.size)
-            labels = {c: number[given] for c, given in closure.labels.items()}
-            labels = {c: given for c, given in labels.items() if (given >= 0).any()}
+            renamed = {c: number[given] for c, given in closure.labels.items()}
+            labels = {c: given for c, given in renamed.items() if (given >= 0).any()}
             reads = [read for c in labels for read in self.classes.reads.get(c, ())]
             yield _Candidate(labels, members.size, set(closure.flags[int(first)]), reads)
 
     def _refused(self, candidate: _Candidate, late: bool) -> Stop | None:
         """Return why a candidate is no group, None if it is one."""
         labels = candidate.labels
-        owned = any(c in labels for c in self._class_of.values())
-        if not owned:
+        if not any(c in self._owned for c in labels):
             return Stop("no parameter belongs to it", "")
         if candidate.n_units < 2:
             return Stop("one unit only", "")
@@ -167,14 +169,15 @@ class Search:
     def _accept(self, candidate: _Candidate) -> None:
         for c, given in candidate.labels.items():
             self.taken[c] = self.taken.get(c, np.zeros(given.size, bool)) | (given >= 0)
-        incoming, outgoing = [], []
+        incoming: list[Slice] = []
+        outgoing: list[Slice] = []
         read_at = self._read_leaves(candidate)
-        for leaf, axis in self.axes:
-            labels = candidate.labels.get(self._class_of[leaf.variable, axis])
-            if labels is not None:
-                whole = labels.size == candidate.n_units and (labels == np.arange(labels.size)).all()
-                side = outgoing if (leaf.variable, axis) in read_at else incoming
-                side.append(Slice(leaf.path, axis, None if whole else labels))
+        for number in sorted(n for c in candidate.labels for n in self._owned.get(c, ())):
+            leaf, axis = self.axes[number]
+            labels = candidate.labels[self._class_of[leaf.variable, axis]]
+            whole = labels.size == candidate.n_units and (labels == np.arange(labels.size)).all()
+            side = outgoing if (leaf.variable, axis) in read_at else incoming
+            side.append(Slice(leaf.path, axis, None if whole else labels))
         name = self._name([s.path for s in incoming] or [s.path for s in outgoing])
         self.found.append(Found(Group(name, candidate.n_units, incoming, outgoing), candidate.labels))
 
@@ -198,18 +201,17 @@ class Search:
 
     def _name(self, paths: Sequence[tuple[Any, ...]]) -> str:
         """Return a name: where the weights are that make the units."""
-        ranks = {leaf.path: len(leaf.shape) for leaf in self.trace.leaves}
-        weights = [path for path in paths if ranks[path] > 1] or paths
+        weights = [path for path in paths if self._ranks[path] > 1] or paths
         parents = list(dict.fromkeys(path[:-1] or path for path in weights))
-        prefix = _shared_prefix([leaf.path for leaf in self.trace.leaves])
+        prefix = self._prefix
         common = _shared_prefix([*parents, parents[0] + ("",)]) if len(parents) > 1 else 0
         if common > prefix:  # query, key, value: of one module
             name = ".".join(map(str, parents[0][prefix:common]))
         else:
             name = ".".join(map(str, parents[0][prefix:] or parents[0]))
             name += f" and {len(parents) - 1} more" if len(parents) > 1 else ""
-        taken = Counter(found.group.name.split(" #")[0] for found in self.found)
-        return f"{name} #{taken[name] + 1}" if taken[name] else name
+        self._names[name] += 1
+        return f"{name} #{self._names[name]}" if self._names[name] > 1 else name
 
     # ------------------------------------------------------------------ what is left
 
@@ -246,10 +248,10 @@ def _shared_prefix(paths: Sequence[tuple[Any, ...]]) -> int:
 
 
 def flow_of(trace: Trace) -> Origins:
-    """Return what each variable is made of: numbers of leaves, and `DATA`."""
+    """Return what each variable is made of: numbers of leaves, or `DATA` alone where that is among it."""
     given: dict[int, Any] = {leaf.variable: [i] for i, leaf in enumerate(trace.leaves)}
     given |= {variable: [DATA] for variable in trace.examples}
-    return origins(trace.graph, given)
+    return origins(trace.graph, given, alone=DATA)
 
 
 def search(trace: Trace, include: set[str]) -> tuple[list[Found], tuple[Refusal, ...]]:
