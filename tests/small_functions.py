@@ -83,9 +83,9 @@ ENCODER = Example(
         **{"f": (6, 12), "fb": (12,), "f2": (12, 6), "l3": (6,), "out": (6, 3)},
     ),
     jnp.asarray(np.random.default_rng(5).integers(0, 7, size=(4, 5)), "int32"),
-    {"emb and 3 more": 6, "f": 12, "k and 2 more": 2},
+    {"emb": 6, "f": 12, "q": 2},
 )
-LSTM = Example(lstm, drawn(6, Wx=(3, 20), Wh=(5, 20), b=(20,), out=(5, 3)), rows(7, 4, 6, 3), {"Wh and 1 more": 5})
+LSTM = Example(lstm, drawn(6, Wx=(3, 20), Wh=(5, 20), b=(20,), out=(5, 3)), rows(7, 4, 6, 3), {"Wh": 5})
 EXAMPLES = {"mlp": MLP, "lenet": LENET, "encoder": ENCODER, "lstm": LSTM}
 
 

@@ -1,1 +1,1 @@
-"""Deep networks: four trained examples, and one with ten thousand units."""
+"""Deep networks: what is found prunable in each, against Torch-Pruning: ``python -m benchmarks.deep --help``."""

@@ -23,25 +23,23 @@ _LARGEST = {"reduce_max", "cummax", "cumlogsumexp"}
 _SMALLEST = {"reduce_min", "cummin"}
 
 
-def neutral(name: str, dtype: Any) -> Any:
+def neutral(name: str, dtype: Any) -> np.ndarray:
     """Return what leaves a reduction unchanged."""
-    zero = jnp.zeros((), dtype)
+    zero = np.zeros((), dtype)
     if name in _PRODUCTS:
-        return jnp.ones((), dtype)
+        return np.ones((), dtype)
     if name == "reduce_and":  # bit by bit
-        return ~zero
+        return np.asarray(~zero)
     if name not in _LARGEST and name not in _SMALLEST:
         return zero
-    smallest = name in _LARGEST
-    if dtype == np.bool_:
-        return jnp.asarray(not smallest)
-    if jnp.issubdtype(dtype, jnp.integer):
-        info = jnp.iinfo(dtype)
-        return jnp.asarray(info.min if smallest else info.max, dtype)
-    infinite = jnp.asarray(-jnp.inf if smallest else jnp.inf, dtype)
-    if jnp.issubdtype(dtype, jnp.floating) and not np.isinf(infinite):  # some floats of 8 bits have no infinity
-        return jnp.asarray(jnp.finfo(dtype).min if smallest else jnp.finfo(dtype).max, dtype)
-    return infinite
+    sign = -1 if name in _LARGEST else 1
+    if zero.dtype == bool:
+        return np.asarray(sign > 0)
+    info = jnp.iinfo(dtype) if jnp.issubdtype(dtype, jnp.integer) else jnp.finfo(dtype)
+    infinite = zero if isinstance(info, jnp.iinfo) else np.asarray(sign * np.inf).astype(dtype)
+    if np.isinf(infinite):
+        return infinite
+    return np.asarray(info.min if sign < 0 else info.max, dtype)  # integers, and floats of 8 bits without infinity
 
 
 def is_sum(name: str) -> bool:

@@ -166,10 +166,20 @@ class SmallerFunction:
         Units of each group that are left.
     variables : pytree of jax.ShapeDtypeStruct
         Shapes of the full parameters, and of the state.
+    example : tuple of pytree of jax.ShapeDtypeStruct, optional
+        Shapes of the other arguments, as the function was pruned with.
     """
 
-    def __init__(self, apply: Callable[..., Any], groups: Groups, kept: Sequence[np.ndarray], variables: Any) -> None:
+    def __init__(
+        self,
+        apply: Callable[..., Any],
+        groups: Groups,
+        kept: Sequence[np.ndarray],
+        variables: Any,
+        example: tuple[Any, ...] | None = None,
+    ) -> None:
         self.full, self.groups, self.kept, self.variables = apply, groups, tuple(kept), variables
+        self.example = example
         self.mask = np.zeros(groups.n_units, bool)
         for offset, units in zip(groups.offsets, self.kept, strict=True):
             self.mask[offset + np.asarray(units, int)] = True

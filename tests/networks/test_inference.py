@@ -48,14 +48,14 @@ def test_a_filter_owns_its_inputs_behind_a_flatten():
 def test_a_unit_of_an_lstm_owns_a_column_of_each_gate():
     groups = infer_groups(LSTM.apply, LSTM.params, LSTM.X, verify=False)
     packed = [*range(5)] * 4
-    incoming, outgoing = found(groups)["Wh and 1 more"]
+    incoming, outgoing = found(groups)["Wh"]
     assert incoming == {("Wh", 1): packed, ("Wx", 1): packed, ("b", 0): packed}
     assert outgoing == {("Wh", 0): None, ("out", 0): None}
 
 
 def test_heads_and_the_residual_stream_are_found():
     groups = infer_groups(ENCODER.apply, ENCODER.params, ENCODER.X, verify=False)
-    heads, stream, hidden = (found(groups)[name] for name in ("k and 2 more", "emb and 3 more", "f"))
+    heads, stream, hidden = (found(groups)[name] for name in ("q", "emb", "f"))
     blocks = [0] * 4 + [1] * 4
     assert heads == ({(n, 1): blocks for n in "kqv"}, {("o", 0): blocks})
     assert {(n, a) for n, a in stream[0]} == {
@@ -80,7 +80,7 @@ def test_the_batch_size_does_not_matter():
 def test_the_table_says_what_leaves_and_what_stays():
     lines = str(infer_groups(ENCODER.apply, ENCODER.params, ENCODER.X)).splitlines()
     assert lines[0].split() == ["group", "units", "parameters", "MACs", "leaves", "with", "a", "unit", "read", "by"]
-    (heads,) = [line for line in lines if line.startswith("k and 2 more")]
+    (heads,) = [line for line in lines if line.startswith("q ")]
     assert "k[1] x4 q[1] x4 v[1] x4" in heads
     assert heads.endswith("o[0] x4")
     (refused,) = [line for line in lines if "emb[0]" in line]
