@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import gzip
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -87,3 +87,23 @@ def _idx(name: str, part: str, what: str) -> np.ndarray:
 def batches(rng: np.random.Generator, n: int, size: int) -> np.ndarray:
     """Return rows i64[n // size, size] of the mini-batches of an epoch; what is left over has another epoch."""
     return rng.permutation(n)[: n // size * size].reshape(-1, size)
+
+
+class Loader:
+    """Mini-batches of an epoch in another order each time, as data loaders give them.
+
+    Parameters
+    ----------
+    X, y : arrays
+    size : int
+        Rows of a mini-batch.
+    seed : int
+    """
+
+    def __init__(self, X: np.ndarray, y: np.ndarray, size: int, seed: int = 0) -> None:
+        self.X, self.y, self.size = X, y, size
+        self.rng = np.random.default_rng(seed)
+
+    def __iter__(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        for rows in batches(self.rng, len(self.X), self.size):
+            yield self.X[rows], self.y[rows]

@@ -13,6 +13,7 @@ from flax import nnx
 from benchmarks.deep import data
 from benchmarks.deep.cache import trained
 from benchmarks.deep.tasks import Task
+from skbandit import networks
 
 if TYPE_CHECKING:
     from skbandit import PruneResult
@@ -105,36 +106,18 @@ def train(split: data.Split, n_tokens: int, epochs: int = EPOCHS) -> Encoder:
     return model
 
 
-def smaller(result: PruneResult, n_tokens: int) -> Callable[[Any], jax.Array]:
-    """Return the module at the sizes that are left."""
-    blocks = result.params["blocks"]
-    module = Encoder(
-        n_tokens,
-        width=result.params["positions"].shape[1],
-        heads=tuple(blocks[i]["attention"]["out"]["kernel"].shape[0] for i in blocks),
-        hidden=tuple(blocks[i]["up"]["kernel"].shape[1] for i in blocks),
-        rngs=nnx.Rngs(0),
-    )
-    module.eval()
-    graphdef, _, rest = nnx.split(module, nnx.Param, ...)
-    return lambda x: nnx.merge(graphdef, result.params, rest, copy=True)(x)
-
-
 def task() -> Task:
-    """Return the trained network: functions of its parameters, which are a plain dictionary."""
+    """Return the trained network."""
     split, words = data.sentences(DATA, LENGTH)
     n_tokens = len(words) + 2
     model = Encoder(n_tokens, rngs=nnx.Rngs(0))
-    model.eval()
-    graphdef, state, rest = nnx.split(model, nnx.Param, ...)
 
     def train_to_dict() -> Params:
         return nnx.to_pure_dict(nnx.state(train(split, n_tokens), nnx.Param))
 
-    kept = trained(__file__, train_to_dict, like=nnx.to_pure_dict(state))
-
-    def apply(params: Params, x: jax.Array) -> jax.Array:
-        return nnx.merge(graphdef, params, rest, copy=True)(x)
+    kept = trained(__file__, train_to_dict, like=nnx.to_pure_dict(nnx.state(model, nnx.Param)))
+    nnx.update(model, kept.tree)
+    graphdef, _, rest = nnx.split(model, nnx.Param, ...)
 
     def train_apply(params: Params, x: jax.Array, key: jax.Array) -> jax.Array:
         module = nnx.merge(graphdef, params, rest, copy=True)
@@ -142,6 +125,12 @@ def task() -> Task:
         nnx.reseed(module, default=key)
         return module(x)
 
-    own = lambda result, x: smaller(result, n_tokens)  # noqa: E731
-    made = split, apply, kept.tree, None, loss, optimizer, 1e-3, train_apply, own, kept.seconds
+    def smaller(result: PruneResult, x: np.ndarray) -> tuple[Callable[..., jax.Array], Params]:
+        module = networks.nnx.shrink(model, result, x)
+        module.eval()
+        graphdef, variables = nnx.split(module)
+        return lambda variables, x: nnx.merge(graphdef, variables, copy=True)(x), variables
+
+    apply, params, _ = networks.nnx.as_function(model)
+    made = split, apply, params, None, loss, optimizer, 1e-3, train_apply, smaller, kept.seconds
     return Task("Flax NNX", DATA, *made)

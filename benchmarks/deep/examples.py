@@ -23,7 +23,7 @@ from benchmarks.common import datasets, machine
 from benchmarks.common.records import KEPT, NEW, Record, append, latest, read
 from benchmarks.common.tables import markdown, number
 from benchmarks.common.timing import interleave
-from benchmarks.deep import tasks
+from benchmarks.deep import data, tasks
 from benchmarks.deep.costs import n_macs, n_parameters
 from benchmarks.deep.tasks import Task
 from skbandit import PruneResult, prune
@@ -36,15 +36,16 @@ REPEATS, AT_LEAST = 21, 0.02
 RECORDS = KEPT / "deep" / "examples.jsonl"
 PACKAGES = ("skbandit", "jax", "flax", "dm-haiku", "optax", "numpy")
 
-Function = Callable[[Any], Any]
+#: A function (variables, X) → logits, and its variables.
+Call = tuple[Callable[..., Any], Any]
 
 
 def pruned(task: Task, policy: str, seed: int = 0) -> PruneResult:
     """Remove half of the units, and fine-tune for an epoch after each round."""
     X, y = task.split.X_train, task.split.y_train
-    n_steps = ROUNDS * (len(X) // task.batch_size)
-    optimizer = task.optimizer(n_steps, task.rate)
-    tuning = FineTuning(optimizer, batch_size=task.batch_size, train_apply=task.train_apply, data=(X, y))
+    optimizer = task.optimizer(ROUNDS * (len(X) // task.batch_size), task.rate)
+    # A loader, and not the arrays: the gradient of a convolution is ten times slower in a compiled loop on CPUs.
+    loader = data.Loader(X, y, task.batch_size, seed)
     rows = np.random.default_rng(seed).permutation(len(X))[:ROWS]
     return prune(
         *(task.apply, task.params, X[rows], y[rows]),
@@ -53,15 +54,26 @@ def pruned(task: Task, policy: str, seed: int = 0) -> PruneResult:
         policy=policy,
         pruning_ratio=RATIO,
         n_rounds=ROUNDS,
-        fine_tune=tuning,
+        fine_tune=FineTuning(optimizer, train_apply=task.train_apply, data=loader),
         random_state=seed,
     )
 
 
-def outputs(function: Function, X: np.ndarray, size: int = 500) -> np.ndarray:
+def calls(task: Task, result: PruneResult) -> dict[str, Call]:
+    """Return what is compared: the network before, the user's module after, and the function of the result."""
+    if task.state is None:
+        before, after, full, apply = task.params, result.params, task.apply, result.apply
+    else:
+        before, after = (task.params, task.state), (result.params, result.state)
+        full, apply = (lambda both, x, f=f: f(*both, x) for f in (task.apply, result.apply))
+    module = task.smaller(result, task.split.X_test[:4])
+    return {"before": (full, before), "module": module, "apply": (apply, after)}
+
+
+def outputs(call: Call, X: np.ndarray, size: int = 500) -> np.ndarray:
     """Return the logits of many rows, a batch at a time."""
-    compiled = jax.jit(function)
-    return np.concatenate([np.asarray(compiled(X[i : i + size])) for i in range(0, len(X), size)])
+    function, variables = jax.jit(call[0]), call[1]
+    return np.concatenate([np.asarray(function(variables, X[i : i + size])) for i in range(0, len(X), size)])
 
 
 def accuracy(logits: np.ndarray, y: np.ndarray) -> float:
@@ -69,56 +81,51 @@ def accuracy(logits: np.ndarray, y: np.ndarray) -> float:
     return float((logits.argmax(axis=1) == y).mean())
 
 
-def call(function: Function, rows: jax.Array) -> Callable[[], jax.Array]:
+def on_rows(call: Call, X: np.ndarray) -> Callable[[], jax.Array]:
     """Return the compiled call on these rows; it ends when the result is there."""
-    compiled = jax.jit(function)
-    return lambda: jax.block_until_ready(compiled(rows))
+    function, arguments = jax.jit(call[0]), jax.device_put((call[1], X))
+    return lambda: jax.block_until_ready(function(*arguments))
 
 
-def latencies(functions: dict[str, Function], X: np.ndarray) -> dict[str, dict[str, float]]:
+def latencies(functions: dict[str, Call], X: np.ndarray) -> dict[str, dict[str, float]]:
     """Return median seconds of a call, by function and number of rows."""
     found: dict[str, dict[str, float]] = {name: {} for name in functions}
     for n in BATCHES:
-        rows = jax.numpy.asarray(X[:n])
-        calls = {name: call(function, rows) for name, function in functions.items()}
-        for name, seconds in interleave(calls, REPEATS, at_least=AT_LEAST).items():
+        timed = {name: on_rows(call, X[:n]) for name, call in functions.items()}
+        for name, seconds in interleave(timed, REPEATS, at_least=AT_LEAST).items():
             found[name][str(n)] = float(np.median(seconds))
     return found
 
 
 def measured(name: str, task: Task, policy: str) -> Record:
     """Prune a task, and return what was measured before and after."""
-    split = task.split
-    start = time.perf_counter()
+    X, y = task.split.X_test, task.split.y_test
+    start, cpu = time.perf_counter(), time.process_time()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
         result = pruned(task, policy)
-    seconds = time.perf_counter() - start
-    after = (result.params,) if result.state is None else (result.params, result.state)
-    functions: dict[str, Function] = {
-        "before": lambda x: task.apply(*task.variables, x),
-        "module": task.smaller(result, split.X_test[:4]),
-        "apply": lambda x: result.apply(*after, x),
-    }
-    logits = {key: outputs(function, split.X_test) for key, function in functions.items()}
-    scale = np.abs(logits["apply"]).max()
+    seconds, cpu = time.perf_counter() - start, time.process_time() - cpu
+    functions = calls(task, result)
+    logits = {key: outputs(call, X) for key, call in functions.items()}
+    apart = np.abs(logits["module"] - logits["apply"]).max() / np.abs(logits["apply"]).max()
     return {
         "task": name,
         "framework": task.framework,
         "data": task.rows,
         "policy": policy,
         "ratio": RATIO,
-        "n_test": len(split.X_test),
+        "n_test": len(X),
         "train_seconds": task.seconds,
         "prune_seconds": seconds,
+        "prune_cpu_seconds": cpu,
         "n_pulls": result.n_pulls,
         "units": dict(zip(result.sizes, result.groups.sizes, strict=True)),
         "units_left": result.sizes,
-        "score": {key: accuracy(value, split.y_test) for key, value in logits.items()},
-        "module_differs": float(np.abs(logits["module"] - logits["apply"]).max() / scale),
+        "score": {key: accuracy(value, y) for key, value in logits.items()},
+        "module_differs": float(apart),
         "parameters": {"before": n_parameters(task.params), "after": n_parameters(result.params)},
-        "macs": {key: n_macs(function, split.X_test[:1]) for key, function in functions.items()},
-        "seconds": latencies(functions, split.X_test),
+        "macs": {key: n_macs(function, variables, X[:1]) for key, (function, variables) in functions.items()},
+        "seconds": latencies(functions, X),
         "repeats": REPEATS,
         "rounds": [record._asdict() for record in result.history],
         "warnings": [str(w.message) for w in caught],

@@ -5,7 +5,8 @@ The sizes are those of the LeNet that pruning is most often tried on: 20 and 50 
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +16,9 @@ import optax
 from benchmarks.deep import data
 from benchmarks.deep.cache import trained
 from benchmarks.deep.tasks import Task
+
+if TYPE_CHECKING:
+    from skbandit import PruneResult
 
 Params = dict[str, dict[str, jax.Array]]
 
@@ -80,9 +84,14 @@ def train(split: data.Split, epochs: int = EPOCHS) -> Params:
     return params
 
 
+def smaller(result: PruneResult, x: np.ndarray) -> tuple[Callable[..., jax.Array], Params]:
+    """Return the function at the smaller sizes: the same one, for its shapes come from its parameters."""
+    return apply, result.params
+
+
 def task() -> Task:
-    """Return the trained network. Its shapes come from its parameters: the function is the smaller one as well."""
+    """Return the trained network."""
     split = data.images(DATA)
     kept = trained(__file__, lambda: train(split), like=jax.eval_shape(init, jax.random.key(0)))
-    smaller = lambda result, x: lambda x: apply(result.params, x)  # noqa: E731
-    return Task("plain arrays", DATA, split, apply, kept.tree, None, loss, optimizer, 5e-4, None, smaller, kept.seconds)
+    made = split, apply, kept.tree, None, loss, optimizer, 5e-4, None, smaller, kept.seconds
+    return Task("plain arrays", DATA, *made)

@@ -14,6 +14,7 @@ import optax
 from benchmarks.deep import data
 from benchmarks.deep.cache import trained
 from benchmarks.deep.tasks import Task
+from skbandit import networks
 
 if TYPE_CHECKING:
     from skbandit import PruneResult
@@ -83,13 +84,6 @@ def train(split: data.Split, n_tokens: int, epochs: int = EPOCHS) -> Params:
     return params
 
 
-def smaller(result: PruneResult, n_tokens: int) -> Callable[[Any], jax.Array]:
-    """Return the network at the sizes that are left."""
-    embedding = result.params["reader/embed"]["embeddings"].shape[1]
-    network = forward(n_tokens, embedding=embedding, units=result.params["reader/linear"]["w"].shape[0])
-    return lambda x: network.apply(result.params, None, x)
-
-
 def task() -> Task:
     """Return the trained network."""
     split, words = data.sentences(DATA, LENGTH)
@@ -98,12 +92,16 @@ def task() -> Task:
     like = jax.eval_shape(network.init, jax.random.key(0), split.X_train[:1])
     kept = trained(__file__, lambda: train(split, n_tokens), like=like)
 
-    def apply(params: Params, x: jax.Array) -> jax.Array:
-        return network.apply(params, None, x)
-
     def train_apply(params: Params, x: jax.Array, key: jax.Array) -> jax.Array:
         return network.apply(params, key, x, train=True)
 
-    own = lambda result, x: smaller(result, n_tokens)  # noqa: E731
-    made = split, apply, kept.tree, None, loss, optimizer, 2e-3, train_apply, own, kept.seconds
+    def rebuild(sizes: dict[str, int]) -> hk.Transformed:
+        return forward(n_tokens, embedding=sizes["reader/embed"], units=sizes["reader/lstm/linear"])
+
+    def smaller(result: PruneResult, x: np.ndarray) -> tuple[Callable[..., jax.Array], Params]:
+        small = networks.haiku.shrink(rebuild, result, x)
+        return lambda params, x: small.apply(params, None, x), result.params
+
+    apply, params, _ = networks.haiku.as_function(network, kept.tree)
+    made = split, apply, params, None, loss, optimizer, 2e-3, train_apply, smaller, kept.seconds
     return Task("dm-haiku", DATA, *made)

@@ -13,6 +13,7 @@ import optax
 from benchmarks.deep import data
 from benchmarks.deep.cache import trained
 from benchmarks.deep.tasks import Task
+from skbandit import networks
 
 if TYPE_CHECKING:
     from skbandit import PruneResult
@@ -60,11 +61,6 @@ class ResNet(nn.Module):
         return nn.Dense(N_CLASSES)(x.mean((1, 2)))
 
 
-def apply(params: Params, state: Params, x: jax.Array) -> jax.Array:
-    """Return logits with the statistics as they are."""
-    return ResNet().apply({"params": params, **state}, x)
-
-
 def train_apply(params: Params, state: Params, x: jax.Array, key: jax.Array) -> tuple[jax.Array, Params]:
     """Return logits with the statistics of the mini-batch, and the moved statistics."""
     return ResNet().apply({"params": params, **state}, x, train=True, mutable=["batch_stats"])
@@ -105,17 +101,15 @@ def train(split: data.Split, epochs: int = EPOCHS) -> tuple[Params, Params]:
     return params, state
 
 
-def sizes(params: Params) -> dict[str, tuple[int, ...]]:
-    """Return the sizes of a network, from its parameters."""
-    blocks = [params[f"Block_{i}"] for i in range(len(WIDTHS))]
-    inner, widths = (tuple(block[name]["kernel"].shape[-1] for block in blocks) for name in ("Conv_0", "Conv_1"))
-    return {"widths": widths, "inner": inner}
+def rebuild(sizes: dict[str, int]) -> ResNet:
+    """Make the network at the sizes that pruning leaves, by the names of its groups."""
+    widths = sizes["Conv_0"], sizes["Block_1"], sizes["Block_2"]
+    return ResNet(widths, tuple(sizes[f"Block_{i}.Conv_0"] for i in range(3)))
 
 
-def smaller(result: PruneResult, x: np.ndarray) -> Callable[[Any], jax.Array]:
-    """Return the module at the sizes that are left."""
-    module = ResNet(**sizes(result.params))
-    return lambda x: module.apply({"params": result.params, **result.state}, x)
+def smaller(result: PruneResult, x: np.ndarray) -> tuple[Callable[..., jax.Array], Params]:
+    """Return the module at the smaller sizes, and its variables."""
+    return networks.flax.shrink(rebuild, result, x).apply, {"params": result.params, **result.state}
 
 
 def task() -> Task:
@@ -124,5 +118,6 @@ def task() -> Task:
     like = dict(jax.eval_shape(ResNet().init, jax.random.key(0), split.X_train[:1]))
     kept = trained(__file__, lambda: train(split), like=(like.pop("params"), like))
     params, state = kept.tree
+    apply, params, state = networks.flax.as_function(ResNet(), {"params": params, **state})
     made = split, apply, params, state, loss, optimizer, 0.01, train_apply, smaller, kept.seconds
     return Task("Flax linen", DATA, *made)

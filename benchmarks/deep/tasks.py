@@ -51,8 +51,9 @@ class Task(NamedTuple):
     train_apply : callable or None
         (params, X, key) → logits, with state (params, state, X, key) → (logits, new state); None where training mode
         is no other.
-    smaller : callable (PruneResult, X) → (callable X → logits)
-        The user's own module at the smaller sizes.
+    smaller : callable (PruneResult, X) → (callable, pytree)
+        The user's own module at the smaller sizes, rebuilt and compared with the result on these rows: a function
+        (variables, X) → logits, and the variables.
     seconds : float
         How long training took.
     batch_size : int
@@ -69,14 +70,9 @@ class Task(NamedTuple):
     optimizer: Callable[[int, float], optax.GradientTransformation]
     rate: float
     train_apply: Function | None
-    smaller: Callable[[PruneResult, np.ndarray], Callable[[Any], jax.Array]]
+    smaller: Callable[[PruneResult, np.ndarray], tuple[Function, Any]]
     seconds: float
     batch_size: int = 64
-
-    @property
-    def variables(self) -> tuple[Any, ...]:
-        """What ``apply`` takes before the rows."""
-        return (self.params,) if self.state is None else (self.params, self.state)
 
 
 def load(name: str) -> Task:
