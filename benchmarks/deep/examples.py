@@ -29,7 +29,9 @@ from benchmarks.deep.tasks import Task
 from skbandit import PruneResult, prune
 from skbandit.pruning import FineTuning
 
-RATIO, ROUNDS, ROWS = 0.5, 4, 1024
+RATIO, ROUNDS = 0.5, 4
+#: Rows to measure damages on, and those of a pull.
+ROWS, BATCH = 1024, 64
 POLICIES = ("ucb1", "leave_one_out")
 BATCHES = (1, 128)
 REPEATS, AT_LEAST = 21, 0.02
@@ -54,6 +56,7 @@ def pruned(task: Task, policy: str, seed: int = 0) -> PruneResult:
         policy=policy,
         pruning_ratio=RATIO,
         n_rounds=ROUNDS,
+        batch_size=BATCH,
         fine_tune=FineTuning(optimizer, train_apply=task.train_apply, data=loader),
         random_state=seed,
     )
@@ -177,7 +180,7 @@ def page(records: Sequence[Record]) -> str:
             "# Four networks of four frameworks, before and after pruning",
             "",
             f"Half of the units removed in {ROUNDS} rounds, with one epoch of fine-tuning after each, by the optimizer",
-            f"that trained the network. Damages are measured on {ROWS} training rows. The command is",
+            f"that trained the network. Damages are measured on {ROWS} training rows, {BATCH} in a pull. The command is",
             "`python -m benchmarks.deep.examples`; `--page` makes this page of the records,",
             f"[{RECORDS.name}]({kept.as_posix()}).",
             "",
