@@ -33,11 +33,7 @@ _KNOWN: dict[str, dict[str, Known]] = {
     "BatchNorm": {"num_features": Known(("scale",), 0)},
     "LayerNorm": {"num_features": Known(("scale",), 0)},
     "RMSNorm": {"num_features": Known(("scale",), 0)},
-    "GroupNorm": {
-        "num_features": Known(("scale",), 0),
-        "num_groups": Known(("scale",), 0, "units"),
-        "group_size": Known(("scale",), 0, "per unit"),
-    },
+    "GroupNorm": {"num_groups": Known(("scale",), 0, "units"), "group_size": Known(("scale",), 0, "per unit")},
     "MultiHeadAttention": {
         "num_heads": Known(("query", "kernel"), 1),
         "num_kv_heads": Known(("key", "kernel"), 1),

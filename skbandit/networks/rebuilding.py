@@ -96,7 +96,7 @@ class Smaller:
         example = apply.example if x is None else arguments(x)
         if example is None:
             raise ValueError(f"The 'x' parameter of {owner} is needed: rows to compare the smaller module on.")
-        generic, self.example = random_values(apply.small, example)
+        generic, self.example = random_values(self.variables, example)
         loose = max(self.tolerance, TOLERANCE.get(width, self.tolerance))
         self._cases = [(self.variables, self.tolerance, self._expected(self.variables))]
         expected = self._expected(generic)

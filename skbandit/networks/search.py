@@ -80,7 +80,8 @@ class Search:
                 place = (leaf.variable, axis)
                 self._why[place] = self._start(self._class_of[place])
         for c in self._late:
-            self._start(c, late=True)
+            why = self._start(c, late=True)
+            self._why |= {place: why for place, of in self._class_of.items() if of == c}
         return self.found
 
     # ------------------------------------------------------------------ one start
