@@ -109,10 +109,10 @@ def page(records: Sequence[Record]) -> str:
 
 Written by `python -m benchmarks.deep report` from the records of `python -m benchmarks.deep criteria`.
 
-Every policy (in a bandit) and every criterion on three functions that nothing was changed in: a convolutional network with
-four groups (144 units), an LSTM with one (12 units) and a transformer with five (72 units); random weights, 32 rows. A cell
-says that all values were finite, after how many pulls, or what the criterion asked for, before any work, that the network
-does not have. Criteria that train were given 20 steps.
+Every policy (in a bandit) and every criterion on three functions that nothing was changed in: a convolutional network
+with four groups (144 units), an LSTM with one (12 units) and a transformer with five (72 units); random weights, 32
+rows. A cell says that all values were finite, after how many pulls, or what the criterion asked for, before any work,
+that the network does not have. Criteria that train were given 20 steps.
 
 {markdown(["criterion", *CASES], rows)}
 

@@ -175,7 +175,8 @@ def line(record: Record) -> str:
     return (
         f"{record['network']:14s} {record['group']:16s} {record['units']:4d} units  "
         f"naive {seconds['naive'] * 1e3:7.1f} ms  evaluator {seconds['evaluator'] * 1e3:6.1f} ms  "
-        f"{record['ratio']:5.1f}x  {record['pulls_per_second']:8.0f} pulls/s  = {record['forward_passes']:.1f} forward passes  "
+        f"{record['ratio']:5.1f}x  {record['pulls_per_second']:8.0f} pulls/s  "
+        f"= {record['forward_passes']:.1f} forward passes  "
         f"differ by {record['difference']:.0e}"
     )
 
@@ -210,5 +211,6 @@ turn.
 
 *forwards*: time of the evaluator in gated forward passes. The first groups of a network, and the residual stream, gain
 little: nearly everything lies behind them. One gated forward pass runs at {shares} of the measured rate of matrix
-products ({first["gflops"]:.0f} GFLOP/s in float32). Machine: {first["cpu"]}, {first["cores"]} cores, JAX {first["jax"]}.
+products ({first["gflops"]:.0f} GFLOP/s in float32). Machine: {first["cpu"]}, {first["cores"]} cores, JAX
+{first["jax"]}.
 """
