@@ -78,3 +78,11 @@ def test_groups_are_verified_at_numbers_whatever_the_shape_of_a_variance(shape, 
         infer_groups(apply, params, inputs(4, 5))
     assert len(compared) == 12
     assert all(np.isfinite(array).all() for array in compared)
+
+
+def test_parameters_are_not_moved_by_the_numbers_that_they_are_made_of():
+    drawn = np.random.default_rng(0).standard_normal((64, 64), np.float32)
+    (moved,) = inference.random_values((jnp.asarray(drawn),), ())[0]
+    assert np.abs(moved - drawn).max() > 0.1
+    # By their own numbers, they would have a mean of 0.2, and its standard error is 1 / 64.
+    assert abs(float(moved.mean() - drawn.mean())) < 0.05
