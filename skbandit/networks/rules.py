@@ -10,6 +10,7 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+from jax.lax import GatherScatterMode
 
 from skbandit.networks.graph import Graph, Tables, is_call
 from skbandit.networks.links import Links
@@ -374,6 +375,9 @@ def _fft(op: Operation) -> None:
 
 # --- indices ---------------------------------------------------------------------------------------------------------
 
+#: Modes of indexing in which a window as long as its axis starts at 0, whatever the index.
+_IN_BOUNDS = (GatherScatterMode.CLIP, GatherScatterMode.PROMISE_IN_BOUNDS)
+
 
 @rule_of("gather")
 def _gather(op: Operation) -> None:
@@ -389,7 +393,7 @@ def _gather(op: Operation) -> None:
                 op.stop(op.input(0, axis), "indexed (gather)")
             continue
         to = next(offsets)
-        if sizes[axis] == size and axis not in numbers.start_index_map:
+        if sizes[axis] == size and (axis not in numbers.start_index_map or op.params["mode"] in _IN_BOUNDS):
             op.same(op.input(0, axis), op.output(0, to))
         else:
             op.stop(op.input(0, axis), "indexed (gather)")
@@ -412,7 +416,8 @@ def _scatter(op: Operation) -> None:
             op.stop(op.input(0, axis), "indexed (scatter)")
             continue
         of_updates = next(windows)
-        if updates[of_updates] == size and axis not in numbers.scatter_dims_to_operand_dims:
+        unmoved = axis not in numbers.scatter_dims_to_operand_dims or op.params["mode"] in _IN_BOUNDS
+        if updates[of_updates] == size and unmoved:
             op.same(op.input(0, axis), op.input(2, of_updates))
         else:
             op.stop(op.input(0, axis), "indexed (scatter)")

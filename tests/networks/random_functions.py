@@ -23,9 +23,36 @@ MOST, MOST_AXES = 1500, 5
 LEFT_OUT = {
     *("save", "savez", "load", "fromfile", "frombuffer", "fromstring", "from_dlpack", "fromfunction", "fromiter"),
     *("get_printoptions", "set_printoptions", "printoptions", "array_repr", "array_str", "array2string", "dtype"),
-    *("finfo", "iinfo", "issubdtype", "result_type", "promote_types", "can_cast", "isdtype", "device_put", "einsum_path"),
-    *("custom_linear_solve", "custom_root", "create_token", "platform_dependent", "infeed", "outfeed", "empty", "ndarray"),
-    *("empty_like", "empty2", "bernoulli_p", "jax_config", "with_sharding_constraint", "after_all", "zeros_like_shaped_array"),
+    *(
+        "finfo",
+        "iinfo",
+        "issubdtype",
+        "result_type",
+        "promote_types",
+        "can_cast",
+        "isdtype",
+        "device_put",
+        "einsum_path",
+    ),
+    *(
+        "custom_linear_solve",
+        "custom_root",
+        "create_token",
+        "platform_dependent",
+        "infeed",
+        "outfeed",
+        "empty",
+        "ndarray",
+    ),
+    *(
+        "empty_like",
+        "empty2",
+        "bernoulli_p",
+        "jax_config",
+        "with_sharding_constraint",
+        "after_all",
+        "zeros_like_shaped_array",
+    ),
 }
 
 
@@ -161,7 +188,9 @@ def _call_of(rng, name, pool):
                     positional.append(_Slot(_alike(rng, pool, first)))
                     n_arrays += 1
             continue
-        is_array = required and (n_arrays == 0 or key in ARRAYS) and not (n_arrays and key in ARGUMENTS and key not in ARRAYS)
+        is_array = (
+            required and (n_arrays == 0 or key in ARRAYS) and not (n_arrays and key in ARGUMENTS and key not in ARRAYS)
+        )
         if is_array and key in ("arrays", "tup"):
             value = _Slot(first), _Slot(_alike(rng, pool, first))
             n_arrays += 2
@@ -373,7 +402,9 @@ def _nested_loops(rng, h):
 @_written
 def _while_loop(rng, h):
     def step(h, p):
-        return lax.while_loop(lambda c: (c[0] < 3) & (jnp.abs(c[1]).max() < 9), lambda c: (c[0] + 1, c[1] * 1.5), (0, h))[1]
+        return lax.while_loop(
+            lambda c: (c[0] < 3) & (jnp.abs(c[1]).max() < 9), lambda c: (c[0] + 1, c[1] * 1.5), (0, h)
+        )[1]
 
     return {}, step
 
@@ -404,7 +435,9 @@ def _vmap(rng, h):
     if h.ndim < 2:
         return None
     axis = _axis(rng, h.shape)
-    inner = [jax.nn.softmax, jnp.cumsum, lambda t: t / (1 + jnp.abs(t).sum()), lambda t: t - t.max(), jnp.sort][rng.integers(5)]
+    inner = [jax.nn.softmax, jnp.cumsum, lambda t: t / (1 + jnp.abs(t).sum()), lambda t: t - t.max(), jnp.sort][
+        rng.integers(5)
+    ]
     return {}, lambda h, p: jax.vmap(inner, axis, axis)(h)
 
 
@@ -427,7 +460,10 @@ def _attend(rng, h):
 def _einsum_repeated(rng, h):
     if h.ndim < 2 or h.ndim > 3:
         return None
-    pattern = {2: ["ij,ij->i", "ij,kj->ik", "ij,ik->jk", "ij,ij->", "ij,ij->ij"], 3: ["ijk,ijk->ik", "ijk,ilk->ijl", "ijk,ijl->kl"]}
+    pattern = {
+        2: ["ij,ij->i", "ij,kj->ik", "ij,ik->jk", "ij,ij->", "ij,ij->ij"],
+        3: ["ijk,ijk->ik", "ijk,ilk->ijl", "ijk,ijl->kl"],
+    }
     chosen = str(rng.choice(pattern[h.ndim]))
     return {}, lambda h, p: jnp.einsum(chosen, h, jnp.sin(h))
 
@@ -530,7 +566,9 @@ def _reduce(rng, h):
     if h.ndim < 1:
         return None
     axes = _axes(rng, h.shape)
-    start, function = [(-np.inf, lax.max), (0.0, lax.add), (0.0, lambda a, b: a + 0.5 * b), (1.0, lax.mul)][rng.integers(4)]
+    start, function = [(-np.inf, lax.max), (0.0, lax.add), (0.0, lambda a, b: a + 0.5 * b), (1.0, lax.mul)][
+        rng.integers(4)
+    ]
     return {}, lambda h, p: lax.reduce(h, np.asarray(start, h.dtype), function, axes)
 
 
@@ -574,7 +612,9 @@ def _rotate(rng, h):
     def step(h, p):
         a, b = jnp.split(h, 2, -1)
         angles = jnp.arange(h.shape[-1] // 2) * 0.1
-        return jnp.concatenate([a * jnp.cos(angles) - b * jnp.sin(angles), a * jnp.sin(angles) + b * jnp.cos(angles)], -1)
+        return jnp.concatenate(
+            [a * jnp.cos(angles) - b * jnp.sin(angles), a * jnp.sin(angles) + b * jnp.cos(angles)], -1
+        )
 
     return {}, step
 
@@ -646,7 +686,9 @@ def _from_written(rng, pool):
 
 def _array_of(made, dtype):
     """Return one array of floats from what a function returned, None if there is none."""
-    arrays = [a for a in jax.tree.leaves(made) if hasattr(a, "dtype") and not jnp.issubdtype(a.dtype, jax.dtypes.extended)]
+    arrays = [
+        a for a in jax.tree.leaves(made) if hasattr(a, "dtype") and not jnp.issubdtype(a.dtype, jax.dtypes.extended)
+    ]
     if not arrays:
         return None
     array = arrays[0]
