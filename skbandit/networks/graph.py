@@ -45,14 +45,15 @@ class Node:
     bodies : tuple of Graph
         Of a scan: its body; of a while loop: its condition and its body; of a conditional: its branches; of a call: its
         body.
+    calls : tuple of JaxprEqn
+        The calls that it is inside of, outermost first.
     """
 
     equation: JaxprEqn
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     bodies: tuple[Graph, ...] = ()
-    source: str = ""
-    """File and line of the innermost call outside of JAX."""
+    calls: tuple[JaxprEqn, ...] = ()
 
     @property
     def name(self) -> str:
@@ -64,6 +65,12 @@ class Node:
     def params(self) -> dict[str, Any]:
         """Parameters of the primitive."""
         return self.equation.params
+
+    @property
+    def source(self) -> str:
+        """File and line of the innermost call outside of JAX."""
+        sources = (source_of(equation) for equation in (self.equation, *reversed(self.calls)))
+        return next(filter(None, sources), "")
 
 
 @dataclasses.dataclass(eq=False)
@@ -115,7 +122,7 @@ def flatten(closed: ClosedJaxpr, tables: Tables) -> Graph:
 
 
 def _nodes(
-    jaxpr: Jaxpr, constants: Sequence[Any], inputs: Sequence[int], tables: Tables, within: str = ""
+    jaxpr: Jaxpr, constants: Sequence[Any], inputs: Sequence[int], tables: Tables, calls: tuple[JaxprEqn, ...] = ()
 ) -> tuple[list[Node], list[int]]:
     numbers: dict[Any, int] = dict(zip(jaxpr.invars, inputs, strict=True))
 
@@ -136,16 +143,14 @@ def _nodes(
         name, params = equation.primitive.name, equation.params
         if name in _INLINED:
             body = next(params[key] for key in ("jaxpr", "call_jaxpr") if key in params)
-            inner, made = _nodes(*opened(body), given, tables, source_of(equation) or within)
+            inner, made = _nodes(*opened(body), given, tables, (*calls, equation))
             nodes += inner
             numbers.update(zip(equation.outvars, made, strict=True))
             continue
         made = [tables.new(var.aval) for var in equation.outvars]
         numbers.update(zip(equation.outvars, made, strict=True))
-        # Functions of JAX that are compiled in one piece know no line of the user's inside.
-        source = source_of(equation) or within
-        bodies = tuple(_graph(body, tables, source) for body in _bodies(name, params))
-        nodes.append(Node(equation, tuple(given), tuple(made), bodies, source))
+        bodies = tuple(_graph(body, tables, (*calls, equation)) for body in _bodies(name, params))
+        nodes.append(Node(equation, tuple(given), tuple(made), bodies, calls))
     return nodes, [number(atom) for atom in jaxpr.outvars]
 
 
@@ -170,10 +175,10 @@ def opened(body: ClosedJaxpr | Jaxpr) -> tuple[Jaxpr, Sequence[Any]]:
     return (body.jaxpr, body.consts) if isinstance(body, ClosedJaxpr) else (body, ())
 
 
-def _graph(body: ClosedJaxpr | Jaxpr, tables: Tables, within: str) -> Graph:
+def _graph(body: ClosedJaxpr | Jaxpr, tables: Tables, calls: tuple[JaxprEqn, ...]) -> Graph:
     jaxpr, constants = opened(body)
     inputs = [tables.new(var.aval) for var in jaxpr.invars]
-    nodes, outputs = _nodes(jaxpr, constants, inputs, tables, within)
+    nodes, outputs = _nodes(jaxpr, constants, inputs, tables, calls)
     return Graph(tuple(inputs), tuple(outputs), tuple(nodes))
 
 

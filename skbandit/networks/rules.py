@@ -10,6 +10,7 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+from jax.lax import GatherScatterMode
 
 from skbandit.networks.graph import Graph, Tables, is_call
 from skbandit.networks.links import Links
@@ -373,6 +374,9 @@ def _fft(op: Operation) -> None:
 
 
 # --- indices ---------------------------------------------------------------------------------------------------------
+
+#: Modes of indexing in which a window as long as its axis starts at 0, whatever the index.
+_IN_BOUNDS = (GatherScatterMode.CLIP, GatherScatterMode.PROMISE_IN_BOUNDS)
 
 
 @rule_of("gather")

@@ -153,7 +153,28 @@ class Search:
         if odd:
             source = next((r.node.source for r in candidate.reads), "")
             return Stop(f'{KINDS[odd[0]]}; include="{odd[0]}" takes it', source, odd[0])
+        if not self._is_made(candidate):
+            return Stop("no parameter makes its units, one only reads them", "")
         return None
+
+    def _is_made(self, candidate: _Candidate) -> bool:
+        """Say whether what is read depends on a parameter that the units belong to, other than the one that reads."""
+        read_at = self._read_leaves(candidate)
+        mine = {leaf.variable for leaf, axis in self._axes_of(candidate) if (leaf.variable, axis) in read_at}
+        if any(leaf.variable not in mine for leaf, _ in self._axes_of(candidate)):
+            return True
+        made_of = origins(self.trace.graph, {variable: [variable] for variable in mine})
+        for read in candidate.reads:
+            of_data = {i: DATA in self.origins.get(read.node.inputs[i], ()) for i in read.axes}
+            for i in read.axes:
+                reads_others = not of_data[i] and any(of_data.values())
+                if not reads_others and made_of.get(read.node.inputs[i]):
+                    return True
+        return False
+
+    def _axes_of(self, candidate: _Candidate) -> list[tuple[Leaf, int]]:
+        """Return the axes of parameters that the candidate's units have positions of."""
+        return [self.axes[n] for n in sorted(n for c in candidate.labels for n in self._owned.get(c, ()))]
 
     def _is_bilinear(self, read: Read) -> bool:
         if len(read.axes) < 2:
@@ -176,8 +197,7 @@ class Search:
         incoming: list[Slice] = []
         outgoing: list[Slice] = []
         read_at = self._read_leaves(candidate)
-        for number in sorted(n for c in candidate.labels for n in self._owned.get(c, ())):
-            leaf, axis = self.axes[number]
+        for leaf, axis in self._axes_of(candidate):
             labels = candidate.labels[self._class_of[leaf.variable, axis]]
             whole = labels.size == candidate.n_units and (labels == np.arange(labels.size)).all()
             side = outgoing if (leaf.variable, axis) in read_at else incoming

@@ -1,4 +1,6 @@
-"""Whether groups compute what they promise: gates of 1 change nothing, gated = removed, and what leaves does not matter."""
+"""Whether groups compute what they promise: gates of 1 change nothing, gated = removed, what leaves does not matter."""
+
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -10,6 +12,9 @@ from skbandit.networks.plan import Plan, kept_positions
 from skbandit.networks.resize import Resized, cut
 from skbandit.networks.search import search
 from skbandit.networks.trace import specs, trace
+
+#: Compilation is most of the time of these tests.
+jit = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
 
 
 class Probe:
@@ -24,14 +29,13 @@ class Probe:
         Relative to the largest number of each output.
     """
 
-    def __init__(self, apply, params, example, groups, tolerance, jit=True):
+    def __init__(self, apply, params, example, groups, tolerance):
         self.apply, self.params, self.example, self.groups = apply, params, tuple(example), groups
         self.tolerance = tolerance
-        self.jit = jax.jit if jit else lambda f: f
         traced = trace([(apply, specs(self.example, "example"))], specs(params, "params"), lambda leaf: False)
         self.plan = Plan(traced, groups)
         self.graph = traced.graph
-        self._gated = self.jit(lambda params, gates: Gated(self.plan, gates).run(self.graph, self._inputs(params)))
+        self._gated = jit(lambda params, gates: Gated(self.plan, gates).run(self.graph, self._inputs(params)))
 
     def _inputs(self, params):
         return jax.tree.leaves((params, *self.example))
@@ -48,30 +52,30 @@ class Probe:
 
     def removed(self, mask):
         """Return the outputs of the re-traced function on the smaller parameters."""
-        return self.jit(lambda params: Resized(self.plan, mask).run(self.graph, self._inputs(params)))(self.small(mask))
+        return jit(lambda params: Resized(self.plan, mask).run(self.graph, self._inputs(params)))(self.small(mask))
 
     def own(self, mask):
         """Return the outputs of the function itself on the smaller parameters."""
-        return jax.tree.leaves(self.jit(lambda params: self.apply(params, *self.example))(self.small(mask)))
+        return jax.tree.leaves(jit(lambda params: self.apply(params, *self.example))(self.small(mask)))
 
     def assert_identity(self):
-        original = jax.tree.leaves(self.jit(lambda params: self.apply(params, *self.example))(self.params))
+        original = jax.tree.leaves(jit(lambda params: self.apply(params, *self.example))(self.params))
         assert_close(self.gated(np.ones(self.groups.n_units, bool)), original, self.tolerance, "gates of 1")
 
     def assert_removed(self, mask):
         assert_close(self.gated(mask), self.removed(mask), self.tolerance, f"gated and removed, {mask.astype(int)}")
 
-    def assert_noise_is_not_seen(self, mask, seed=0, scale=3.0):
+    def assert_noise_is_not_seen(self, mask, exactly=True, seed=0, scale=3.0):
         noisy = with_noise(self.groups, self.params, mask, np.random.default_rng(seed), scale)
-        for a, b in zip(self.gated(mask), self.gated(mask, noisy), strict=True):
-            np.testing.assert_array_equal(a, b, err_msg=f"noise, {mask.astype(int)}")
+        tolerance = 0 if exactly else self.tolerance
+        assert_close(self.gated(mask), self.gated(mask, noisy), tolerance, f"noise, {mask.astype(int)}")
 
-    def assert_holds(self, masks):
+    def assert_holds(self, masks, exactly=True):
         """Check gates of 1, and for each choice of units that gated = removed, and noise."""
         self.assert_identity()
         for mask in masks:
             self.assert_removed(mask)
-            self.assert_noise_is_not_seen(mask)
+            self.assert_noise_is_not_seen(mask, exactly)
 
     def assert_function_follows(self, mask):
         """Check that the function itself, on the smaller parameters, computes what is promised (finds counts)."""
