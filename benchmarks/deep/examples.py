@@ -31,7 +31,7 @@ from skbandit.pruning import FineTuning
 
 RATIO, ROUNDS = 0.5, 4
 #: Rows to measure damages on, and those of a pull.
-ROWS, BATCH = 1024, 64
+ROWS, BATCH = 512, 64
 POLICIES = ("ucb1", "leave_one_out")
 BATCHES = (1, 128)
 REPEATS, AT_LEAST = 21, 0.02
@@ -180,8 +180,8 @@ def page(records: Sequence[Record]) -> str:
             "# Four networks of four frameworks, before and after pruning",
             "",
             f"Half of the units removed in {ROUNDS} rounds, with one epoch of fine-tuning after each, by the optimizer",
-            f"that trained the network. Damages are measured on {ROWS} training rows, {BATCH} in a pull. The command is",
-            "`python -m benchmarks.deep.examples`; `--page` makes this page of the records,",
+            f"that trained the network. Damages are measured on {ROWS} training rows, {BATCH} in a pull.",
+            "The command is `python -m benchmarks.deep.examples`; `--page` makes this page of the records,",
             f"[{RECORDS.name}]({kept.as_posix()}).",
             "",
             training_table(records),
