@@ -36,9 +36,12 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
 def main(argv: list[str] | None = None) -> None:
     args = parse(argv)
     if args.scenario == "report":
-        from benchmarks.deep import report
+        from benchmarks.deep import criteria, evaluator, report
 
         report.main(args.out)
+        for scenario in (evaluator, criteria) if args.out is None else ():
+            scenario.PAGE.write_text(scenario.page(read(scenario.OUT)), encoding="utf-8")
+            print(scenario.PAGE)
         return
     os.environ.setdefault("KERAS_BACKEND", "jax")
     warnings.simplefilter("ignore")  # packages warn of what they use that is to be removed

@@ -10,6 +10,7 @@ import dataclasses
 import time
 import warnings
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -25,6 +26,7 @@ from skbandit.networks import infer_groups
 from skbandit.policies import POLICIES
 
 OUT = KEPT / "deep" / "criteria.jsonl"
+PAGE = Path("docs/results/deep/criteria.md")
 
 
 def lstm(width: int = 12, length: int = 8, rows: int = 32) -> Case:
@@ -107,7 +109,8 @@ def page(records: Sequence[Record]) -> str:
     rows = [[f"`{name}`", *(_cell(found[network]) for network in CASES)] for name, found in by_name.items()]
     return f"""# Criteria on deep networks
 
-Written by `python -m benchmarks.deep report` from the records of `python -m benchmarks.deep criteria`.
+Made by `python -m benchmarks.deep report` of the [records](../../../benchmarks/records/deep/criteria.jsonl) of
+`python -m benchmarks.deep criteria`.
 
 Every policy (in a bandit) and every criterion on three functions that nothing was changed in: a convolutional network
 with four groups (144 units), an LSTM with one (12 units) and a transformer with five (72 units); random weights, 32

@@ -15,6 +15,7 @@ is what the products of that take at the machine's measured rate of matrix produ
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -29,6 +30,7 @@ from benchmarks.speed.rates import matmul_rates
 from skbandit.networks import TracedNetwork, infer_groups
 
 OUT = KEPT / "deep" / "evaluator.jsonl"
+PAGE = Path("docs/results/deep/evaluator.md")
 REPEATS = 7
 TILE = 8
 
@@ -199,7 +201,8 @@ def page(records: Sequence[Record]) -> str:
     )
     return f"""# All arms of a layer
 
-Written by `python -m benchmarks.deep report` from the records of `python -m benchmarks.deep evaluator`.
+Made by `python -m benchmarks.deep report` of the [records](../../../benchmarks/records/deep/evaluator.jsonl) of
+`python -m benchmarks.deep evaluator`.
 
 A convolutional network (16 x 16 pictures, 32 rows, three convolutions and two dense layers) and a transformer (two
 blocks of width 64, 16 texts of 24 tokens). *naive*: the whole network for each arm, tiles of {TILE} arms under `vmap`.
