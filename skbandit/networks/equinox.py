@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 
 from skbandit._core.constraints import shown
 from skbandit.networks.attributes import Known, Path
@@ -191,7 +190,7 @@ def _mapped_with_state(module: Any, state: Any, *rows: Any) -> Any:
 
 
 def _filled(module: Any, params: Any, state: Any) -> Any:
-    return put(module, {path: jnp.asarray(array) for path, array in by_path(params).items()}, _SHRINK)
+    return put(module, {path: jax.device_put(array) for path, array in by_path(params).items()}, _SHRINK)
 
 
 def _modules(tree: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:

@@ -206,31 +206,33 @@ def random_values(variables: Any, example: Sequence[Any]) -> tuple[Any, tuple[An
     def parameter(leaf: Any) -> Any:
         if isinstance(leaf, jax.ShapeDtypeStruct):
             return drawn(leaf)
-        leaf = jnp.asarray(leaf)
+        leaf = leaf if hasattr(leaf, "dtype") else np.asarray(leaf)
         if not jnp.issubdtype(leaf.dtype, jnp.floating):
-            return leaf
-        noise = rng.standard_normal(leaf.shape, np.float32)
-        moved = leaf * jnp.exp(0.2 * noise)  # of the same sign: a variance stays positive
-        return jnp.where(leaf == 0, 0.1 * noise, moved).astype(leaf.dtype)
+            return jax.device_put(leaf)
+        # On the host: JAX would compile programs for each shape, for jnp.asarray too.
+        host = np.asarray(leaf)
+        noise = rng.standard_normal(host.shape, np.float32)
+        moved = host * np.exp(0.2 * noise)  # of the same sign: a variance stays positive
+        return jax.device_put(np.where(host == 0, 0.1 * noise, moved).astype(host.dtype))
 
     def drawn(leaf: Any) -> Any:
         if not jnp.issubdtype(leaf.dtype, jnp.floating):
-            return jnp.zeros(leaf.shape, leaf.dtype)
+            return jax.device_put(np.zeros(leaf.shape, leaf.dtype))
         # One number for each channel, whatever the shape: (c,), (1, 1, 1, c).
         is_vector = sum(n > 1 for n in leaf.shape) < 2
         fan_in = 1 if is_vector else max(int(np.prod(leaf.shape[:-1])), 1)
         # Positive in the mean: a variance has to be.
         values = np.abs(rng.normal(size=leaf.shape) + 1) if is_vector else rng.normal(size=leaf.shape)
-        return jnp.asarray(values / np.sqrt(fan_in), leaf.dtype)
+        return jax.device_put((values / np.sqrt(fan_in)).astype(leaf.dtype))
 
     def argument(leaf: Any) -> Any:
         if not isinstance(leaf, jax.ShapeDtypeStruct):
-            return jnp.asarray(leaf)
+            return jax.device_put(leaf)
         if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
             return jax.random.key(0)
-        if jnp.issubdtype(leaf.dtype, jnp.floating):
-            return jnp.asarray(rng.normal(size=leaf.shape), leaf.dtype)
-        return jnp.asarray(rng.integers(0, 2, size=leaf.shape), leaf.dtype)
+        floats = jnp.issubdtype(leaf.dtype, jnp.floating)
+        values = rng.normal(size=leaf.shape) if floats else rng.integers(0, 2, size=leaf.shape)
+        return jax.device_put(values.astype(leaf.dtype))
 
     return jax.tree.map(parameter, variables), jax.tree.map(argument, tuple(example))
 

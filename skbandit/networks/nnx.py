@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 
 from skbandit._core.constraints import shown
 from skbandit.networks.attributes import Known, Path
@@ -203,7 +202,7 @@ def _filled(module: Any, params: Any, state: Any) -> Any:
     from flax import nnx
 
     graph, variables = nnx.split(module)
-    params, state = (jax.tree.map(jnp.asarray, tree) for tree in (params, state))
+    params, state = jax.device_put((params, state))
     return nnx.merge(graph, _put(variables, params, state), copy=True)
 
 

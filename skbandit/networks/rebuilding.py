@@ -112,7 +112,6 @@ class Smaller:
         return self._outputs(jax.jit(self.apply)(*self._arguments(variables)))
 
     def _arguments(self, variables: Any) -> tuple[Any, ...]:
-        variables = jax.tree.map(jnp.asarray, variables)
         return (*variables, *self.example) if self.has_state else (variables, *self.example)
 
     def _outputs(self, returned: Any) -> list[Any]:

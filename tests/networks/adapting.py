@@ -19,13 +19,14 @@ def generic(tree, seed=0):
 
     def draw(leaf):
         if not jnp.issubdtype(leaf.dtype, jnp.floating):
-            return jnp.zeros(leaf.shape, leaf.dtype) if isinstance(leaf, jax.ShapeDtypeStruct) else leaf
+            return np.zeros(leaf.shape, leaf.dtype) if isinstance(leaf, jax.ShapeDtypeStruct) else leaf
         fan_in = np.prod(leaf.shape[:-1])
         drawn = rng.normal(size=leaf.shape) / max(fan_in, 1) ** 0.5
         is_vector = leaf.ndim < 2 or fan_in == 1
-        return jnp.asarray(0.5 + np.abs(drawn) if is_vector else drawn, leaf.dtype)
+        return (0.5 + np.abs(drawn) if is_vector else drawn).astype(leaf.dtype)
 
-    return jax.tree.map(draw, tree)
+    # Not jnp.asarray, which compiles a program for each shape.
+    return jax.device_put(jax.tree.map(draw, tree))
 
 
 def cut_at_random(apply, params, *x, left=None, state=None, seed=0, **options):
