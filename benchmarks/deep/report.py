@@ -21,8 +21,8 @@ PAGE_TEXT = """# What is found prunable: a zoo of networks
 random; widths are those of the networks as published, images have 32 to 96 pixels. {counts}
 
 * *units*: all units of all groups; what a unit is depends on the group (a channel, a head, a unit of an LSTM).
-* *parameters*, *MACs*: the share that would be gone if no unit were left. MACs are multiply-accumulates in products and
-  convolutions.
+* *prunable*: the share of parameters, and of multiply-accumulates (MACs) in products and convolutions, that would be
+  gone if no unit were left. *left at half*: the shares that are left when half of every group is removed.
 * *gated = smaller*: the largest difference, relative to the largest output, of the outputs with gates at 0 and those of
   the smaller function, where half of the units of every group is removed at random. *noise*: of the gated outputs
   before and after noise was put on everything that leaves.
@@ -98,17 +98,17 @@ def _name(record: Record) -> str:
 
 
 def _networks(found: Sequence[Record]) -> str:
-    header = ["network", "groups", "units", "parameters", "of them prunable", "MACs prunable", "gated = smaller"]
+    header = ["network", "groups", "units", "parameters", "prunable", "MACs prunable", "left at half", "MACs"]
     rows = [
         [
             *(_name(record), str(record["groups"]), str(record["units"]), _short(record["parameters"])),
-            *(f"{record['parameters_prunable']:.1%}", f"{record['macs_prunable']:.1%}"),
+            *(f"{record['parameters_prunable']:.1%}", f"{record['macs_prunable']:.1%}", *_left(record)),
             *(f"{record['compacted']:.0e}", f"{record['noise']:.0e}"),
             " + ".join(number(record[f"seconds_{part}"], 2) for part in ("trace", "infer", "verify")),
         ]
         for record in found
     ]
-    return markdown([*header, "noise", "seconds"], rows)
+    return markdown([*header, "gated = smaller", "noise", "seconds"], rows)
 
 
 def _short(n: float) -> str:
