@@ -1,8 +1,9 @@
 """A convolutional network of ten thousand units, in Equinox, for digits of 16 x 16 pixels.
 
 The kind of block is ConvNeXt's: a depthwise convolution, a norm, and two pointwise convolutions with many channels
-between them. These are most of the units; the stream between the blocks is narrow. The first convolution leaves 4 x 4
-positions, and the one behind the first block 2 x 2, so that ten thousand units can be measured one by one.
+between them, which are dense layers over the channels of each position. These channels are most of the units; the
+stream between the blocks is narrow. The first convolution leaves 4 x 4 positions, and the one behind the first block
+2 x 2, so that ten thousand units can be measured one by one.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 
@@ -31,21 +33,25 @@ class Block(eqx.Module):
 
     depthwise: eqx.nn.Conv2d
     norm: eqx.nn.LayerNorm
-    up: eqx.nn.Conv2d
-    down: eqx.nn.Conv2d
+    up: eqx.nn.Linear
+    down: eqx.nn.Linear
 
     def __init__(self, width: int, hidden: int, key: jax.Array):
         keys = jax.random.split(key, 3)
         self.depthwise = eqx.nn.Conv2d(width, width, 3, padding=1, groups=width, key=keys[0])
         self.norm = eqx.nn.LayerNorm(width)
-        self.up = eqx.nn.Conv2d(width, hidden, 1, key=keys[1])
-        self.down = eqx.nn.Conv2d(hidden, width, 1, key=keys[2])
+        self.up = eqx.nn.Linear(width, hidden, key=keys[1])
+        self.down = eqx.nn.Linear(hidden, width, key=keys[2])
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """Return f[width, height, width of the image]."""
-        h = self.depthwise(x)
-        h = jax.vmap(jax.vmap(self.norm, 1, 1), 1, 1)(h)
-        return x + self.down(jax.nn.relu(self.up(h)))
+        h = jnp.moveaxis(self.depthwise(x), 0, -1)
+        h = jax.vmap(jax.vmap(self.at_position))(h)
+        return x + jnp.moveaxis(h, -1, 0)
+
+    def at_position(self, h: jax.Array) -> jax.Array:
+        """Return what is added to the channels of a position."""
+        return self.down(jax.nn.relu(self.up(self.norm(h))))
 
 
 class Wide(eqx.Module):
