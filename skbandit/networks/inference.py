@@ -14,7 +14,7 @@ import numpy as np
 from skbandit._core.constraints import shown
 from skbandit.networks.costs import costs
 from skbandit.networks.gating import Gated
-from skbandit.networks.groups import Groups, Leaves, Refusal, Verified
+from skbandit.networks.groups import Group, Groups, Leaves, Refusal, Verified
 from skbandit.networks.plan import Plan
 from skbandit.networks.resize import Resized
 from skbandit.networks.search import KINDS, Found, is_frozen, search
@@ -135,17 +135,17 @@ def as_variables(params: Any, state: Any) -> Any:
     return params if state is None else Variables(params, state)
 
 
-def trace_of(apply: Apply, variables: Any, example: Sequence[Any]) -> Trace:
-    """Return the trace of a function at shapes, made once."""
-    key = "trace", apply, isinstance(variables, Variables), shape_key((variables, tuple(example)))
+def trace_of(apply: Apply, variables: Any, example: Sequence[Any], version: str = "") -> Trace:
+    """Return the trace of a function at shapes, made once for each version of it."""
+    key = "trace", apply, version, isinstance(variables, Variables), shape_key((variables, tuple(example)))
     made: Trace = remembered(key, lambda: trace([(apply, tuple(example))], variables, lambda leaf: False))
     return made
 
 
-def plan_of(apply: Apply, groups: Groups, variables: Any, example: Sequence[Any]) -> Plan:
-    """Return the plan of groups in a function at shapes, made once."""
-    key = "plan", apply, groups, isinstance(variables, Variables), shape_key((variables, tuple(example)))
-    made: Plan = remembered(key, lambda: Plan(trace_of(apply, variables, example), groups))
+def plan_of(apply: Apply, groups: Groups, variables: Any, example: Sequence[Any], version: str = "") -> Plan:
+    """Return the plan of groups in a function at shapes, made once for each version of it."""
+    key = "plan", apply, version, groups, isinstance(variables, Variables), shape_key((variables, tuple(example)))
+    made: Plan = remembered(key, lambda: Plan(trace_of(apply, variables, example, version), groups))
     return made
 
 
@@ -160,25 +160,27 @@ def _verified(
     measured = _differences(traced, groups, apply, *given)
     if _is_fine(measured, given):
         return dataclasses.replace(groups, verified=measured)
-    good, refused = [], list(groups.refused)
+    good: list[Group] = []
+    refused = list(groups.refused)
     for group in groups.groups:
-        alone = _differences(traced, Groups([group]), apply, *given)
-        if alone.identity > _tolerance(given):
+        # Together with those that are good so far: groups may be right alone and wrong together.
+        so_far = _differences(traced, Groups([*good, group]), apply, *given)
+        if so_far.identity > _tolerance(given):
             raise ValueError(
                 "The 'apply' function does not return the same when its trace is evaluated: it differs by "
-                f"{alone.identity:.1g}. It may draw random numbers of its own, or depend on something that changes."
+                f"{so_far.identity:.1g}. It may draw random numbers of its own, or depend on something that changes."
             )
-        if _is_fine(alone, given):
+        if _is_fine(so_far, given):
             good.append(group)
+            measured = so_far
             continue
-        reason = f"verification failed: gated and removed differ by {max(alone.compacted, alone.noise):.1g}"
-        warnings.warn(f"The group {group.name!r} is refused: {reason}. Please report it.", UserWarning, stacklevel=4)
+        reason = f"verification failed: gated and removed differ by {max(so_far.compacted, so_far.noise):.1g}"
+        warnings.warn(f"The group {group.name!r} is refused: {reason}. Please report it.", UserWarning, stacklevel=3)
         variable = {leaf.path: leaf.shape for leaf in traced.leaves}
         refused += [Refusal(s.path, s.axis, variable[s.path][s.axis], reason) for s in group.slices]
     if not good:
         raise ValueError("No units were found that can be removed.\n" + str(Groups((), refused)))
-    kept = Groups(good, refused)
-    return dataclasses.replace(kept, verified=_differences(traced, kept, apply, *given))
+    return dataclasses.replace(Groups(good, refused), verified=measured)
 
 
 def _tolerance(given: Any) -> float:

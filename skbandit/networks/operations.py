@@ -18,6 +18,7 @@ from skbandit.networks.links import Links, Place
 Rule = Callable[["Operation"], None]
 #: Rules by the name of the primitive.
 RULES: dict[str, Rule] = {}
+_registered: list[str] = []
 
 
 class Operation:
@@ -98,6 +99,11 @@ class Operation:
                     self.stop(place, "an axis of size 1 is broadcast")
 
 
+def rules_version() -> int:
+    """Return a number that is another one once a rule has been registered: traces were linked by the rules before."""
+    return len(_registered)
+
+
 def register(name: str, rule: Rule) -> None:
     """Add the rule of a primitive, or exchange it.
 
@@ -122,6 +128,7 @@ def register(name: str, rule: Rule) -> None:
     if not callable(rule):
         raise ValueError(f"The 'rule' of {name!r} must be callable. Got {shown(rule)} instead.")
     RULES[name] = rule
+    _registered.append(name)
 
 
 def rule_of(*names: str) -> Callable[[Rule], Rule]:

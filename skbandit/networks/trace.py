@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from skbandit._core.constraints import shown
 from skbandit.networks.graph import Graph, Tables, flatten
 from skbandit.networks.groups import plain_path
 from skbandit.networks.links import Classes, Links
+from skbandit.networks.operations import rules_version
 from skbandit.networks.rules import declare, link, stop_variables
 
 Apply = Callable[..., Any]
@@ -209,7 +212,7 @@ _lock = threading.Lock()
 
 def remembered(key: Hashable, make: Callable[[], Any]) -> Any:
     """Return what ``make`` returns, made once for a key and for the settings of JAX that matter to a trace."""
-    key = key, tuple(getattr(jax.config, name, None) for name in _SETTINGS)
+    key = key, rules_version(), tuple(getattr(jax.config, name, None) for name in _SETTINGS)
     with _lock:
         if key in _traces:
             _traces.move_to_end(key)
@@ -220,6 +223,27 @@ def remembered(key: Hashable, make: Callable[[], Any]) -> Any:
         while len(_traces) > _MOST_TRACES:
             _traces.popitem(last=False)
     return value
+
+
+def version_of(apply: Apply, variables: Any, example: Sequence[Any]) -> str:
+    """Return what tells a function from what the same object computed before, such as a method whose object changed.
+
+    The text of its trace, and the numbers of the arrays that it closes over.
+    """
+    has_state = isinstance(variables, Variables)
+
+    def call(variables: Any, *example: Any) -> Any:  # a new one: JAX remembers traces of functions that are equal
+        return apply(*variables, *example) if has_state else apply(variables, *example)
+
+    try:
+        closed = jax.make_jaxpr(call)(variables, *example)
+    except Exception:  # it is traced again, where the error is explained
+        return ""
+    digest = hashlib.sha256(str(closed).encode())
+    for constant in closed.consts:
+        if not jnp.issubdtype(constant.dtype, jax.dtypes.extended):
+            digest.update(np.asarray(constant).tobytes())
+    return digest.hexdigest()
 
 
 def shape_key(tree: Any) -> Hashable:

@@ -22,7 +22,7 @@ from skbandit.networks.inference import as_variables, plan_of
 from skbandit.networks.plan import Plan, row_labels
 from skbandit.networks.resize import Resized
 from skbandit.networks.taps import Tapped, can_show, rows_reach_gates
-from skbandit.networks.trace import Variables, specs
+from skbandit.networks.trace import Variables, specs, version_of
 
 if TYPE_CHECKING:
     Vectors = tuple[jax.Array, ...]
@@ -44,12 +44,15 @@ class TracedNetwork:
         Loss of each row, unweighted.
     plan : Plan
         Of the groups, at the shapes of an example; `TracedNetwork.of` makes it.
+    version : str
+        Tells what the function computes from what the same object computed before.
     """
 
     apply: Callable[..., Any]
     groups: Groups
     loss: Callable[[Any, jax.Array], jax.Array]
     plan: Plan = dataclasses.field(compare=False, repr=False)
+    version: str = dataclasses.field(default="", repr=False)
 
     @classmethod
     def of(
@@ -70,14 +73,12 @@ class TracedNetwork:
         if not callable(loss):
             raise ValueError(f"The 'loss' parameter must be callable (outputs, y) → losses. Got {shown(loss)} instead.")
         check_signature("TracedNetwork", "loss", loss, ("outputs", "y"))
-        try:
-            hash(apply)
-        except TypeError:
-            apply = _ByIdentity(apply)
+        apply = hashable(apply)
         variables = as_variables(params, state)
         groups.check(variables)
-        plan = plan_of(apply, groups, specs(variables, "'params'"), specs(arguments(X), "'X'"))
-        return cls(apply, groups, loss, plan)
+        given = specs(variables, "'params'"), specs(arguments(X), "'X'")
+        version = version_of(apply, *given)
+        return cls(apply, groups, loss, plan_of(apply, groups, *given, version), version)
 
     # ------------------------------------------------------------------ what pruning asks for
 
@@ -106,7 +107,7 @@ class TracedNetwork:
 
     def plan_for(self, params: Any, X: Any) -> Plan:
         """Return the plan at the shapes of some rows."""
-        return plan_of(self.apply, self.groups, specs(params, "'params'"), specs(arguments(X), "'X'"))
+        return plan_of(self.apply, self.groups, specs(params, "'params'"), specs(arguments(X), "'X'"), self.version)
 
     def damages(
         self,
@@ -155,8 +156,9 @@ class TracedNetwork:
 class SmallerFunction:
     """The function of the smaller network: the user's own, evaluated at the smaller shapes.
 
-    It is traced anew for every shape of the arguments, by the user's function at its full shapes; nothing of the full
-    size is computed. It may be compiled, differentiated and exported as any other function.
+    It is traced anew for every shape of the arguments, by the user's function at its full shapes. Nothing of the full
+    size is computed, except where a function defines its own derivative (``jax.custom_jvp``, ``jax.custom_vjp``). It
+    may be compiled, differentiated and exported as any other function.
 
     Parameters
     ----------
@@ -245,6 +247,15 @@ class SmallerFunction:
         full = jax.tree.map(lambda leaf: np.broadcast_to(np.zeros((), "int8"), leaf.shape), self.variables)
         cut = self.groups.compact(full, self.kept)
         return jax.tree.map(lambda leaf, a: jax.ShapeDtypeStruct(a.shape, leaf.dtype), self.variables, cut)
+
+
+def hashable(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function that can be the key of compiled programs."""
+    try:
+        hash(function)
+    except TypeError:
+        return _ByIdentity(function)
+    return function
 
 
 class _ByIdentity:

@@ -14,7 +14,7 @@ from skbandit.criteria.base import needs_of
 from skbandit.networks.capabilities import Prunable
 from skbandit.networks.groups import Groups
 from skbandit.pruning.engine import Pruner
-from skbandit.pruning.fine_tuning import FineTuning
+from skbandit.pruning.fine_tuning import FineTuning, Tuner
 from skbandit.pruning.functions import check_callables, checked_functions
 from skbandit.pruning.goals import goal_of
 from skbandit.pruning.inputs import check_alike, checked_network, checked_params, checked_policy, checked_rows, seed_of
@@ -201,10 +201,11 @@ def prune(
                 "The 'fine_tune' parameter of prune may be a FineTuning where a function is pruned. For a network with "
                 "gates of its own, give a callable (params, gates, round) → params."
             )
-        tuner = fine_tune.of(function.network, X, y, sample_weight, seed_of(random_state))
+        random_state = seed_of(random_state)
+        tuner = fine_tune.of(function.network, params, X, y, sample_weight, random_state)
         fine_tune = tuner
     if function is not None and on_round is not None:
-        on_round = _finished(on_round, function)
+        on_round = _finished(on_round, function, tuner)
     if held_out is not None and not (isinstance(held_out, (tuple, list)) and len(held_out) in (2, 3)):
         length = f" of length {len(held_out)}" if isinstance(held_out, (tuple, list)) else ""
         raise ValueError(
@@ -221,7 +222,7 @@ def prune(
         batches = checked_rows(seed, batch_size, X, y, sample_weight)
         judges = None if held_out is None else checked_rows(0, batch_size, *held_out, of=" of 'held_out'")
         check_alike(batches, judges)
-        task = AnyNetwork(pruned, batches, judges, repair, fine_tune)
+        task = AnyNetwork(pruned, batches, judges, repair, fine_tune, None if tuner is None else tuner.settle)
         options: dict[str, Any] = {"budget": budget, "scope": scope, "seed": seed, "on_round": on_round}
         pruner = Pruner(pruned, batches, criterion, task, **options)
         needs = needs_of(criterion)
@@ -229,18 +230,28 @@ def prune(
         pruner.doubts_loss = not remarks  # which say already what is wrong with the loss
         goal = goal_of(pruning_ratio, n_rounds=n_rounds, tolerance=tolerance, criterion=criterion)
         result = pruner.run(params, goal)
+        if tuner is not None:
+            tuner.settle(pruner.params)
     if not np.isfinite(result.loss):
         remarks.append(f"The loss of the smaller network is {result.loss} on the rows to judge it by.")
+    if function is not None:
+        result, said = _of_function(result, function, tuner)
+        remarks += said
     result = result._replace(warnings=(*result.warnings, *task.remarks()))
     for message in (*remarks, *result.warnings):
         warnings.warn(message, UserWarning, stacklevel=2)
-    if function is not None:
-        result = function.result(result)
-        if tuner is not None:
-            result = result._replace(opt_state=result.cut(tuner.opt_state))
     return result
 
 
-def _finished(on_round: Callable[..., Any], function: Function) -> Callable[..., Any]:
+def _of_function(result: PruneResult, function: Function, tuner: Tuner | None) -> tuple[PruneResult, list[str]]:
+    """Return the result of a function, and what is to be said of the optimizer's state."""
+    result = function.result(result)
+    if tuner is None:
+        return result, []
+    opt_state, said = tuner.cut_state(result)
+    return result._replace(opt_state=opt_state), said
+
+
+def _finished(on_round: Callable[..., Any], function: Function, tuner: Tuner | None) -> Callable[..., Any]:
     """Let a callback see results of a function."""
-    return lambda record, result: on_round(record, lambda: function.result(result()))
+    return lambda record, result: on_round(record, lambda: _of_function(result(), function, tuner)[0])

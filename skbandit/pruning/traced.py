@@ -14,6 +14,7 @@ from skbandit.networks.groups import Groups
 from skbandit.networks.inference import as_variables, infer_groups
 from skbandit.networks.trace import Variables, specs
 from skbandit.networks.traced import SmallerFunction, TracedNetwork, arguments
+from skbandit.pruning.inputs import checked_arrays
 from skbandit.pruning.results import PruneResult
 
 
@@ -26,7 +27,9 @@ class Function(NamedTuple):
     params : pytree or Variables
         What the loop prunes.
     given : pytree of jax.ShapeDtypeStruct
-        Shapes and dtypes of the parameters as they were given.
+        Shapes of the parameters, and their dtypes as JAX takes them.
+    dtypes : pytree of dtypes
+        As they were given.
     example : tuple of pytree of jax.ShapeDtypeStruct
         Those of a few rows.
     """
@@ -34,19 +37,18 @@ class Function(NamedTuple):
     network: TracedNetwork
     params: Any
     given: Any
+    dtypes: Any
     example: tuple[Any, ...]
 
     def result(self, result: PruneResult) -> PruneResult:
         """Return a result with the function of the smaller network, and parameters in the dtypes that were given."""
-        params = jax.tree.map(lambda a, given: a.astype(given.dtype), result.params, self.given)
+        params = jax.tree.map(lambda a, dtype: a.astype(dtype), result.params, self.dtypes)
         has_state = isinstance(params, Variables)
         return result._replace(
             params=params.params if has_state else params,
             state=params.state if has_state else None,
             groups=self.network.groups,
-            apply=SmallerFunction(
-                self.network.apply, self.network.groups, result.kept, self.given, self.example
-            ),
+            apply=SmallerFunction(self.network.apply, self.network.groups, result.kept, self.given, self.example),
         )
 
 
@@ -77,12 +79,14 @@ def function_of(owner: str, apply: Any, params: Any, X: Any, loss: Any, groups: 
         raise ValueError(
             f"The 'groups' parameter of {owner} must be what infer_groups returns. Got {shown(groups)} instead."
         )
-    example = jax.tree.map(lambda a: np.asarray(a)[:4], arguments(X))
+    example = jax.tree.map(lambda a: a[:4], arguments(checked_arrays(X, "X")))
     if groups is None:
         groups = infer_groups(apply, params, *example, state=state)
     network = TracedNetwork.of(apply, groups, loss, params, example, state)
     variables = as_variables(params, state)
-    return Function(network, variables, specs(variables, "'params'"), specs(example, "'X'"))
+    given = specs(variables, "'params'")
+    dtypes = jax.tree.map(lambda a, spec: getattr(a, "dtype", spec.dtype), variables, given)
+    return Function(network, variables, given, dtypes, specs(example, "'X'"))
 
 
 def rows_of_batches(owner: str, X: Any, y: Any, weight: Any, max_rows: int) -> tuple[Any, Any, Any]:
@@ -110,7 +114,7 @@ def rows_of_batches(owner: str, X: Any, y: Any, weight: Any, max_rows: int) -> t
                 f"A batch of the iterable for {owner} must be (x, y) or (x, y, weight). Got {shown(batch)}."
             )
         batches.append(tuple(jax.tree.map(_on_host, part) for part in batch))
-        n += len(batches[-1][1])
+        n += max((len(part) for part in jax.tree.leaves(batches[-1][1])), default=0)
         if n >= max_rows:
             break
     if not batches or len({len(batch) for batch in batches}) > 1:

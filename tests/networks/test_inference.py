@@ -2,10 +2,12 @@
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
-from small_functions import ENCODER, EXAMPLES, LENET, LSTM, MLP, drawn, mlp, rows
+from small_functions import ENCODER, EXAMPLES, LENET, LSTM, MLP, cross_entropy, drawn, mlp, rows
 
-from skbandit.networks import Groups, Variables, infer_groups
+from skbandit import prune
+from skbandit.networks import Groups, Variables, infer_groups, inference
 from skbandit.networks.rules import RULES, register
 
 
@@ -162,6 +164,35 @@ def test_a_wrong_rule_is_found_out_and_its_group_refused(monkeypatch):
         groups = infer_groups(apply, drawn(0, A=(3, 8), B=(8, 6), C=(6, 2)), rows(1, 5, 3))
     assert [group.name for group in groups.groups] == ["B"]
     assert any(r.reason.startswith("verification failed") for r in groups.refused)
+
+
+def test_groups_that_are_wrong_together_are_found_out(monkeypatch):
+    measure = inference._differences
+
+    def wrong_together(traced, groups, *args):
+        found = measure(traced, groups, *args)
+        return found._replace(compacted=0.5) if len(groups.groups) > 1 else found
+
+    monkeypatch.setattr(inference, "_differences", wrong_together)
+    with pytest.warns(UserWarning, match="The group 'B' is refused"):
+        groups = infer_groups(MLP.apply, MLP.params, MLP.X)
+    assert [group.name for group in groups.groups] == ["A"]
+    assert groups.verified.compacted < 1e-6
+
+
+def test_a_rule_that_is_registered_later_holds(monkeypatch):
+    rules = dict(RULES)
+    monkeypatch.delitem(RULES, "erf_inv")
+
+    def apply(p, x):
+        return jax.scipy.special.erfinv(0.1 * jnp.tanh(x @ p["A"])) @ p["B"]
+
+    params, X = drawn(0, A=(3, 8), B=(8, 2)), rows(1, 5, 3)
+    with pytest.raises(ValueError, match="no rule for the primitive 'erf_inv'"):
+        prune(apply, params, X, np.arange(5) % 2, loss=cross_entropy)
+    register("erf_inv", rules["erf_inv"])
+    result = prune(apply, params, X, np.arange(5) % 2, loss=cross_entropy, policy="magnitude")
+    assert result.sizes == {"A": 4}
 
 
 def test_a_function_that_changes_is_found_out():
