@@ -76,8 +76,8 @@ def prune(
         What `skbandit.networks.infer_groups` returned for the function; for functions only. By default `prune` calls
         it without options.
     state : pytree, optional
-        For a function that takes one: the statistics of batch normalisation, for example. It is cut with the parameters;
-        ``repair`` and ``fine_tune`` get both, as `skbandit.networks.Variables`.
+        For a function that takes one: the statistics of batch normalisation, for example. It is cut with the
+        parameters. ``repair`` and a callable ``fine_tune`` get both, as `skbandit.networks.Variables`.
     policy : str, Policy or Criterion, default="ucb1"
         The method that ranks the units: a bandit policy or another criterion, by name or as an object.
     budget : float, default=8.0
@@ -100,7 +100,8 @@ def prune(
     fine_tune : FineTuning or callable (params, gates, round) → params, optional
         Training after each round. For a function, give a `skbandit.pruning.FineTuning` with an optax optimizer. A
         callable trains the parameters with the gates of removed units at 0, and returns them in the same shapes. If the
-        loss becomes NaN or is higher than before, the network before fine-tuning is kept. By default nothing is trained.
+        loss becomes NaN or is higher than before, the network before fine-tuning is kept. By default there is no
+        training.
     on_round : callable (PruningRound, () → PruneResult) → bool, optional
         Called after each round, with its record and a function that returns the result so far; True ends pruning, False
         and None do not.
