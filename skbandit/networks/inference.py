@@ -36,10 +36,9 @@ def infer_groups(
 ) -> Groups:
     r"""Find what can be removed from a JAX function, and which slices of its parameters leave together.
 
-    The function is traced, and nothing in it has to be changed. Units are found by what the operations of the trace do
+    JAX traces the function; nothing in it has to be changed. Units are found by what the operations of the trace do
     with the axes of arrays: neurons of dense layers, filters of convolutions, heads of attention, channels of a
-    residual stream, units of an LSTM. What cannot be followed is refused, with the reason and the line of code, and
-    never guessed at.
+    residual stream, units of an LSTM. An axis that cannot be followed is refused, with the reason and the line of code.
 
     Parameters
     ----------
@@ -49,28 +48,32 @@ def infer_groups(
     params : pytree of arrays
         Its parameters, or shapes of them (`jax.ShapeDtypeStruct`).
     *example : pytree of arrays or jax.ShapeDtypeStruct
-        The other arguments, with rows along the first axis: a mini-batch of any size above 1.
+        The other arguments, with rows along the first axis: a mini-batch of two rows or more, such as ``X[:4]``.
     state : pytree of arrays, optional
-        What the function takes beside parameters, such as statistics of batches. The groups are then those of
-        ``Variables(params, state)``.
+        What the function takes besides parameters, such as statistics of batches. The groups are then those of
+        ``Variables(params, state)``: their paths start with ``"params"`` or ``"state"``.
     also : sequence of callables or of tuples (callable, \*example), optional
-        Other functions of the same parameters, such as the one in training mode: slices that only they read leave too.
+        Other functions of the same parameters (and state), such as the one in training mode: slices that only they
+        read are removed too. A function alone gets the arguments ``*example``; give others in a tuple, such as
+        ``(train_apply, X, key)``. Keep dropout off: units that random numbers are drawn for are refused.
     include : sequence of {"inner", "bilinear", "position", "random"}, optional
-        Kinds of units that are refused by default, for a network that is run as `skbandit.prune` returns it, and not
-        rebuilt as a module. ``"inner"``: the second of two axes that are contracted together, as dimensions within
-        heads. ``"bilinear"``: units that are only read by products of two activations, as those of queries and keys.
-        ``"position"``: units whose positions are counted, as in rotary embeddings. ``"random"``: units that random
-        numbers are drawn for.
+        Kinds of units that are refused by default: to remove them is right in ``result.apply``, but a module of the
+        smaller sizes often computes something else. ``"inner"``: the second of two axes that are contracted together,
+        as dimensions within heads. ``"bilinear"``: units that only products of two activations read, as dimensions
+        within heads of queries and keys. ``"position"``: units whose positions are counted, as in rotary embeddings.
+        ``"random"``: units that random numbers are drawn for, as in dropout.
     freeze : sequence of paths, optional
-        Parameters to leave alone, each as a tuple of keys or as names joined by dots; a path stands for all below it.
+        Parameters to leave alone. A tuple of keys, such as ``("encoder", "embedding")``, stands for all below it. A
+        string is a key at the top of the tree, or the keys of one array joined by dots.
     verify : bool, default=True
-        Whether to run the function (on values near the given parameters, or random ones where only shapes are given),
-        and refuse a group that does not compute the same gated and removed.
+        Whether to run the function (on values near the given parameters, or random ones where only shapes are given).
+        A group is refused if the outputs with units masked and with units removed differ.
 
     Returns
     -------
     Groups
-        ``print(groups)`` shows a table. ``groups.groups``: what was found. ``groups.refused``: all other axes, with
+        ``print(groups)`` shows a table. ``groups.groups``: what was found; the slices ``incoming`` make a unit's
+        output, the slices ``outgoing`` read it, and both are removed with it. ``groups.refused``: all other axes, with
         reasons. ``groups.verified``: the differences that were measured.
 
     Raises
@@ -81,14 +84,16 @@ def infer_groups(
     Warns
     -----
     UserWarning
-        If a group is refused because it does not compute the same, which means that a rule is wrong.
+        If a group is refused because the outputs with units masked and with units removed differ. The rule of a
+        primitive is then wrong.
 
     Notes
     -----
-    A mean over units counts those that are left: the normalisation of the smaller network. Divisions by other numbers
-    that come from a shape keep them.
+    A mean over units divides by the number of units that are left, as a normalisation of the smaller size does. A
+    division by any other number that comes from a shape keeps that number.
 
-    Two units that meet, by an addition, a concatenation that is read as one, or a shared parameter, leave together.
+    Units that meet in an addition or in a shared parameter are one unit, and are removed together. Layers that are
+    concatenated keep their own units, and are groups of their own.
 
     Examples
     --------

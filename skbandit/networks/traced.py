@@ -30,9 +30,14 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class TracedNetwork:
-    """Any JAX function with its groups: gates stand where units are read, and the function is left as it is.
+    """A JAX function with its groups and a loss: the network that `skbandit.prune` makes of a function.
 
-    Two are equal if their functions and groups are; a function that is made anew for every call compiles anew.
+    The trace of the function is evaluated with a gate at each operation that reads units (a contraction or reduction).
+    The function itself is not changed. Make one with `TracedNetwork.of`, for code that takes a network in place of a
+    function.
+
+    Two networks are equal if their functions, groups and losses are. A function that is defined anew for every call is
+    compiled anew.
 
     Parameters
     ----------
@@ -43,7 +48,7 @@ class TracedNetwork:
     loss : callable (outputs, y) → f[n]
         Loss of each row, unweighted.
     plan : Plan
-        Of the groups, at the shapes of an example; `TracedNetwork.of` makes it.
+        Where the units of the groups are in the trace, at the shapes of an example. `TracedNetwork.of` makes it.
     version : str
         Tells what the function computes from what the same object computed before.
     """
@@ -58,17 +63,18 @@ class TracedNetwork:
     def of(
         cls, apply: Callable[..., Any], groups: Groups, loss: Callable[..., Any], params: Any, X: Any, state: Any = None
     ) -> TracedNetwork:
-        """Return the network of a function.
+        """Return the network of a function, traced at the shapes of ``X``.
 
         Parameters
         ----------
         apply, groups, loss
             As the class has them.
         params : pytree
-            Of the function, or their shapes.
+            Parameters of the function, or their shapes.
         X : array, or tuple of arguments
-            Rows, or their shapes: what the function takes behind ``params`` (and ``state``).
+            Rows, or their shapes: what the function takes after ``params`` (and ``state``).
         state : pytree, optional
+            For a function that takes one.
         """
         if not callable(loss):
             raise ValueError(f"The 'loss' parameter must be callable (outputs, y) → losses. Got {shown(loss)} instead.")

@@ -56,32 +56,34 @@ def prune(
     Parameters
     ----------
     network : callable or GatedNetwork
-        A function (params, X) → outputs in inference mode, or (params, state, X) where there is state: its units are
-        found in its trace (`skbandit.networks.infer_groups`), and it is left as it is. Or a loss with gates of your
-        own, with the groups of slices that leave together.
+        A function (params, X) → outputs in inference mode, or (params, state, X) where there is state. Its units are
+        found in its trace (`skbandit.networks.infer_groups`); the function itself is not changed. Or a
+        `skbandit.networks.GatedNetwork`: a loss that takes gates, with groups that you list.
     params : pytree
         Trained parameters. Floats of every width become float32: those that the functions get, and those that
-        ``repair`` and ``fine_tune`` return. Those of the result are float32 as well, or in the dtypes that were given
-        where ``network`` is a function. Integers and booleans stay what they are.
+        ``repair`` and ``fine_tune`` return. The parameters of the result have the dtypes that were given if ``network``
+        is a function, else float32. Integers and booleans stay what they are.
     X, y : ndarray of shape (n, ...)
-        Rows to measure damages on. Integers stay integers, floats of every width become float32. Dictionaries of arrays
-        will do; a tuple of arrays as ``X`` is several arguments of the function. Without ``y``, ``X`` is an iterable of
-        batches (x, y) or (x, y, weight), such as a data loader.
+        Rows to measure damages on: how much the loss rises when units are masked. Training rows will do. Integers stay
+        integers, floats of every width become float32. Both may be dictionaries of arrays. A tuple of arrays as ``X``
+        is several arguments of the function. Without ``y``, ``X`` is an iterable of batches (x, y) or (x, y, weight),
+        such as a data loader.
     sample_weight : ndarray of shape (n,), optional
         Weights of the rows.
     loss : callable (outputs, y) → f[n], optional
-        For a function: the loss of each row.
+        The loss of each row. Required if ``network`` is a function, and for functions only.
     groups : Groups, optional
-        For a function: what `skbandit.networks.infer_groups` found. By default it is called without options.
+        What `skbandit.networks.infer_groups` returned for the function; for functions only. By default `prune` calls
+        it without options.
     state : pytree, optional
-        For a function that takes one, such as the statistics of batch normalisation. It is pruned with the parameters;
-        ``repair`` and ``fine_tune`` get both, as `skbandit.networks.Variables`.
+        For a function that takes one: the statistics of batch normalisation, for example. It is cut with the
+        parameters. ``repair`` and a callable ``fine_tune`` get both, as `skbandit.networks.Variables`.
     policy : str, Policy or Criterion, default="ucb1"
         The method that ranks the units: a bandit policy or another criterion, by name or as an object.
     budget : float, default=8.0
         Mean number of pulls per unit in all rounds together.
     pruning_ratio : float in [0, 1) or "auto", default=0.5
-        Share of all units to remove. ``"auto"`` removes units as long as the loss stays within ``tolerance``.
+        Share of all units to remove. ``"auto"`` removes units as long as the loss rises by no more than ``tolerance``.
     tolerance : float, default=0.01
         Relative rise of the loss that ``"auto"`` accepts, on the held-out rows if there are any.
     scope : {"global", "layer"}, default="global"
@@ -93,12 +95,13 @@ def prune(
         default, the rows ``X, y``.
     repair : callable (params, active, removed, emissions) → params, optional
         Returns new parameters after a removal, of the same shapes. ``active`` and ``removed`` are boolean masks over
-        all units; ``emissions`` is what each unit gives out when masked (zeros). What it does to the slices of removed
-        units is undone.
+        all units, group after group; ``emissions`` is what each unit gives out when masked (zeros). Changes to the
+        slices of removed units are undone. By default there is no repair.
     fine_tune : FineTuning or callable (params, gates, round) → params, optional
-        Trains the parameters on, with the gates of removed units at 0, and returns them in the same shapes. Where that
-        diverges, to NaN or a higher loss, the repaired network stays. `skbandit.pruning.FineTuning` does it with an
-        optax optimizer, for a function.
+        Training after each round. For a function, give a `skbandit.pruning.FineTuning` with an optax optimizer. A
+        callable trains the parameters with the gates of removed units at 0, and returns them in the same shapes. If the
+        loss becomes NaN or is higher than before, the network before fine-tuning is kept. By default there is no
+        training.
     on_round : callable (PruningRound, () → PruneResult) → bool, optional
         Called after each round, with its record and a function that returns the result so far; True ends pruning, False
         and None do not.
@@ -112,7 +115,8 @@ def prune(
     Returns
     -------
     PruneResult
-        Compact parameters (NumPy), the units that are kept, and the history; for a function, the smaller function.
+        The smaller parameters (NumPy), the units that are kept, and the history; for a function, also the smaller
+        function.
 
     Raises
     ------
@@ -150,7 +154,7 @@ def prune(
 
     Examples
     --------
-    A function as it is:
+    A function:
 
     >>> import jax.numpy as jnp, numpy as np
     >>> from skbandit import prune

@@ -28,30 +28,30 @@ Params = Any
 
 @dataclasses.dataclass(frozen=True)
 class FineTuning:
-    """How `skbandit.prune` trains a function on after each round: the ``fine_tune`` parameter.
+    """How `skbandit.prune` trains a function after each round: a value of its ``fine_tune`` parameter.
 
     The network is trained at its full shapes, with the gates of removed units at 0, so that one compiled program serves
-    all rounds; the gradient is that of the smaller network. An epoch is one compiled call.
+    all rounds. The gradient is that of the smaller network. An epoch over arrays is one compiled call.
 
     Parameters
     ----------
     optimizer : optax.GradientTransformation
-        With its schedule. Define it once: another object compiles anew.
+        The optimizer, with its learning-rate schedule. Define it once: another object is compiled anew.
     epochs : int, default=1
-        Passes over the rows after each round.
+        Passes over the rows after each round; `skbandit.prune` has 4 rounds by default.
     batch_size : int, default=128
-        Rows of a step. In each epoch the rows are shuffled, and those that do not fill a step are left out.
+        Rows of a step. Rows are shuffled in each epoch; those that do not fill the last step are left out of it.
     train_apply : callable, optional
         The function in training mode: (params, X, key) → outputs, or with state (params, state, X, key) → (outputs, new
-        state); ``key`` is a typed JAX key, for dropout. It must read the same parameters. By default, the function that
-        is pruned.
+        state); ``key`` is a typed JAX key, for dropout. It must take the same tree of parameters. By default, the
+        function that is pruned.
     opt_state : pytree, optional
-        State of the optimizer after training the full network; by default it begins anew. It goes on from round to
-        round where the network that was trained is kept, and is set back where it is not. It comes back in
+        State of the optimizer after training the full network; by default that of ``optimizer.init``. It goes on from
+        round to round where the fine-tuned network is kept, and is set back where it is not. It comes back in
         ``PruneResult.opt_state`` at the smaller shapes, or as None with a warning where it cannot be cut.
     data : tuple (X, y), (X, y, sample_weight), or iterable of batches, optional
-        What to train on: by default the rows that damages are measured on. An iterable is gone through once an epoch,
-        in its own order and batches.
+        What to train on: by default the rows that damages are measured on. An iterable is read once in each epoch, in
+        its own order and batches; a generator, which can be read only once, will not do.
     loss : callable (outputs, y) → f[n], optional
         By default, that of ``prune``.
 
