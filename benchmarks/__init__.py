@@ -3,6 +3,7 @@
 * `common`: data sets, timing, the machine, records and tables;
 * `speed`: side by side with the peers that a user would otherwise take;
 * `tabular`: our estimators against the models that are commonly used on tables;
+* `deep`: what is found prunable in networks of many kinds, against Torch-Pruning;
 * `selection`: policies and criteria against the exact answer;
 * `pruning_quality`: pruned networks against the networks that they came from;
 * `quick`: a little of everything;

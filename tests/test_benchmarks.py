@@ -188,6 +188,13 @@ def test_the_tables_of_the_ablation_are_those_of_the_records(load, tmp_path):
     assert written.read_text(encoding="utf-8") == page
 
 
+def test_the_page_of_the_zoo_is_that_of_the_records(load, tmp_path):
+    written = tmp_path / "zoo.md"
+    load("benchmarks.deep.report").main(written)
+    page = ROOT / "docs" / "results" / "deep" / "zoo.md"
+    assert written.read_text(encoding="utf-8") == page.read_text(encoding="utf-8")
+
+
 def test_records_are_read_as_they_were_written(load, tmp_path):
     import numpy as np
 

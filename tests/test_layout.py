@@ -169,6 +169,12 @@ def test_any_network_is_pruned_without_the_networks_of_tables():
     assert not {m for m in loaded if room(m.removeprefix("skbandit.")) in ("_tabular", "estimators", "export")}
 
 
+def test_frameworks_are_imported_where_their_modules_are_used_only():
+    block = "sys.modules.update(dict.fromkeys(('flax', 'equinox', 'haiku')))"
+    use = "import skbandit, skbandit.networks as n; n.infer_groups; n.equinox.shrink, n.flax.shrink, n.haiku, n.nnx"
+    assert "skbandit.networks.nnx" in loaded_by(f"{block}; {use}")
+
+
 @pytest.mark.parametrize("module", MODULES)
 def test_no_file_is_long(module):
     n_lines = len(MODULES[module].read_text(encoding="utf-8").splitlines())

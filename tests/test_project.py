@@ -50,7 +50,8 @@ def test_what_the_package_imports_is_declared():
     names = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
     names |= {node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module}
     roots = {name.partition(".")[0] for name in names} - set(sys.stdlib_module_names) - {"skbandit"}
-    optional = {name for extra in ("progress", "plot") for name in requirements(SETUP["options.extras_require"][extra])}
+    extras = "progress", "plot", "equinox", "flax", "haiku"
+    optional = {name for extra in extras for name in requirements(SETUP["options.extras_require"][extra])}
     declared = {canonicalize_name(name) for name in {*REQUIRED, *optional}}
     distributions = packages_distributions()
     missing = {root for root in roots if not {canonicalize_name(name) for name in distributions[root]} & declared}

@@ -36,6 +36,7 @@ from skbandit.networks.gated import GatedNetwork
 from skbandit.networks.groups import Group, Groups, Refusal, Slice, Verified
 
 if TYPE_CHECKING:
+    from skbandit.networks import equinox, flax, haiku, nnx
     from skbandit.networks.inference import infer_groups
     from skbandit.networks.trace import Variables
     from skbandit.networks.traced import TracedNetwork
@@ -45,6 +46,7 @@ _LAZY = {
     "TracedNetwork": "skbandit.networks.traced",
     "Variables": "skbandit.networks.trace",
     "infer_groups": "skbandit.networks.inference",
+    **dict.fromkeys(("equinox", "flax", "haiku", "nnx"), ""),
 }
 
 __all__ = [
@@ -73,7 +75,11 @@ __all__ = [
     "Variables",
     "Verified",
     "demand",
+    "equinox",
+    "flax",
+    "haiku",
     "infer_groups",
+    "nnx",
     "offers",
     "require",
 ]
@@ -81,6 +87,8 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     """Import what needs JAX on first use (PEP 562): groups and results need none."""
+    if _LAZY.get(name) == "":
+        return importlib.import_module(f"skbandit.networks.{name}")
     if name in _LAZY:
         return getattr(importlib.import_module(_LAZY[name]), name)
     raise AttributeError(f"module 'skbandit.networks' has no attribute {name!r}")

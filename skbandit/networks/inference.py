@@ -36,10 +36,10 @@ def infer_groups(
 ) -> Groups:
     r"""Find what can be removed from a JAX function, and which slices of its parameters leave together.
 
-    The function is traced, never run on its own parameters' values, and nothing in it has to be changed. Units are
-    found by what the operations of the trace do with the axes of arrays: neurons of dense layers, filters of
-    convolutions, heads of attention, channels of a residual stream, units of an LSTM. What cannot be followed is
-    refused, with the reason and the line of code, and never guessed at.
+    The function is traced, and nothing in it has to be changed. Units are found by what the operations of the trace do
+    with the axes of arrays: neurons of dense layers, filters of convolutions, heads of attention, channels of a
+    residual stream, units of an LSTM. What cannot be followed is refused, with the reason and the line of code, and
+    never guessed at.
 
     Parameters
     ----------
@@ -64,8 +64,8 @@ def infer_groups(
     freeze : sequence of paths, optional
         Parameters to leave alone, each as a tuple of keys or as names joined by dots; a path stands for all below it.
     verify : bool, default=True
-        Whether to run the function (on random parameters of these shapes), and refuse a group that does not compute the
-        same gated and removed.
+        Whether to run the function (on values near the given parameters, or random ones where only shapes are given),
+        and refuse a group that does not compute the same gated and removed.
 
     Returns
     -------
@@ -116,7 +116,7 @@ def infer_groups(
         raise ValueError("No units were found that can be removed.\n" + str(Groups((), refused)))
     groups = Groups([one.group for one in found], refused)
     if verify:
-        groups = _verified(traced, found, groups, apply, variables, example)
+        groups = _verified(traced, found, groups, apply, as_variables(params, state), example)
     plan = Plan(traced, groups)
     return dataclasses.replace(groups, costs=costs(plan))
 
@@ -156,7 +156,7 @@ def _verified(
     traced: Trace, found: Sequence[Found], groups: Groups, apply: Apply, variables: Any, example: Sequence[Any]
 ) -> Groups:
     """Return the groups that compute the same gated and removed, and the differences that were measured."""
-    given = _random_values(variables, example)
+    given = random_values(variables, example)
     measured = _differences(traced, groups, apply, *given)
     if _is_fine(measured, given):
         return dataclasses.replace(groups, verified=measured)
@@ -192,29 +192,47 @@ def _is_fine(measured: Verified, given: Any) -> bool:
     return measured.identity <= tolerance and measured.compacted <= tolerance and measured.noise <= tolerance
 
 
-def _random_values(variables: Any, example: Sequence[Any]) -> tuple[Any, tuple[Any, ...]]:
+def random_values(variables: Any, example: Sequence[Any]) -> tuple[Any, tuple[Any, ...]]:
     """Return values of generic parameters (no zero biases, no unit variances), and the example.
 
-    Values of an example that was given as shapes only are drawn: floats around 0, integers 0 or 1.
+    Parameters that were given as arrays are moved a little: signals then reach the outputs of a deep network as they do
+    in the user's. Those that were given as shapes only are drawn. Values of an example that was given as shapes only
+    are drawn: floats around 0, integers 0 or 1.
     """
-    rng = np.random.default_rng(0)
+    # Not the seed that parameters may have been drawn with: moved by the numbers they are made of, they would have a
+    # mean, and the signals of a deep network overflow.
+    rng = np.random.default_rng(715517)
 
     def parameter(leaf: Any) -> Any:
+        if isinstance(leaf, jax.ShapeDtypeStruct):
+            return drawn(leaf)
+        leaf = leaf if hasattr(leaf, "dtype") else np.asarray(leaf)
         if not jnp.issubdtype(leaf.dtype, jnp.floating):
-            return jnp.zeros(leaf.shape, leaf.dtype)
-        fan_in = max(int(np.prod(leaf.shape[:-1])), 1) if len(leaf.shape) > 1 else 1
+            return jax.device_put(leaf)
+        # On the host: JAX would compile programs for each shape, for jnp.asarray too.
+        host = np.asarray(leaf)
+        noise = rng.standard_normal(host.shape, np.float32)
+        moved = host * np.exp(0.2 * noise)  # of the same sign: a variance stays positive
+        return jax.device_put(np.where(host == 0, 0.1 * noise, moved).astype(host.dtype))
+
+    def drawn(leaf: Any) -> Any:
+        if not jnp.issubdtype(leaf.dtype, jnp.floating):
+            return jax.device_put(np.zeros(leaf.shape, leaf.dtype))
+        # One number for each channel, whatever the shape: (c,), (1, 1, 1, c).
+        is_vector = sum(n > 1 for n in leaf.shape) < 2
+        fan_in = 1 if is_vector else max(int(np.prod(leaf.shape[:-1])), 1)
         # Positive in the mean: a variance has to be.
-        drawn = np.abs(rng.normal(size=leaf.shape) + 1) if len(leaf.shape) < 2 else rng.normal(size=leaf.shape)
-        return jnp.asarray(drawn / np.sqrt(fan_in), leaf.dtype)
+        values = np.abs(rng.normal(size=leaf.shape) + 1) if is_vector else rng.normal(size=leaf.shape)
+        return jax.device_put((values / np.sqrt(fan_in)).astype(leaf.dtype))
 
     def argument(leaf: Any) -> Any:
         if not isinstance(leaf, jax.ShapeDtypeStruct):
-            return jnp.asarray(leaf)
+            return jax.device_put(leaf)
         if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
             return jax.random.key(0)
-        if jnp.issubdtype(leaf.dtype, jnp.floating):
-            return jnp.asarray(rng.normal(size=leaf.shape), leaf.dtype)
-        return jnp.asarray(rng.integers(0, 2, size=leaf.shape), leaf.dtype)
+        floats = jnp.issubdtype(leaf.dtype, jnp.floating)
+        values = rng.normal(size=leaf.shape) if floats else rng.integers(0, 2, size=leaf.shape)
+        return jax.device_put(values.astype(leaf.dtype))
 
     return jax.tree.map(parameter, variables), jax.tree.map(argument, tuple(example))
 

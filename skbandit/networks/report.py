@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-
 #: Reasons that say nothing a person would want to know: axes of data, windows, single positions.
 _HIDDEN = (
     *("an input of the function", "an output of the function", "the window of a convolution", "one position only"),

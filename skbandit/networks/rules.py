@@ -393,7 +393,8 @@ def _gather(op: Operation) -> None:
                 op.stop(op.input(0, axis), "indexed (gather)")
             continue
         to = next(offsets)
-        if sizes[axis] == size and (axis not in numbers.start_index_map or op.params["mode"] in _IN_BOUNDS):
+        # A window over the whole axis starts at 0, or is out of bounds, at every size of the axis.
+        if sizes[axis] == size:
             op.same(op.input(0, axis), op.output(0, to))
         else:
             op.stop(op.input(0, axis), "indexed (gather)")
@@ -416,8 +417,7 @@ def _scatter(op: Operation) -> None:
             op.stop(op.input(0, axis), "indexed (scatter)")
             continue
         of_updates = next(windows)
-        unmoved = axis not in numbers.scatter_dims_to_operand_dims or op.params["mode"] in _IN_BOUNDS
-        if updates[of_updates] == size and unmoved:
+        if updates[of_updates] == size:  # a window over the whole axis, as in gather
             op.same(op.input(0, axis), op.input(2, of_updates))
         else:
             op.stop(op.input(0, axis), "indexed (scatter)")

@@ -60,8 +60,11 @@ class Search:
         self._owned: dict[int, list[int]] = {}
         for number, (leaf, axis) in enumerate(self.axes):
             self._owned.setdefault(self._class_of[leaf.variable, axis], []).append(number)
-        self._prefix = _shared_prefix([leaf.path for leaf in trace.leaves])
         self._ranks = {leaf.path: len(leaf.shape) for leaf in trace.leaves}
+        self._first_use = _first_use(trace)
+        paths = [leaf.path for leaf in trace.leaves]
+        # Whether a path is of parameters, in `Variables` or among Flax's collections, and the keys that all begin with.
+        self._shared = {True: _shared_prefix([p for p in paths if p[:1] == ("params",)]), False: _shared_prefix(paths)}
         self._names: Counter[str] = Counter()
         self.found: list[Found] = []
         self.taken: dict[int, np.ndarray] = {}
@@ -225,18 +228,31 @@ class Search:
         return places
 
     def _name(self, paths: Sequence[tuple[Any, ...]]) -> str:
-        """Return a name: where the weights are that make the units."""
-        weights = [path for path in paths if self._ranks[path] > 1] or paths
+        """Return a name: the module whose weights make the units first, in the order of computation.
+
+        Where all weights that make them lie side by side in one module, as those of queries, keys and values do, it is
+        that module.
+        """
+        weights = sorted([path for path in paths if self._ranks[path] > 1] or paths, key=self._first_use.__getitem__)
         parents = list(dict.fromkeys(path[:-1] or path for path in weights))
-        prefix = self._prefix
-        common = _shared_prefix([*parents, parents[0] + ("",)]) if len(parents) > 1 else 0
-        if common > prefix:  # query, key, value: of one module
-            name = ".".join(map(str, parents[0][prefix:common]))
-        else:
-            name = ".".join(map(str, parents[0][prefix:] or parents[0]))
-            name += f" and {len(parents) - 1} more" if len(parents) > 1 else ""
+        module = first = parents[0]
+        side_by_side = len(parents) > 1 and len({parent[:-1] for parent in parents}) == 1
+        if side_by_side and isinstance(first[-1], str):  # numbers are those of a list
+            module = first[:-1]
+        n = self._prefix(first)
+        name = ".".join(map(str, module[n:] or first[n:] or first))
+        if self._names[name]:
+            name = ".".join(map(str, first[n:] or first))
         self._names[name] += 1
         return f"{name} #{self._names[name]}" if self._names[name] > 1 else name
+
+    def _prefix(self, path: tuple[Any, ...]) -> int:
+        """Return how many keys of a path say nothing: those that all parameters begin with."""
+        of_parameters = path[:1] == ("params",)
+        n = max(self._shared[of_parameters], int(of_parameters))
+        while n and n < len(path) and not isinstance(path[n], str):
+            n -= 1
+        return n
 
     # ------------------------------------------------------------------ what is left
 
@@ -267,9 +283,18 @@ def _worst(why: Sequence[Stop]) -> tuple[str, str]:
 
 def _shared_prefix(paths: Sequence[tuple[Any, ...]]) -> int:
     n = 0
-    while all(len(path) > n + 1 for path in paths) and len({path[n] for path in paths}) == 1:
+    while paths and all(len(path) > n + 1 for path in paths) and len({path[n] for path in paths}) == 1:
         n += 1
     return n
+
+
+def _first_use(trace: Trace) -> dict[tuple[Any, ...], int]:
+    """Return the number of the first operation that takes each leaf."""
+    first: dict[int, int] = {}
+    for i, node in enumerate(trace.graph.nodes):
+        for variable in node.inputs:
+            first.setdefault(variable, i)
+    return {leaf.path: first.get(leaf.variable, len(trace.graph.nodes)) for leaf in trace.leaves}
 
 
 def flow_of(trace: Trace) -> Origins:

@@ -15,6 +15,7 @@ from skbandit._core.constraints import shown
 from skbandit.networks.arms import damages_of_arms
 from skbandit.networks.checks import check_signature, checked_losses
 from skbandit.networks.costs import macs, n_rows, products
+from skbandit.networks.exporting import exported
 from skbandit.networks.gating import Gated
 from skbandit.networks.groups import Groups
 from skbandit.networks.inference import as_variables, plan_of
@@ -166,10 +167,20 @@ class SmallerFunction:
         Units of each group that are left.
     variables : pytree of jax.ShapeDtypeStruct
         Shapes of the full parameters, and of the state.
+    example : tuple of pytree of jax.ShapeDtypeStruct, optional
+        Shapes of the other arguments, as the function was pruned with.
     """
 
-    def __init__(self, apply: Callable[..., Any], groups: Groups, kept: Sequence[np.ndarray], variables: Any) -> None:
+    def __init__(
+        self,
+        apply: Callable[..., Any],
+        groups: Groups,
+        kept: Sequence[np.ndarray],
+        variables: Any,
+        example: tuple[Any, ...] | None = None,
+    ) -> None:
         self.full, self.groups, self.kept, self.variables = apply, groups, tuple(kept), variables
+        self.example = example
         self.mask = np.zeros(groups.n_units, bool)
         for offset, units in zip(groups.offsets, self.kept, strict=True):
             self.mask[offset + np.asarray(units, int)] = True
@@ -187,6 +198,27 @@ class SmallerFunction:
         plan = plan_of(self.full, self.groups, self._like(variables), specs(tuple(example), "the arguments"))
         made = Resized(plan, self.mask).run(plan.trace.graph, jax.tree.leaves((variables, *example)))
         return jax.tree.unflatten(plan.trace.structure, made)
+
+    def export(self, params: Any, *args: Any) -> jax.export.Exported:
+        """Return the smaller function as a program that runs without the code that it was made from.
+
+        Parameters
+        ----------
+        params : pytree
+            The smaller parameters.
+        *args : arrays or jax.ShapeDtypeStruct
+            The other arguments of the function: those of an example, behind the state if there is one. The program is
+            for these shapes, its batch size too.
+
+        Returns
+        -------
+        jax.export.Exported
+            A program of lists of leaves, in place of trees: (``jax.tree.leaves(params)``, *example) → outputs, with
+            state (``jax.tree.leaves(params)``, ``jax.tree.leaves(state)``, *example). ``serialize()`` makes bytes of
+            it, `jax.export.deserialize` reads them; both need the package flatbuffers.
+        """
+        n = 1 + isinstance(self.variables, Variables)
+        return exported(self, (params, *args[: n - 1]), args[n - 1 :])
 
     def _like(self, variables: Any) -> Any:
         """Return the full shapes, with the dtypes of the parameters that were given."""

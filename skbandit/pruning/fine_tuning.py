@@ -45,7 +45,8 @@ class FineTuning:
         is pruned.
     opt_state : pytree, optional
         State of the optimizer after training the full network; by default it begins anew. It goes on from round to
-        round, and comes back in ``PruneResult.opt_state`` at the smaller shapes.
+        round, also where the network after a round's training was no better and was not kept, and comes back in
+        ``PruneResult.opt_state`` at the smaller shapes.
     data : tuple (X, y), (X, y, sample_weight), or iterable of batches, optional
         What to train on: by default the rows that damages are measured on. An iterable is gone through once an epoch,
         in its own order and batches.

@@ -27,11 +27,14 @@ class Function(NamedTuple):
         What the loop prunes.
     given : pytree of jax.ShapeDtypeStruct
         Shapes and dtypes of the parameters as they were given.
+    example : tuple of pytree of jax.ShapeDtypeStruct
+        Those of a few rows.
     """
 
     network: TracedNetwork
     params: Any
     given: Any
+    example: tuple[Any, ...]
 
     def result(self, result: PruneResult) -> PruneResult:
         """Return a result with the function of the smaller network, and parameters in the dtypes that were given."""
@@ -41,7 +44,9 @@ class Function(NamedTuple):
             params=params.params if has_state else params,
             state=params.state if has_state else None,
             groups=self.network.groups,
-            apply=SmallerFunction(self.network.apply, self.network.groups, result.kept, self.given),
+            apply=SmallerFunction(
+                self.network.apply, self.network.groups, result.kept, self.given, self.example
+            ),
         )
 
 
@@ -77,7 +82,7 @@ def function_of(owner: str, apply: Any, params: Any, X: Any, loss: Any, groups: 
         groups = infer_groups(apply, params, *example, state=state)
     network = TracedNetwork.of(apply, groups, loss, params, example, state)
     variables = as_variables(params, state)
-    return Function(network, variables, specs(variables, "'params'"))
+    return Function(network, variables, specs(variables, "'params'"), specs(example, "'X'"))
 
 
 def rows_of_batches(owner: str, X: Any, y: Any, weight: Any, max_rows: int) -> tuple[Any, Any, Any]:
