@@ -80,6 +80,9 @@ class Gated(Interpreter):
             given[read.operand] = self.gate(node, read, given[read.operand])
             if read.other is not None:
                 given[read.other.operand] = self._without(node, read.other, given[read.other.operand])
+        if node in self.plan.guards:
+            guard = self.plan.guards[node]
+            given[guard.operand] = self._without(node, guard, given[guard.operand])
         for count in self.plan.counts.get(node, ()):
             given[count.operand] = count.changed(jnp.asarray(given[count.operand]), self.gates)
         return given
@@ -95,7 +98,7 @@ class Gated(Interpreter):
         return jnp.where(m > 0, x * m.astype(x.dtype), jnp.zeros((), x.dtype))
 
     def _without(self, node: Node, read: GatedRead, x: Any) -> Any:
-        """Return the other operand of a product with 0 for units that left: 0 · NaN is NaN."""
+        """Return an operand with 0 for units that left: 0 · NaN is NaN."""
         try:
             m = self._gates(node, read, x)
         except LookupError:  # it is the same for all rows

@@ -52,6 +52,9 @@ class Plan:
     Attributes
     ----------
     reads : dict of Node to list of GatedRead
+        Where units end.
+    guards : dict of Node to GatedRead
+        Operands in which units that left must be finite numbers, though they do not end there.
     counts : dict of Node to list of Count
     """
 
@@ -78,6 +81,7 @@ class Plan:
                 ends = {i: GatedRead(i, read.axes[i], np.tile(units, read.repeats if i == 0 else 1)) for i in read.axes}
                 other = next((ends[i] for i in others if read.node.inputs[i] not in finite), None)
                 self.reads.setdefault(read.node, []).append(ends[chosen]._replace(other=other))
+        self.guards = {node: guard for node in trace.graph.walk() if (guard := self._guard(node)) is not None}
         self.counts = find_counts(trace.graph, trace.tables, self.units)
         self.touched = {node for node in trace.graph.walk() if self._touches(node)}
 
@@ -106,9 +110,18 @@ class Plan:
         """Return the units of each axis of a variable."""
         return [self.units(variable, axis) for axis in range(len(self.trace.tables.shape(variable)))]
 
+    def _guard(self, node: Node) -> GatedRead | None:
+        """Return the guard of a convolution in groups: where it is computed as one, with zeros, 0 · NaN is NaN."""
+        if node.name != "conv_general_dilated" or node.params["feature_group_count"] == 1 or node in self.reads:
+            return None
+        axis = node.params["dimension_numbers"].lhs_spec[1]
+        units = self.units(node.inputs[0], axis)
+        return None if units is None else GatedRead(0, axis, units)
+
     def _touches(self, node: Node) -> bool:
-        inside = any(n in self.reads or n in self.counts for body in node.bodies for n in body.walk())
-        return node in self.reads or node in self.counts or inside
+        return any(node in nodes for nodes in (self.reads, self.guards, self.counts)) or any(
+            self._touches(inner) for body in node.bodies for inner in body.nodes
+        )
 
 
 def _labels(s: Slice, size: int) -> Labels:

@@ -68,8 +68,10 @@ class Search:
         self._names: Counter[str] = Counter()
         self.found: list[Found] = []
         self.taken: dict[int, np.ndarray] = {}
-        self._why: dict[Place, list[Stop]] = {}
-        self._late: list[int] = []
+        #: Why positions of a class stay.
+        self._why: dict[int, list[Stop]] = {}
+        #: Classes to start from again when all others are found, with the classes of the candidate.
+        self._late: list[tuple[int, list[int]]] = []
 
     def run(self) -> list[Found]:
         """Return the groups: those that start at factors of flat axes, then those at axes of parameters."""
@@ -77,11 +79,12 @@ class Search:
             self._start(c)
         for leaf in self.trace.leaves:
             for axis in reversed(range(len(leaf.shape))):
-                place = (leaf.variable, axis)
-                self._why[place] = self._start(self._class_of[place])
-        for c in self._late:
+                c = self._class_of[leaf.variable, axis]
+                self._why[c] = self._start(c)
+        for c, concerned in self._late:
             why = self._start(c, late=True)
-            self._why |= {place: why for place, of in self._class_of.items() if of == c}
+            for other in concerned:
+                self._why.setdefault(other, []).extend(why)
         return self.found
 
     # ------------------------------------------------------------------ one start
@@ -101,7 +104,7 @@ class Search:
             if reason is not None:
                 why.append(reason)
                 if reason.kind == "late":
-                    self._late.append(c)
+                    self._late.append((c, list(candidate.labels)))
                 continue
             self._accept(candidate)
         return why
@@ -182,13 +185,14 @@ class Search:
         return all(DATA in self.origins.get(read.node.inputs[i], ()) for i in read.axes)
 
     def _behind(self, candidate: _Candidate) -> list[Place]:
-        """Return the axes in front of the candidate's in contractions over several axes."""
+        """Return the axes in front of the candidate's in contractions over several axes, as the parameter has them."""
         places = []
         for read in candidate.reads:
             if read.node.name == "dot_general":
-                contracted = read.node.params["dimension_numbers"][0][0]
-                for axis in contracted[: contracted.index(read.axes[0])]:
-                    places.append((read.node.inputs[0], axis))
+                of_data = [DATA in self.origins.get(v, ()) for v in read.node.inputs]
+                side = 1 if of_data[0] and not of_data[1] else 0
+                contracted = read.node.params["dimension_numbers"][0][side]
+                places += [(read.node.inputs[side], axis) for axis in contracted if axis < read.axes[side]]
         return places
 
     def _accept(self, candidate: _Candidate) -> None:
@@ -259,7 +263,7 @@ class Search:
             c = self._class_of[leaf.variable, axis]
             if c in self.taken:
                 continue
-            reason, source = _worst(self._why.get((leaf.variable, axis), []))
+            reason, source = _worst(self._why.get(c, []))
             refused.append(Refusal(leaf.path, axis, leaf.shape[axis], reason, source))
         return tuple(refused)
 

@@ -35,10 +35,18 @@ class Probe:
         traced = trace([(apply, specs(self.example, "example"))], specs(params, "params"), lambda leaf: False)
         self.plan = Plan(traced, groups)
         self.graph = traced.graph
-        self._gated = jit(lambda params, gates: Gated(self.plan, gates).run(self.graph, self._inputs(params)))
+        self._gated = jit(self.gated_of)
 
     def _inputs(self, params):
         return jax.tree.leaves((params, *self.example))
+
+    def gated_of(self, params, gates):
+        """Return the outputs with gates."""
+        return Gated(self.plan, jnp.asarray(gates, float)).run(self.graph, self._inputs(params))
+
+    def removed_of(self, params, mask):
+        """Return the outputs of the re-traced function on smaller parameters."""
+        return Resized(self.plan, mask).run(self.graph, self._inputs(params))
 
     def gated(self, mask, params=None):
         """Return the outputs with gates, those of a new state without the positions that left."""
@@ -52,7 +60,7 @@ class Probe:
 
     def removed(self, mask):
         """Return the outputs of the re-traced function on the smaller parameters."""
-        return jit(lambda params: Resized(self.plan, mask).run(self.graph, self._inputs(params)))(self.small(mask))
+        return jit(lambda params: self.removed_of(params, mask))(self.small(mask))
 
     def own(self, mask):
         """Return the outputs of the function itself on the smaller parameters."""
@@ -118,7 +126,10 @@ def _some(rng, n, n_stay):
 
 
 def assert_close(a, b, tolerance, what):
-    """Check shapes, dtypes, where numbers are not finite, and differences relative to the largest number."""
+    """Check shapes, dtypes, where numbers are not finite, and differences relative to the largest number.
+
+    Networks are of numbers around 1: what is far below is the rounding of a sum that is 0.
+    """
     assert len(a) == len(b)
     for x, y in zip(a, b, strict=True):
         assert x.shape == y.shape, f"{what}: shapes {x.shape} and {y.shape}"
@@ -130,7 +141,7 @@ def assert_close(a, b, tolerance, what):
         np.testing.assert_array_equal(np.where(finite, 0, x), np.where(finite, 0, y), err_msg=f"{what}: not finite")
         scale = np.abs(x[finite]).max(initial=0)
         apart = np.abs(x - y)[finite].max(initial=0)
-        assert apart <= tolerance * max(scale, 1e-30), f"{what}: apart by {apart:.3g} where the largest is {scale:.3g}"
+        assert apart <= tolerance * max(scale, 1e-3), f"{what}: apart by {apart:.3g} where the largest is {scale:.3g}"
 
 
 def covered(groups, params):
