@@ -37,7 +37,7 @@ from skbandit.networks.gated import GatedNetwork
 from skbandit.networks.groups import Group, Groups, Refusal, Slice, Verified
 
 if TYPE_CHECKING:
-    from skbandit.networks import equinox, flax, haiku, nnx
+    from skbandit.networks import equinox, flax, haiku, nnx, rules
     from skbandit.networks.inference import infer_groups
     from skbandit.networks.trace import Variables
     from skbandit.networks.traced import TracedNetwork
@@ -47,7 +47,7 @@ _LAZY = {
     "TracedNetwork": "skbandit.networks.traced",
     "Variables": "skbandit.networks.trace",
     "infer_groups": "skbandit.networks.inference",
-    **dict.fromkeys(("equinox", "flax", "haiku", "nnx"), ""),
+    **dict.fromkeys(("equinox", "flax", "haiku", "nnx", "rules"), ""),
 }
 
 __all__ = [
@@ -83,6 +83,7 @@ __all__ = [
     "nnx",
     "offers",
     "require",
+    "rules",
 ]
 
 

@@ -155,7 +155,7 @@ class Search:
         odd = sorted(candidate.kinds - self.include)
         if odd:
             source = next((r.node.source for r in candidate.reads), "")
-            return Stop(f'{KINDS[odd[0]]}; include="{odd[0]}" takes it', source, odd[0])
+            return Stop(f'{KINDS[odd[0]]}; include=["{odd[0]}"] takes it', source, odd[0])
         if not self._is_made(candidate):
             return Stop("no parameter makes its units, one only reads them", "")
         return None
@@ -277,7 +277,7 @@ def _worst(why: Sequence[Stop]) -> tuple[str, str]:
     hard = [stop for stop in real if not stop.kind] or real
     first = hard[0]
     if first.kind and "include=" not in first.reason:
-        return f'{first.reason}; include="{first.kind}" takes it', first.source
+        return f'{first.reason}; include=["{first.kind}"] takes it', first.source
     return first.reason, first.source
 
 
@@ -315,6 +315,10 @@ def is_frozen(freeze: Sequence[Any]) -> Callable[[Leaf], bool]:
     prefixes = [tuple(p) if isinstance(p, (tuple, list)) else (p,) for p in freeze]
 
     def frozen(leaf: Leaf) -> bool:
-        return any(leaf.path[: len(p)] == p or ".".join(map(str, p)) == leaf.name for p in prefixes)
+        # Names may leave "params" out, which `Variables` puts in front.
+        names = [leaf.name + "."] + ([leaf.name.removeprefix("params.") + "."] if leaf.path[0] == "params" else [])
+        dotted = [".".join(map(str, p)) + "." for p in prefixes]
+        below = any(name.startswith(prefix) for name in names for prefix in dotted)
+        return below or any(leaf.path[: len(p)] == p for p in prefixes)
 
     return frozen

@@ -30,7 +30,7 @@ class FineTuning:
     """How `skbandit.prune` trains a function after each round: a value of its ``fine_tune`` parameter.
 
     The network is trained at its full shapes, with the gates of removed units at 0, so that one compiled program serves
-    all rounds. The gradient is that of the smaller network. An epoch over arrays is one compiled call.
+    all rounds. The gradient is that of the smaller network. A step of the optimizer is one compiled call.
 
     Parameters
     ----------
@@ -226,7 +226,7 @@ class Tuner:
         n = len(self.rows[2])
         width = min(int(self.tuning.batch_size), n)
         order = self.rng.permutation(n)[: n // width * width].reshape(-1, width).astype(np.int32)
-        # A call for each step: inside of a compiled loop XLA's gradients of convolutions are up to 25 times slower on CPUs.
+        # A call for each step: in a compiled loop XLA's gradients of convolutions are up to 25 times slower on CPUs.
         for batch, own in zip(order, jax.random.split(key, len(order)), strict=True):
             params, self.opt_state = _step_of(self.recipe, params, self.opt_state, gates, self._on_device, batch, own)
         return params

@@ -105,14 +105,16 @@ def test_an_unknown_axis_is_refused_by_name_and_line():
         assert reasons[place][1].startswith("test_inference.py:")
 
 
-@pytest.mark.parametrize("path", ["B", ("B",)])
+@pytest.mark.parametrize("path", ["first", ("first", "B"), "first.B"])
 def test_frozen_parameters_are_left_alone(path):
-    params = MLP.params | {"D": jnp.ones((2, 4)), "E": jnp.ones((4, 2))}
-    groups = infer_groups(
-        *(lambda p, x: jax.nn.relu(mlp(p, x) @ p["D"]) @ p["E"], params, MLP.X), freeze=[path], verify=False
-    )
-    assert {s.path for group in groups.groups for s in group.slices}.isdisjoint({("A",), ("B",)})
-    assert {r.reason for r in groups.refused if r.path == ("A",) and r.axis == 1} == {"frozen by the user"}
+    def apply(p, x):
+        return jax.nn.relu(mlp(p["first"], x) @ p["D"]) @ p["E"]
+
+    params = {"first": MLP.params, "D": jnp.ones((2, 4)), "E": jnp.ones((4, 2))}
+    groups = infer_groups(apply, params, MLP.X, freeze=[path], verify=False)
+    assert {s.path for group in groups.groups for s in group.slices}.isdisjoint({("first", "A"), ("first", "B")})
+    reasons = {r.reason for r in groups.refused if r.path == ("first", "B") and r.axis == 0}
+    assert reasons == {"frozen by the user"}
 
 
 def test_nothing_to_find_is_an_error_with_the_table():
