@@ -234,7 +234,7 @@ class Search:
         that module.
         """
         weights = sorted([path for path in paths if self._ranks[path] > 1] or paths, key=self._first_use.__getitem__)
-        parents = list(dict.fromkeys(path[:-1] or path for path in weights))
+        parents = list(dict.fromkeys(map(self._module, weights)))
         module = first = parents[0]
         side_by_side = len(parents) > 1 and len({parent[:-1] for parent in parents}) == 1
         if side_by_side and isinstance(first[-1], str):  # numbers are those of a list
@@ -245,6 +245,11 @@ class Search:
             name = ".".join(map(str, first[n:] or first))
         self._names[name] += 1
         return f"{name} #{self._names[name]}" if self._names[name] > 1 else name
+
+    def _module(self, path: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Return the module that a weight is of: of a list of weights, the weight itself."""
+        beside = [leaf for leaf in self.trace.leaves if leaf.path[:-1] == path[:-1] and len(leaf.shape) > 1]
+        return path if len(path) == 1 or (not isinstance(path[-1], str) and len(beside) > 1) else path[:-1]
 
     def _prefix(self, path: tuple[Any, ...]) -> int:
         """Return how many keys of a path say nothing: those that all parameters begin with."""
