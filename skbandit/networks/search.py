@@ -306,11 +306,15 @@ def search(trace: Trace, include: set[str]) -> tuple[list[Found], tuple[Refusal,
     return looking.run(), looking.refusals()
 
 
+def _dotted(path: tuple[Any, ...]) -> str:
+    return ".".join(map(str, path))
+
+
 def is_frozen(freeze: Sequence[Any]) -> Callable[[Leaf], bool]:
     """Return whether a leaf is at, or under, one of the paths."""
     prefixes = [tuple(p) if isinstance(p, (tuple, list)) else (p,) for p in freeze]
 
     def frozen(leaf: Leaf) -> bool:
-        return any(leaf.path[: len(p)] == p or ".".join(map(str, p)) == leaf.name for p in prefixes)
+        return any(leaf.path[: len(p)] == p or f"{leaf.name}.".startswith(f"{_dotted(p)}.") for p in prefixes)
 
     return frozen
