@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import jax
@@ -80,10 +80,29 @@ class FineTuning:
                 raise ValueError(f"The {name!r} parameter of FineTuning must be callable. Got {shown(value)} instead.")
         if self.loss is not None:
             check_signature("FineTuning", "loss", self.loss, ("outputs", "y"))
+        if self.data is not None:
+            self._check_data()
 
     def __call__(self, params: Params, gates: Any, round_: int) -> Params:
         """Raise TypeError: it is `skbandit.prune` that knows the function to train."""
         raise TypeError("A FineTuning is given to skbandit.prune, with a function: prune(apply, ..., fine_tune=...).")
+
+    def _check_data(self) -> None:
+        """Raise ValueError if the rows to train on are no tuple, and nothing that can be gone through many times."""
+        allowed = "a tuple (X, y) or (X, y, sample_weight), or an iterable of batches"
+        if isinstance(self.data, tuple) and len(self.data) in (2, 3):
+            return
+        is_array = hasattr(self.data, "shape") or isinstance(self.data, (tuple, str, bytes, dict))
+        if is_array or not isinstance(self.data, Iterable):
+            length = f" of length {len(self.data)}" if isinstance(self.data, tuple) else ""
+            raise ValueError(
+                f"The 'data' parameter of FineTuning must be {allowed}. Got {shown(self.data)}{length} instead."
+            )
+        if isinstance(self.data, Iterator):
+            raise ValueError(
+                f"The 'data' parameter of FineTuning must be {allowed}, which is gone through once an epoch. Got "
+                f"{shown(self.data)}, which can be gone through once: give a list, or a data loader."
+            )
 
     def of(self, network: TracedNetwork, X: Any, y: Any, weight: Any, seed: int) -> Tuner:
         """Return the training of a network, on these rows unless there are others."""
@@ -145,19 +164,38 @@ class Tuner:
             )
         if self.opt_state is None:
             self.opt_state = self.tuning.optimizer.init(trained)
+        elif self.opt_state is self.tuning.opt_state:
+            self._check_opt_state(trained)
         for _ in range(int(self.tuning.epochs)):
             self._key, key = jax.random.split(self._key)
             if self.loader is None:
                 params = self._epoch(params, gates, key)
             else:
+                n_batches = 0
                 for batch in self.loader:
+                    n_batches += 1
                     key, own = jax.random.split(key)
                     X, y, weight = rows_of_batches("FineTuning", [batch], None, None, 2**31 - 1)
                     X, y, weight = checked_rows_on_host(X, y, weight, of=" to fine-tune on")
                     params, self.opt_state = _step(
                         self.recipe, params, self.opt_state, gates, X, y, np.asarray(weight), own
                     )
+                if not n_batches:
+                    raise ValueError("The 'data' parameter of FineTuning is an iterable without batches.")
         return jax.tree.map(np.asarray, params)
+
+    def _check_opt_state(self, trained: Params) -> None:
+        """Raise ValueError if the user's state is none of this optimizer and these parameters."""
+        expected = jax.eval_shape(self.tuning.optimizer.init, trained)
+        structure: Any = jax.tree.structure(expected)
+        fits = structure == jax.tree.structure(self.opt_state)
+        pairs = zip(jax.tree.leaves(expected), jax.tree.leaves(self.opt_state), strict=False)
+        if not fits or any(getattr(given, "shape", ()) != leaf.shape for leaf, given in pairs):
+            raise ValueError(
+                "The 'opt_state' parameter of FineTuning must be a state of its optimizer for the full parameters, as "
+                f"optimizer.init(params) makes it: the tree {structure}, of their shapes. Got "
+                f"{shown(self.opt_state)}."
+            )
 
     def _epoch(self, params: Params, gates: Any, key: Any) -> Params:
         if self._on_device is None:
@@ -178,7 +216,12 @@ def _updated(recipe: _Recipe, params: Params, opt_state: Any, gates: Any, X: Any
 
     def loss(trained: Any) -> Any:
         variables = Variables(trained, params.state) if has_state else trained
-        plan = plan_of(apply, network.groups, specs(variables, "'params'"), specs(given, "the rows"))
+        try:
+            plan = plan_of(apply, network.groups, specs(variables, "'params'"), specs(given, "the rows"))
+        except ValueError as error:
+            if recipe.train_apply is None:
+                raise
+            raise ValueError(f"The 'train_apply' of FineTuning does not fit what is pruned. {error}") from error
         made = Gated(plan, jnp.concatenate(gates)).run(plan.trace.graph, jax.tree.leaves((variables, *given)))
         returned = jax.tree.unflatten(plan.trace.structure, made)
         outputs, state = returned if plan.trace.carries_state else (returned, getattr(variables, "state", None))
