@@ -10,15 +10,16 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from skbandit._core.constraints import shown
 from skbandit.networks.costs import costs
 from skbandit.networks.gating import Gated
-from skbandit.networks.groups import Group, Groups, Leaves, Refusal, Verified
+from skbandit.networks.groups import Group, Groups, Leaves, Refusal, Verified, plain_path
 from skbandit.networks.plan import Plan
 from skbandit.networks.resize import Resized
 from skbandit.networks.search import KINDS, Found, is_frozen, search
-from skbandit.networks.trace import Apply, Trace, Variables, remembered, shape_key, specs, trace
+from skbandit.networks.trace import Apply, Leaf, Trace, Variables, remembered, shape_key, specs, trace
 
 #: Largest relative difference that passes for the same; networks amplify the rounding of their first layers.
 TOLERANCE = {4: 1e-3, 8: 1e-9, 2: 0.2}
@@ -110,11 +111,18 @@ def infer_groups(
     [(('W1',), 0, 'an input of the function'), (('W2',), 1, 'an output of the function')]
     """
     check_kinds(include)
-    variables, arguments = specs(as_variables(params, state), "'params'"), specs(example, "'example'")
-    others = []
-    for entry in also:
-        function, *given = entry if isinstance(entry, tuple) else (entry, *example)
-        others.append((function, specs(tuple(given), "'also'")))
+    if not isinstance(verify, (bool, np.bool_)):
+        raise ValueError(f"The 'verify' parameter must be True or False. Got {shown(verify)} instead.")
+    if verify and is_traced((params, state, example)):
+        raise ValueError(
+            "infer_groups runs the 'apply' function to verify what it finds, and was called where JAX traces: call it "
+            "outside of jit, grad and other transformations of JAX, or with verify=False."
+        )
+    owner = "'params'" if state is None else "'params' and 'state'"
+    variables, arguments = specs(as_variables(params, state), owner), specs(example, "'example'")
+    check_rows(arguments, "example")
+    _check_freeze(freeze, variables)
+    others = _others(also, example)
     traced = trace([(apply, arguments), *others], variables, is_frozen(freeze))
     found, refused = search(traced, set(include))
     if not found:
@@ -129,10 +137,56 @@ def infer_groups(
 def check_kinds(include: Any) -> None:
     """Raise ValueError if ``include`` is no list of kinds."""
     kinds = [include] if isinstance(include, str) else include
-    if not isinstance(kinds, (list, tuple, set, frozenset)) or not all(kind in KINDS for kind in kinds):
+    if not isinstance(kinds, (list, tuple, set, frozenset)) or not all(
+        isinstance(kind, str) and kind in KINDS for kind in kinds
+    ):
         raise ValueError(f"The 'include' parameter must be a list of {sorted(KINDS)}. Got {shown(include)} instead.")
     if isinstance(include, str):
         raise ValueError(f"The 'include' parameter must be a list, such as [{include!r}]. Got a string.")
+
+
+def is_traced(tree: Any) -> bool:
+    """Say whether JAX is tracing here, or values of the tree are traced: nothing can be run on the host."""
+    # Under jit, what is computed of constants is traced as well.
+    return any(isinstance(leaf, Tracer) for leaf in (jnp.add(1, 1), *jax.tree.leaves(tree)))
+
+
+def check_rows(example: Sequence[Any], name: str) -> None:
+    """Raise ValueError if an argument has no rows: nothing could be measured."""
+    empty = [leaf.shape for leaf in jax.tree.leaves(example) if 0 in leaf.shape]
+    if empty:
+        raise ValueError(f"The {name!r} must have rows, and no axis of size 0. Got an array of shape {empty[0]}.")
+
+
+def _check_freeze(freeze: Any, variables: Any) -> None:
+    """Raise ValueError if ``freeze`` is no list of paths, or if a path leads to no parameter."""
+    if not isinstance(freeze, (list, tuple, set, frozenset)):
+        raise ValueError(f"The 'freeze' parameter must be a list of paths. Got {shown(freeze)} instead.")
+    paths = [plain_path(path) for path, _ in jax.tree_util.tree_flatten_with_path(variables)[0]]
+    leaves = [Leaf(path, -1, ()) for path in paths]
+    for path in freeze:
+        is_path = all(isinstance(key, (str, int)) for key in (path if isinstance(path, (tuple, list)) else [path]))
+        if not is_path or path in ((), "") or not any(map(is_frozen([path]), leaves)):
+            names = [leaf.name for leaf in leaves]
+            raise ValueError(
+                "Each path of the 'freeze' parameter must lead to a parameter, or to a part of the tree: a tuple of "
+                f"keys, or names joined by dots. Got {shown(path)}. The parameters are {shown(names)}."
+            )
+
+
+def _others(also: Any, example: Sequence[Any]) -> list[tuple[Apply, Any]]:
+    """Return the further functions, each with shapes of its arguments."""
+    entries = also if isinstance(also, (list, tuple)) else [None]
+    others = []
+    for entry in entries:
+        function, *given = entry if isinstance(entry, tuple) and entry else (entry, *example)
+        if not callable(function):
+            raise ValueError(
+                "The 'also' parameter must be a list of functions, or of tuples (function, *example). "
+                f"Got {shown(also)} instead."
+            )
+        others.append((function, specs(tuple(given), "'also'")))
+    return others
 
 
 def as_variables(params: Any, state: Any) -> Any:
@@ -162,6 +216,14 @@ def _verified(
 ) -> Groups:
     """Return the groups that compute the same gated and removed, and the differences that were measured."""
     given = random_values(variables, example)
+    if not _shows_anything(apply, *given):
+        warnings.warn(
+            "The groups are not verified: the 'apply' function returns no finite number for the given parameters and "
+            "example, so that nothing can be compared. They may hold NaN, or numbers that are too large.",
+            UserWarning,
+            stacklevel=3,
+        )
+        return groups
     measured = _differences(traced, groups, apply, *given)
     if _is_fine(measured, given):
         return dataclasses.replace(groups, verified=measured)
@@ -186,6 +248,21 @@ def _verified(
     if not good:
         raise ValueError("No units were found that can be removed.\n" + str(Groups((), refused)))
     return dataclasses.replace(Groups(good, refused), verified=measured)
+
+
+def _original(apply: Apply, values: Any, example: Sequence[Any]) -> list[Any]:
+    """Return what the function itself returns, flat."""
+
+    def original(values: Any) -> Any:
+        return apply(*values, *example) if isinstance(values, Variables) else apply(values, *example)
+
+    return list(jax.tree.leaves(jax.jit(original)(values)))
+
+
+def _shows_anything(apply: Apply, values: Any, example: Sequence[Any]) -> bool:
+    """Say whether some number that the function returns is finite: NaN is like NaN, whatever leaves."""
+    made = [a for a in _original(apply, values, example) if not jnp.issubdtype(a.dtype, jax.dtypes.prng_key)]
+    return not made or any(bool(jnp.isfinite(a).any()) for a in made)
 
 
 def _tolerance(given: Any) -> float:
@@ -256,13 +333,9 @@ def _differences(traced: Trace, groups: Groups, apply: Apply, values: Any, examp
     def resized(values: Any) -> list[Any]:
         return Resized(plan, mask).run(traced.graph, jax.tree.leaves((values, tuple(example))))
 
-    def original(values: Any) -> list[Any]:
-        made = apply(*values, *example) if isinstance(values, Variables) else apply(values, *example)
-        return list(jax.tree.leaves(made))
-
     gated_ = jax.jit(gated)
     ones = jnp.ones(groups.n_units, jnp.result_type(float))
-    identity = relative_difference(jax.jit(original)(values), gated_(values, ones))
+    identity = relative_difference(_original(apply, values, example), gated_(values, ones))
     gates = jnp.asarray(mask, ones.dtype)
     masked = gated_(values, gates)
     small = groups.compact(values, kept)

@@ -315,15 +315,15 @@ def search(trace: Trace, include: set[str]) -> tuple[list[Found], tuple[Refusal,
     return looking.run(), looking.refusals()
 
 
+def _dotted(path: tuple[Any, ...]) -> str:
+    return ".".join(map(str, path))
+
+
 def is_frozen(freeze: Sequence[Any]) -> Callable[[Leaf], bool]:
     """Return whether a leaf is at, or under, one of the paths."""
     prefixes = [tuple(p) if isinstance(p, (tuple, list)) else (p,) for p in freeze]
 
     def frozen(leaf: Leaf) -> bool:
-        # Names may leave "params" out, which `Variables` puts in front.
-        names = [leaf.name + "."] + ([leaf.name.removeprefix("params.") + "."] if leaf.path[0] == "params" else [])
-        dotted = [".".join(map(str, p)) + "." for p in prefixes]
-        below = any(name.startswith(prefix) for name in names for prefix in dotted)
-        return below or any(leaf.path[: len(p)] == p for p in prefixes)
+        return any(leaf.path[: len(p)] == p or f"{leaf.name}.".startswith(f"{_dotted(p)}.") for p in prefixes)
 
     return frozen

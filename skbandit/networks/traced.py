@@ -18,7 +18,7 @@ from skbandit.networks.costs import macs, n_rows, products
 from skbandit.networks.exporting import exported
 from skbandit.networks.gating import Gated
 from skbandit.networks.groups import Groups
-from skbandit.networks.inference import as_variables, plan_of
+from skbandit.networks.inference import as_variables, check_rows, plan_of
 from skbandit.networks.plan import Plan, row_labels
 from skbandit.networks.resize import Resized
 from skbandit.networks.taps import Tapped, can_show, rows_reach_gates
@@ -59,6 +59,21 @@ class TracedNetwork:
     plan: Plan = dataclasses.field(compare=False, repr=False)
     version: str = dataclasses.field(default="", repr=False)
 
+    def __post_init__(self) -> None:
+        if not callable(self.apply):
+            raise ValueError(f"The 'apply' function must be callable. Got {shown(self.apply)} instead.")
+        for name, kind in (("groups", Groups), ("plan", Plan)):
+            if not isinstance(getattr(self, name), kind):
+                raise ValueError(
+                    f"The {name!r} parameter of TracedNetwork must be a {kind.__name__}, as TracedNetwork.of has it. "
+                    f"Got {shown(getattr(self, name))} instead."
+                )
+        if not callable(self.loss):
+            raise ValueError(
+                f"The 'loss' parameter must be callable (outputs, y) → losses. Got {shown(self.loss)} instead."
+            )
+        check_signature("TracedNetwork", "loss", self.loss, ("outputs", "y"))
+
     @classmethod
     def of(
         cls, apply: Callable[..., Any], groups: Groups, loss: Callable[..., Any], params: Any, X: Any, state: Any = None
@@ -76,15 +91,26 @@ class TracedNetwork:
         state : pytree, optional
             For a function that takes one.
         """
-        if not callable(loss):
-            raise ValueError(f"The 'loss' parameter must be callable (outputs, y) → losses. Got {shown(loss)} instead.")
-        check_signature("TracedNetwork", "loss", loss, ("outputs", "y"))
+        if not callable(apply):
+            raise ValueError(f"The 'apply' function must be callable. Got {shown(apply)} instead.")
+        if not isinstance(groups, Groups):
+            raise ValueError(f"The 'groups' parameter must be what infer_groups returns. Got {shown(groups)} instead.")
         apply = hashable(apply)
         variables = as_variables(params, state)
+        paths = [s.path for group in groups.groups for s in group.slices]
+        if state is not None and not all(path[:1] in (("params",), ("state",)) for path in paths):
+            raise ValueError(
+                "Where 'state' is given, the 'groups' must be those of the parameters and the state: "
+                "infer_groups(apply, params, *example, state=state). These were found without."
+            )
+        shapes = specs(arguments(X), "'X'")
+        check_rows(shapes, "X")
         groups.check(variables)
-        given = specs(variables, "'params'"), specs(arguments(X), "'X'")
-        version = version_of(apply, *given)
-        return cls(apply, groups, loss, plan_of(apply, groups, *given, version), version)
+        full = specs(variables, "'params'")
+        version = version_of(apply, full, shapes)
+        plan = plan_of(apply, groups, full, shapes, version)
+        _check_whole(plan)
+        return cls(apply, groups, loss, plan, version)
 
     # ------------------------------------------------------------------ what pruning asks for
 
@@ -157,6 +183,30 @@ class TracedNetwork:
     def n_macs(self, widths: Sequence[Any]) -> Any:
         """Return the multiply-accumulates of a row, with so many units in each group."""
         return macs(products(self.plan), widths) / n_rows(self.plan)
+
+
+def _check_whole(plan: Plan) -> None:
+    """Raise ValueError if units own positions that their group does not name: those would stay, and not fit."""
+    groups = plan.groups
+    named: dict[tuple[Any, int], np.ndarray] = {}
+    ranks = {leaf.path: leaf.shape for leaf in plan.trace.leaves}
+    for group in groups.groups:
+        for s in group.slices:
+            axis = s.axis % len(ranks[s.path])
+            there = np.ones(group.size, bool) if s.labels is None else np.asarray(s.labels) >= 0
+            named[s.path, axis] = named.get((s.path, axis), False) | there
+    for leaf in plan.trace.leaves:
+        for axis, units in enumerate(plan.units_of(leaf.variable)):
+            if units is None:
+                continue
+            forgotten = units[(units >= 0) & ~named.get((leaf.path, axis), np.zeros(units.size, bool))]
+            if forgotten.size:
+                name = groups.groups[int(groups.group_of()[forgotten[0]])].name
+                raise ValueError(
+                    f"The 'groups' do not fit the 'apply' function: the units of the group {name!r} own positions of "
+                    f"axis {axis} of {leaf.name!r} as well, and the group has no slice of it. Take what infer_groups "
+                    "finds in this function."
+                )
 
 
 class SmallerFunction:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Iterable
+import warnings
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import jax
@@ -82,21 +83,29 @@ class FineTuning:
                 raise ValueError(f"The {name!r} parameter of FineTuning must be callable. Got {shown(value)} instead.")
         if self.loss is not None:
             check_signature("FineTuning", "loss", self.loss, ("outputs", "y"))
-        if isinstance(self.data, tuple):
-            if len(self.data) not in (2, 3):
-                raise ValueError(
-                    "The 'data' parameter of FineTuning must be (X, y), (X, y, sample_weight) or an iterable of "
-                    f"batches. Got a tuple of {len(self.data)}."
-                )
-        elif self.data is not None and (not isinstance(self.data, Iterable) or iter(self.data) is self.data):
-            raise ValueError(
-                "The 'data' parameter of FineTuning must be a tuple of arrays, or an iterable of batches that can be "
-                f"gone through again in each epoch, and no iterator. Got {shown(self.data)} instead."
-            )
+        if self.data is not None:
+            self._check_data()
 
     def __call__(self, params: Params, gates: Any, round_: int) -> Params:
         """Raise TypeError: it is `skbandit.prune` that knows the function to train."""
         raise TypeError("A FineTuning is given to skbandit.prune, with a function: prune(apply, ..., fine_tune=...).")
+
+    def _check_data(self) -> None:
+        """Raise ValueError if the rows to train on are no tuple, and nothing that can be gone through many times."""
+        allowed = "a tuple (X, y) or (X, y, sample_weight), or an iterable of batches"
+        if isinstance(self.data, tuple) and len(self.data) in (2, 3):
+            return
+        is_array = hasattr(self.data, "shape") or isinstance(self.data, (tuple, str, bytes, dict))
+        if is_array or not isinstance(self.data, Iterable):
+            length = f" of length {len(self.data)}" if isinstance(self.data, tuple) else ""
+            raise ValueError(
+                f"The 'data' parameter of FineTuning must be {allowed}. Got {shown(self.data)}{length} instead."
+            )
+        if isinstance(self.data, Iterator):
+            raise ValueError(
+                f"The 'data' parameter of FineTuning must be {allowed}, which is gone through once an epoch. Got "
+                f"{shown(self.data)}, which can be gone through once: give a list, or a data loader."
+            )
 
     def of(self, network: TracedNetwork, params: Any, X: Any, y: Any, weight: Any, seed: int) -> Tuner:
         """Return the training of a network, on these rows unless there are others.
@@ -169,7 +178,10 @@ class Tuner:
                 f"FineTuning trains parameters of floats. Got leaves of {', '.join(odd)}: keep them in 'state', or out "
                 "of the tree."
             )
-        given = tuning.optimizer.init(jax.tree.map(_single, trained)) if tuning.opt_state is None else tuning.opt_state
+        trained = jax.tree.map(_single, trained)
+        if tuning.opt_state is not None:
+            self._check_opt_state(trained)
+        given = tuning.optimizer.init(trained) if tuning.opt_state is None else tuning.opt_state
         self.opt_state = jax.tree.map(_single, given)
         if rows is not None:
             self._try_a_step(params)
@@ -220,6 +232,20 @@ class Tuner:
         self._proposed = cleared, before
         return params
 
+    def _check_opt_state(self, trained: Params) -> None:
+        """Raise ValueError if the user's state is none of this optimizer and these parameters."""
+        expected = jax.eval_shape(self.tuning.optimizer.init, trained)
+        structure: Any = jax.tree.structure(expected)
+        given_state = self.tuning.opt_state
+        fits = structure == jax.tree.structure(given_state)
+        pairs = zip(jax.tree.leaves(expected), jax.tree.leaves(given_state), strict=False)
+        if not fits or any(getattr(given, "shape", ()) != leaf.shape for leaf, given in pairs):
+            raise ValueError(
+                "The 'opt_state' parameter of FineTuning must be a state of its optimizer for the full parameters, as "
+                f"optimizer.init(params) makes it: the tree {structure}, of their shapes. Got "
+                f"{shown(given_state)}."
+            )
+
     def _epoch(self, params: Params, gates: Any, key: Any) -> Params:
         if self._on_device is None:
             self._on_device = jax.device_put(self.rows)
@@ -240,14 +266,14 @@ class Tuner:
             params, self.opt_state = _step(self.recipe, params, self.opt_state, gates, X, y, weight, own)
             n_steps += 1
         if not n_steps:
-            raise ValueError(
-                "The 'data' of FineTuning has no batches in this epoch: it must be an iterable to go through again."
-            )
+            raise ValueError("The 'data' parameter of FineTuning is an iterable without batches.")
         return params
 
     def cut_state(self, result: PruneResult) -> tuple[Any, list[str]]:
         """Return the optimizer's state at the smaller shapes and in its own dtypes, and what is to be said of it."""
-        cut = result.cut(self.opt_state)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # what stays at the full shapes is found below
+            cut = result.cut(self.opt_state)
         wanted = jax.eval_shape(self.tuning.optimizer.init, result.params)
         structure: Any = jax.tree.structure(wanted)
         pairs = list(zip(jax.tree.leaves(cut), jax.tree.leaves(wanted), strict=False))
@@ -278,7 +304,12 @@ def _updated(recipe: _Recipe, params: Params, opt_state: Any, gates: Any, X: Any
     def loss(trained: Any) -> Any:
         variables = Variables(trained, params.state) if has_state else trained
         version = network.version if recipe.train_apply is None else ""
-        plan = plan_of(apply, network.groups, specs(variables, "'params'"), specs(given, "the rows"), version)
+        try:
+            plan = plan_of(apply, network.groups, specs(variables, "'params'"), specs(given, "the rows"), version)
+        except ValueError as error:
+            if recipe.train_apply is None:
+                raise
+            raise ValueError(f"The 'train_apply' of FineTuning does not fit what is pruned. {error}") from error
         made = Gated(plan, jnp.concatenate(gates)).run(plan.trace.graph, jax.tree.leaves((variables, *given)))
         returned = jax.tree.unflatten(plan.trace.structure, made)
         outputs, state = returned if plan.trace.carries_state else (returned, getattr(variables, "state", None))

@@ -118,6 +118,20 @@ def checked_rows_on_host(X: Any, y: Any, weight: Any = None, *, of: str = "") ->
     return rows
 
 
+def rows_on_host(value: Any, name: str) -> Any:
+    """Return an array of numbers, or a dictionary or tuple of them, with a row for each example, one at least.
+
+    Raises
+    ------
+    ValueError
+        If it is something else.
+    """
+    rows = _rows(value, name)
+    if 0 in {len(array) for array in jax.tree.leaves(rows)} or not jax.tree.leaves(rows):
+        raise ValueError(f"{name} must have rows, at least one. Got {shown(value)}.")
+    return rows
+
+
 def _checked_rows(X: Any, y: Any, weight: Any, of: str) -> tuple[Any, Any, np.ndarray]:
     X, y = checked_arrays(X, f"X{of}"), checked_arrays(y, f"y{of}")
     n_rows = {len(a) for a in jax.tree.leaves((X, y))}

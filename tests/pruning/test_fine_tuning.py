@@ -193,9 +193,9 @@ def test_wrong_fields_are_named(wrong, message):
 
 def test_an_iterator_is_refused_for_it_ends_after_an_epoch():
     batches = [(X, Y)]
-    with pytest.raises(ValueError, match="can be gone through again in each epoch, and no iterator"):
+    with pytest.raises(ValueError, match="which can be gone through once: give a list, or a data loader"):
         FineTuning(ADAM, data=iter(batches))
-    with pytest.raises(ValueError, match=r"must be \(X, y\), .* Got a tuple of 1"):
+    with pytest.raises(ValueError, match=r"must be a tuple \(X, y\) .* of length 1 instead"):
         FineTuning(ADAM, data=(X,))
 
 
@@ -203,13 +203,17 @@ def test_an_iterator_is_refused_for_it_ends_after_an_epoch():
     "wrong",
     [
         {"train_apply": lambda params, x: apply(params, x)},
-        {"opt_state": optax.sgd(0.1).init(PARAMS)},
         {"loss": lambda outputs, y: cross_entropy(outputs, y).mean()},
     ],
 )
 def test_what_cannot_make_a_step_is_named_before_any_work(wrong):
     with pytest.raises(ValueError, match="'fine_tune' parameter of prune cannot make a step"):
         prune(apply, PARAMS, X, Y, **OPTIONS, fine_tune=FineTuning(ADAM, **wrong))
+
+
+def test_the_state_of_another_optimizer_is_named_before_any_work():
+    with pytest.raises(ValueError, match="'opt_state' parameter of FineTuning must be a state of its optimizer"):
+        prune(apply, PARAMS, X, Y, **OPTIONS, fine_tune=FineTuning(ADAM, opt_state=optax.sgd(0.1).init(PARAMS)))
 
 
 def test_a_new_state_of_another_tree_is_named():
