@@ -179,8 +179,8 @@ def test_labels_of_a_loader_may_be_a_dictionary():
 @pytest.mark.parametrize(
     ("batches", "message"),
     [
-        ([], "must hold batches that are alike, at least one"),
-        ([(X, Y), (X, Y, np.ones(60))], "must hold batches that are alike"),
+        ([], "is empty: it must hold one batch at least"),
+        ([(X, Y), (X, Y, np.ones(60))], "must be alike, but for their rows"),
         ([X[0]], r"A batch of the iterable for prune must be \(x, y\) or \(x, y, weight\)"),
         ([(X, Y[:10])], "must have the same number of rows"),
     ],
