@@ -126,7 +126,7 @@ def rows_on_host(value: Any, name: str) -> Any:
     ValueError
         If it is something else.
     """
-    rows = _rows(value, name)
+    rows = checked_arrays(value, name)
     if 0 in {len(array) for array in jax.tree.leaves(rows)} or not jax.tree.leaves(rows):
         raise ValueError(f"{name} must have rows, at least one. Got {shown(value)}.")
     return rows
