@@ -44,9 +44,7 @@ class Function(NamedTuple):
             params=params.params if has_state else params,
             state=params.state if has_state else None,
             groups=self.network.groups,
-            apply=SmallerFunction(
-                self.network.apply, self.network.groups, result.kept, self.given, self.example
-            ),
+            apply=SmallerFunction(self.network.apply, self.network.groups, result.kept, self.given, self.example),
         )
 
 
