@@ -275,9 +275,10 @@ class Classes:
                     labels[c] = new.copy()
                     queue.append(c)
                 return
-            both = (old >= 0) & (new >= 0)
-            united = units.unite(old[both], new[both])
-            fresh = (old < 0) & (new >= 0)
+            news = (new >= 0) & (new != old)
+            fresh = news & (old < 0)
+            both = news & ~fresh
+            united = both.any() and units.unite(old[both], new[both])
             if fresh.any():
                 old[fresh] = new[fresh]
                 queue.append(c)

@@ -66,6 +66,7 @@ class Search:
         # Whether a path is of parameters, in `Variables` or among Flax's collections, and the keys that all begin with.
         self._shared = {True: _shared_prefix([p for p in paths if p[:1] == ("params",)]), False: _shared_prefix(paths)}
         self._names: Counter[str] = Counter()
+        self._nodes = set(trace.graph.walk())
         self.found: list[Found] = []
         self.taken: dict[int, np.ndarray] = {}
         #: Why positions of a class stay.
@@ -127,6 +128,8 @@ class Search:
             renamed = {c: number[given] for c, given in closure.labels.items()}
             labels = {c: given for c, given in renamed.items() if (given >= 0).any()}
             reads = [read for c in labels for read in self.classes.reads.get(c, ())]
+            # What other functions of the same parameters are made of is not known here.
+            reads = [read for read in reads if read.node in self._nodes] or reads
             yield _Candidate(labels, members.size, set(closure.flags[int(first)]), reads)
 
     def _refused(self, candidate: _Candidate, late: bool) -> Stop | None:

@@ -80,6 +80,7 @@ class Probe:
 
     def assert_holds(self, masks, exactly=True):
         """Check gates of 1, and for each choice of units that gated = removed, and noise."""
+        self.groups.check(self.params)
         self.assert_identity()
         for mask in masks:
             self.assert_removed(mask)

@@ -59,6 +59,12 @@ def residual(b, shape):
     return lambda p, h: h + act(h @ p[A] + p[c]) @ p[B]
 
 
+def normalised_weight(b, shape):
+    W, g = b.draw(shape[-1], b.integer(3, 7)), None
+    g = b.draw(b.params[W].shape[1])
+    return lambda p, h: jnp.tanh(h @ ((p[W] - p[W].mean(0)) / jnp.linalg.norm(p[W], axis=0) * p[g]))
+
+
 def tied_residual(b, shape):
     n, act = shape[-1], b.activation()
     A, B = b.tied(n, n), b.tied(n, n)
@@ -168,7 +174,7 @@ def permuted(b, shape):
 OF_VECTORS = [
     *(dense, dense, residual, residual, tied_residual, concatenated, gated, layer_norm, rms_norm, unbiased_norm),
     *(batch_norm, batch_norm_of_the_batch, group_norm, softmax_over_units, layers_in_a_scan, branches, repeated, until),
-    *(checkpointed, permuted),
+    *(checkpointed, permuted, normalised_weight),
 ]
 
 # --- of sequences ----------------------------------------------------------------------------------------------------

@@ -295,6 +295,19 @@ def test_what_only_training_reads_leaves_with_its_unit():
     assert slices == {("A", 1): None, ("mean", 0): None, ("hidden", 0): None, ("B", 0): None}
 
 
+def test_what_is_refused_by_default_stays_refused_beside_another_function(attention):
+    params, x = attention
+
+    def apply(params, x):
+        return heads(params, x, lambda a: a.reshape(*a.shape[:2], 2, 4))
+
+    def train(params, x):
+        return 2 * apply(params, x)
+
+    alone, beside = (slices_of(infer_groups(apply, params, x, also=also)) for also in ((), (train,)))
+    assert alone == beside
+
+
 def test_statistics_of_batches_leave_with_their_channel():
     params, state, x = {"A": draw(4, 6), "B": draw(6, 3)}, {"mean": draw(6)}, draw(5, 4)
 
