@@ -73,6 +73,10 @@ class TracedNetwork:
                 f"The 'loss' parameter must be callable (outputs, y) → losses. Got {shown(self.loss)} instead."
             )
         check_signature("TracedNetwork", "loss", self.loss, ("outputs", "y"))
+        if not isinstance(self.version, str):
+            raise ValueError(
+                f"The 'version' parameter of TracedNetwork must be a str. Got {shown(self.version)} instead."
+            )
 
     @classmethod
     def of(

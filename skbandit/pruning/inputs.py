@@ -158,6 +158,8 @@ def _checked_rows(X: Any, y: Any, weight: Any, of: str) -> tuple[Any, Any, np.nd
 
 def checked_arrays(value: Any, name: str) -> Any:
     """Return an array of numbers, or a dictionary or tuple of them, with a row for each example."""
+    if isinstance(value, dict) and not value:
+        raise ValueError(f"{name} must have rows. Got an empty dictionary.")
     if isinstance(value, dict):
         return {key: checked_arrays(part, f"{name}[{key!r}]") for key, part in value.items()}
     if isinstance(value, tuple) and value and all(hasattr(part, "shape") for part in value):
