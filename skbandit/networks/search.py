@@ -240,6 +240,8 @@ class Search:
         parents = list(dict.fromkeys(map(self._module, weights)))
         module = first = parents[0]
         side_by_side = len(parents) > 1 and len({parent[:-1] for parent in parents}) == 1
+        if not first:
+            return "params"  # which are one array
         if side_by_side and isinstance(first[-1], str):  # numbers are those of a list
             module = first[:-1]
         n = self._prefix(first)
@@ -252,7 +254,8 @@ class Search:
     def _module(self, path: tuple[Any, ...]) -> tuple[Any, ...]:
         """Return the module that a weight is of: of a list of weights, the weight itself."""
         beside = [leaf for leaf in self.trace.leaves if leaf.path[:-1] == path[:-1] and len(leaf.shape) > 1]
-        return path if len(path) == 1 or (not isinstance(path[-1], str) and len(beside) > 1) else path[:-1]
+        bare = path[:-1] in ((), ("params",), ("state",))
+        return path if bare or (not isinstance(path[-1], str) and len(beside) > 1) else path[:-1]
 
     def _prefix(self, path: tuple[Any, ...]) -> int:
         """Return how many keys of a path say nothing: those that all parameters begin with."""

@@ -221,6 +221,17 @@ def test_an_example_without_rows_is_named():
         infer_groups(dense, PARAMS, X[:0])
 
 
+def test_parameters_may_be_one_array():
+    result = pruned(lambda p, x: jnp.tanh(x @ p).sum(1, keepdims=True), PARAMS["A"])
+    assert result.sizes == {"params": 4}
+    np.testing.assert_array_equal(result.params, PARAMS["A"][:, result.kept[0]])
+
+
+def test_a_group_has_the_same_name_with_a_state():
+    groups = infer_groups(lambda p, state, x: dense(p, x) * state["n"], PARAMS, X, state={"n": np.float32(1)})
+    assert [group.name for group in groups.groups] == ["A"]
+
+
 # --- groups ----------------------------------------------------------------------------------------------------------
 
 
