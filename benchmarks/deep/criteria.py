@@ -125,7 +125,7 @@ that the network does not have. Criteria that train were given 20 steps.
 
 def _cell(record: Record) -> str:
     if "refused" in record:
-        return "refused: " + record["refused"].split(" that ", 1)[-1].split(":")[0]
+        return "needs a network that " + record["refused"].split(" that ", 1)[-1].split(":")[0]
     finite = "" if record["finite"] == 1 else f", {record['finite']:.0%} finite"
     told = ", warns" if record["warnings"] else ""
     return (f"{record['pulls']} pulls" if record["pulls"] else "runs") + finite + told

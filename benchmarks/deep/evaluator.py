@@ -213,7 +213,7 @@ turn.
 {markdown(heading, rows)}
 
 *forwards*: time of the evaluator in gated forward passes. The first groups of a network, and the residual stream, gain
-little: nearly everything lies behind them. One gated forward pass runs at {shares} of the measured rate of matrix
-products ({first["gflops"]:.0f} GFLOP/s in float32). Machine: {first["cpu"]}, {first["cores"]} cores, JAX
-{first["jax"]}.
+little: nearly everything lies behind them. One gated forward pass runs at {shares}
+of the measured rate of matrix products, {first["gflops"]:.0f} GFLOP/s in float32. Other work ran on the machine, which
+has {first["cores"]} cores ({first["cpu"]}, JAX {first["jax"]}).
 """

@@ -18,7 +18,9 @@ LONGEST_REASON = 60
 PAGE_TEXT = """# What is found prunable: a zoo of networks
 
 `skbandit.networks.infer_groups` is given each network as it is, in inference mode: no hint, no change. Values are
-random; widths are those of the networks as published, images have 32 to 96 pixels. {counts}
+random; widths are those of the networks as published, images have 32 to 96 pixels.
+
+{counts}
 
 * *units*: all units of all groups; what a unit is depends on the group (a channel, a head, a unit of an LSTM).
 * *prunable*: the share of parameters, and of multiply-accumulates (MACs) in products and convolutions, that would be
@@ -43,7 +45,8 @@ The same architectures in PyTorch ([code](../../../benchmarks/deep/torch_models.
 {versions} as its README advises: magnitude importance, ratio 0.5, the output layer ignored. *as it is*: that call
 alone. *with hints*: the number of heads is given for each projection, heads are removed, and the attributes of the
 modules are set by hand afterwards. Ours: no hint; half of the units of each group. All columns say what is left; MACs
-are counted by the same rule on both sides.
+are counted by the same rule on both sides; that of a transposed convolution is larger in JAX, which computes it as a
+convolution over zeros as well.
 
 {against}
 
@@ -184,7 +187,18 @@ def _verdict(found: Sequence[Record], theirs: Sequence[Record]) -> str:
     plain = {record["architecture"] for record in theirs if record["mode"] == "plain" and works(record)}
     hinted = {record["architecture"] for record in theirs if works(record)}
     mine = {record["architecture"] for record in found if record["parameters_half"] < record["parameters"]}
+    same, both = _agreement(found, [record for record in theirs if works(record)])
     return (
         f"Of {len(names)} architectures, Torch-Pruning gives a smaller network that runs for {len(plain)} as it is and "
-        f"for {len(hinted)} with hints; ours for {len(mine & set(names))}."
+        f"for {len(hinted)} with hints; ours for {len(mine & set(names))}. Where both do, as many parameters are "
+        f"left, to the digit, in {same} of {both}."
     )
+
+
+def _agreement(found: Sequence[Record], theirs: Sequence[Record]) -> tuple[int, int]:
+    """Count the architectures that both prune, and those of them with as many parameters left on both sides."""
+    mine: dict[str, int] = {}
+    for record in found:
+        mine.setdefault(record["architecture"], record["parameters_half"])
+    pairs = [(mine[record["architecture"]], record) for record in theirs if record["architecture"] in mine]
+    return sum(n == record["parameters_half"] for n, record in pairs), len(pairs)

@@ -24,7 +24,7 @@ from skbandit import networks
 Params = Any
 
 DATA, N_CLASSES = "usps", 10
-WIDTH, HIDDEN = 24, (1024, 3072, 3072, 3072)
+WIDTH, HIDDEN = 16, (512, 4864, 4864)
 BATCH, EPOCHS = 64, 6
 
 
@@ -55,7 +55,7 @@ class Block(eqx.Module):
 
 
 class Wide(eqx.Module):
-    """Patches of 4 x 4 pixels, a block, patches of 2 x 2 of these, three blocks, the mean, a dense layer."""
+    """Patches of 4 x 4 pixels, a block, patches of 2 x 2 of these, two blocks, the mean, a dense layer."""
 
     stem: eqx.nn.Conv2d
     first: Block

@@ -1,9 +1,10 @@
 """What can be pruned: any JAX function, or a loss that takes gates.
 
-`infer_groups` finds the units of a function; `skbandit.prune` takes the function as it is. `GatedNetwork` hands over a
-loss with gates of one's own. `flax`, `nnx`, `equinox` and `haiku` are modules that give back a smaller module of these
-frameworks. The protocols say what a network class of one's own may offer beyond
-that; the constants of the same meaning are what criteria ask for (`needs`), with `offers` and `require`.
+`infer_groups` finds the units of a function, and `skbandit.prune` prunes it. A `GatedNetwork` is a loss that takes
+gates, with groups that the user lists. The modules `flax` (linen), `nnx`, `equinox` and `haiku` turn a module of the
+framework into a function, and return a smaller module after pruning. The protocols, such as `FastDamages`, say what
+else a network class may offer. For each there is a constant, such as `FAST_DAMAGES`, that a criterion lists in its
+``needs``. `offers` and `require` compare the two.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ from skbandit.networks.gated import GatedNetwork
 from skbandit.networks.groups import Group, Groups, Refusal, Slice, Verified
 
 if TYPE_CHECKING:
-    from skbandit.networks import equinox, flax, haiku, nnx
+    from skbandit.networks import equinox, flax, haiku, nnx, rules
     from skbandit.networks.inference import infer_groups
     from skbandit.networks.trace import Variables
     from skbandit.networks.traced import TracedNetwork
@@ -46,7 +47,7 @@ _LAZY = {
     "TracedNetwork": "skbandit.networks.traced",
     "Variables": "skbandit.networks.trace",
     "infer_groups": "skbandit.networks.inference",
-    **dict.fromkeys(("equinox", "flax", "haiku", "nnx"), ""),
+    **dict.fromkeys(("equinox", "flax", "haiku", "nnx", "rules"), ""),
 }
 
 __all__ = [
@@ -82,6 +83,7 @@ __all__ = [
     "nnx",
     "offers",
     "require",
+    "rules",
 ]
 
 

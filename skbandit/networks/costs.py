@@ -1,8 +1,12 @@
-"""Multiply-accumulates of a traced function, as a function of how many units its groups have."""
+"""Multiply-accumulates of a traced function, as a function of how many units its groups have.
+
+All branches of a conditional are counted, and one step of a loop of unknown length.
+"""
 
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -35,11 +39,9 @@ def products(plan: Plan) -> list[_Product]:
 def _collect(plan: Plan, axes: _Axes, graph: Graph, times: float, found: list[_Product]) -> None:
     for node in graph.nodes:
         if node.name == "dot_general":
-            (left, right), (_, batch) = node.params["dimension_numbers"]
-            del left
+            (_, right), _ = node.params["dimension_numbers"]
             of_out = [(node.outputs[0], axis) for axis in range(len(plan.trace.tables.shape(node.outputs[0])))]
             contracted = [(node.inputs[1], axis) for axis in right]
-            del batch
             found.append(_Product(times, tuple(axes.of(*place) for place in (*of_out, *contracted))))
         elif node.name == "conv_general_dilated":
             found.append(_convolution(plan, axes, node, times))
@@ -113,6 +115,7 @@ def _parameters(group: Group, shapes: dict[Any, tuple[int, ...]]) -> float:
 
 
 def n_rows(plan: Plan) -> int:
-    """Return how many rows a trace is of: the first axis of its first argument that has one."""
+    """Return how many rows a trace is of: the first axis that most of its arguments share, the longest of several."""
     shapes = [plan.trace.tables.shape(v) for v in plan.trace.examples]
-    return next((shape[0] for shape in shapes if shape), 1)
+    found = Counter(shape[0] for shape in shapes if shape)
+    return max(found, key=lambda n: (found[n], n)) if found else 1

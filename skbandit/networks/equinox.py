@@ -54,11 +54,11 @@ def as_function(
     module : equinox.Module
         Its floating-point arrays are the parameters.
     state : equinox.nn.State, optional
-        Of a module that has one, such as the statistics of batches.
-    call : callable (module, *args), optional
-        What the function computes, for a mini-batch: outputs, or (outputs, new state). The arguments are the rows; with
-        state, the state comes before them. By default the module is mapped over the first axis of the rows:
-        ``jax.vmap(module)(*args)``.
+        The state of a module that has one, such as batch statistics.
+    call : callable (module, *rows) or (module, state, *rows), optional
+        Calls the module on a mini-batch, and returns outputs, or with state (outputs, new state). By default the module
+        is mapped over the first axis of the rows: ``jax.vmap(module)(*rows)``. With state it is called as
+        ``module(*row, state)``, mapped with ``axis_name="batch"``.
 
     Returns
     -------
@@ -100,26 +100,28 @@ def shrink(
     module : equinox.Module
         The module that was pruned.
     result : PruneResult
-        What `skbandit.prune` returned for `as_function`, or for a function of one's own whose parameters were
-        ``equinox.partition(module, equinox.is_inexact_array)[0]``.
+        What `skbandit.prune` returned for the function of `as_function`, or for a function of your own whose parameters
+        are ``equinox.partition(module, equinox.is_inexact_array)[0]``.
     x : array or tuple of arrays, optional
         Rows to compare on; a tuple is several arguments. By default random values in the shapes that the function was
         pruned with (integers are 0 or 1).
-    call : callable (module, *args), optional
-        How the module is called on a mini-batch, where the function was one's own: as in `as_function`, whose own is
-        the default.
+    call : callable (module, *rows) or (module, state, *rows), optional
+        Calls the module on a mini-batch, as in `as_function`. By default as the function was made by `as_function`;
+        needed for a function of your own that calls the module in another way.
     attributes : mapping of str to value, optional
-        New values of attributes that cannot be told from sizes, such as ``{"blocks.0.attention.num_heads": 2}``.
+        New values of attributes that sizes do not determine, such as ``{"blocks.0.attention.num_heads": 2}``.
     rebuild : callable (sizes) → equinox.Module, optional
-        Makes a module at the smaller sizes, with any parameters: those of the result are put in. ``sizes`` has the
-        number of units by the names of the groups. By default the attributes of the module are changed.
+        Makes a module at the smaller sizes, with any parameters: those of the result are put in. ``sizes`` is a
+        dictionary: the number of units that are left, by the name of the group. By default a copy of the module gets
+        new attributes.
     tolerance : float, optional
-        Largest difference of the outputs, relative to the largest. By default 1e-4 for parameters of float32.
+        Largest difference of the outputs that passes, relative to the largest output. By default 1e-4 for parameters of
+        float32.
 
     Returns
     -------
     equinox.Module
-        With arrays of JAX's; training or inference mode as in ``module``. Its state, if there is one, is
+        With JAX arrays, and in the training or inference mode of ``module``. Its state, if there is one, is
         ``result.state``.
 
     Raises
@@ -130,7 +132,7 @@ def shrink(
     Warns
     -----
     UserWarning
-        If the new value of an attribute is not clear. It is one that the call does not use.
+        If several new values of an attribute are possible and the outputs do not depend on it. It keeps its old value.
 
     Examples
     --------

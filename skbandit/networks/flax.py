@@ -21,7 +21,8 @@ def as_function(module: Any, variables: Any, **arguments: Any) -> tuple[Function
         What ``module.init`` returned, or the trained variables: the collection ``"params"``, and others, such as
         ``"batch_stats"``, which are the state.
     **arguments
-        Of every call, such as ``train=False`` or ``deterministic=True``: the module must be in inference mode.
+        Keyword arguments of every call, such as ``train=False`` or ``deterministic=True``: with them the module must be
+        in inference mode.
 
     Returns
     -------
@@ -64,23 +65,23 @@ def shrink(
 ) -> Any:
     """Return the module at the smaller sizes.
 
-    A module of linen has its sizes from the code that makes it, and refuses parameters of other shapes. So that code is
-    called with the sizes that are left. The module is returned only if it computes what ``result.apply`` computes.
+    A linen module gets its sizes from the code that makes it, and refuses parameters of other shapes. So `shrink` calls
+    that code with the sizes that are left. The module is returned only if it computes what ``result.apply`` computes.
 
     Parameters
     ----------
     rebuild : callable (sizes) → linen.Module
-        Makes the module. ``sizes`` has the number of units that are left, by the names of the groups:
-        ``print(groups)`` and ``result.sizes`` show them. It may also return a function, (params, *example) or
-        (params, state, *example) → outputs.
+        Makes the module. ``sizes`` is a dictionary: the number of units that are left, by the name of the group, as
+        ``result.sizes``. It may also return a function, (params, *example) or (params, state, *example) → outputs.
     result : PruneResult
-        What `skbandit.prune` returned for `as_function`, or for a function of one's own of all variables or of the
-        collection ``"params"`` (the state is then the other collections, by name).
+        What `skbandit.prune` returned for the function of `as_function`. Or for a function of your own, whose
+        parameters are all variables, or the collection ``"params"`` (its state is then a dictionary of the others).
     x : array or tuple of arrays, optional
         Rows to compare on; a tuple is several arguments. By default random values in the shapes that the function was
         pruned with (integers are 0 or 1).
     tolerance : float, optional
-        Largest difference of the outputs, relative to the largest. By default 1e-4 for parameters of float32.
+        Largest difference of the outputs that passes, relative to the largest output. By default 1e-4 for parameters of
+        float32.
 
     Returns
     -------

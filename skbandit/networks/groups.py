@@ -326,6 +326,18 @@ class Groups:
         if len(set(names)) < len(names):
             raise ValueError(f"The names of the groups must differ. They are {names}.")
         object.__setattr__(self, "groups", groups)
+        for name, kind in (("refused", Refusal), ("costs", Cost)):
+            found = getattr(self, name)
+            if not isinstance(found, Sequence) or not all(isinstance(one, kind) for one in found):
+                raise ValueError(
+                    f"The {name!r} of Groups must be a list of {kind.__name__} objects. Got {shown(found)} instead."
+                )
+        if self.costs and len(self.costs) != len(groups):
+            raise ValueError(
+                f"The 'costs' of Groups must be one for each of the {len(groups)} groups. Got {len(self.costs)}."
+            )
+        if not (self.verified is None or isinstance(self.verified, Verified)):
+            raise ValueError(f"The 'verified' of Groups must be a Verified. Got {shown(self.verified)} instead.")
 
     def __str__(self) -> str:
         from skbandit.networks.report import table

@@ -17,18 +17,19 @@ _SHRINK = "networks.haiku.shrink"
 def as_function(
     transformed: Any, params: Any, state: Any = None, **arguments: Any
 ) -> tuple[FunctionOfModule, Any, Any]:
-    """Return a transformed function as a function of its parameters, without random numbers.
+    """Return a transformed function as a function of its parameters. It is called without a random key.
 
     Parameters
     ----------
     transformed : hk.Transformed or hk.TransformedWithState
-        What ``hk.transform`` or ``hk.transform_with_state`` returned, also behind ``hk.without_apply_rng``.
+        What ``hk.transform`` or ``hk.transform_with_state`` returned, with or without ``hk.without_apply_rng``.
     params : dict
         Trained parameters.
     state : dict, optional
-        Of a function with state. An empty one is no state.
+        The state of a function with state. An empty one counts as none.
     **arguments
-        Of every call, such as ``is_training=False``: the function must be in inference mode.
+        Keyword arguments of every call, such as ``is_training=False``: with them the function must be in inference
+        mode.
 
     Returns
     -------
@@ -57,23 +58,25 @@ def shrink(
 ) -> Any:
     """Return the transformed function at the smaller sizes.
 
-    Modules of haiku have their sizes from the code that makes them, and refuse parameters of other shapes. So that code
-    is called with the sizes that are left. What it returns is handed on only if it computes what ``result.apply``
+    Haiku's modules get their sizes from the code that makes them, and refuse parameters of other shapes. So `shrink`
+    calls that code with the sizes that are left. The function is returned only if it computes what ``result.apply``
     computes.
 
     Parameters
     ----------
     rebuild : callable (sizes) → hk.Transformed or hk.TransformedWithState
-        Makes the function. ``sizes`` has the number of units that are left, by the names of the groups:
-        ``print(groups)`` and ``result.sizes`` show them. It may also return a function, (params, *example) or
-        (params, state, *example) → outputs.
+        Makes the function. ``sizes`` is a dictionary: the number of units that are left, by the name of the group, as
+        ``result.sizes``. It may also return a plain function, (params, *example) or (params, state, *example) →
+        outputs.
     result : PruneResult
-        What `skbandit.prune` returned for `as_function`, or for a function of one's own of the parameters (and state).
+        What `skbandit.prune` returned for the function of `as_function`, or for a function of your own of the same
+        parameters (and state).
     x : array or tuple of arrays, optional
         Rows to compare on; a tuple is several arguments. By default random values in the shapes that the function was
         pruned with (integers are 0 or 1).
     tolerance : float, optional
-        Largest difference of the outputs, relative to the largest. By default 1e-4 for parameters of float32.
+        Largest difference of the outputs that passes, relative to the largest output. By default 1e-4 for parameters of
+        float32.
 
     Returns
     -------

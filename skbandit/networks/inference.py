@@ -10,15 +10,16 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from skbandit._core.constraints import shown
 from skbandit.networks.costs import costs
 from skbandit.networks.gating import Gated
-from skbandit.networks.groups import Groups, Leaves, Refusal, Verified
+from skbandit.networks.groups import Group, Groups, Leaves, Refusal, Verified, plain_path
 from skbandit.networks.plan import Plan
 from skbandit.networks.resize import Resized
 from skbandit.networks.search import KINDS, Found, is_frozen, search
-from skbandit.networks.trace import Apply, Trace, Variables, remembered, shape_key, specs, trace
+from skbandit.networks.trace import Apply, Leaf, Trace, Variables, remembered, shape_key, specs, trace
 
 #: Largest relative difference that passes for the same; networks amplify the rounding of their first layers.
 TOLERANCE = {4: 1e-3, 8: 1e-9, 2: 0.2}
@@ -36,10 +37,9 @@ def infer_groups(
 ) -> Groups:
     r"""Find what can be removed from a JAX function, and which slices of its parameters leave together.
 
-    The function is traced, and nothing in it has to be changed. Units are found by what the operations of the trace do
+    JAX traces the function; nothing in it has to be changed. Units are found by what the operations of the trace do
     with the axes of arrays: neurons of dense layers, filters of convolutions, heads of attention, channels of a
-    residual stream, units of an LSTM. What cannot be followed is refused, with the reason and the line of code, and
-    never guessed at.
+    residual stream, units of an LSTM. An axis that cannot be followed is refused, with the reason and the line of code.
 
     Parameters
     ----------
@@ -49,28 +49,32 @@ def infer_groups(
     params : pytree of arrays
         Its parameters, or shapes of them (`jax.ShapeDtypeStruct`).
     *example : pytree of arrays or jax.ShapeDtypeStruct
-        The other arguments, with rows along the first axis: a mini-batch of any size above 1.
+        The other arguments, with rows along the first axis: a mini-batch of two rows or more, such as ``X[:4]``.
     state : pytree of arrays, optional
-        What the function takes beside parameters, such as statistics of batches. The groups are then those of
-        ``Variables(params, state)``.
+        What the function takes besides parameters, such as statistics of batches. The groups are then those of
+        ``Variables(params, state)``: their paths start with ``"params"`` or ``"state"``.
     also : sequence of callables or of tuples (callable, \*example), optional
-        Other functions of the same parameters, such as the one in training mode: slices that only they read leave too.
+        Other functions of the same parameters (and state), such as the one in training mode: slices that only they
+        read are removed too. A function alone gets the arguments ``*example``; give others in a tuple, such as
+        ``(train_apply, X, key)``. Keep dropout off: units that random numbers are drawn for are refused.
     include : sequence of {"inner", "bilinear", "position", "random"}, optional
-        Kinds of units that are refused by default, for a network that is run as `skbandit.prune` returns it, and not
-        rebuilt as a module. ``"inner"``: the second of two axes that are contracted together, as dimensions within
-        heads. ``"bilinear"``: units that are only read by products of two activations, as those of queries and keys.
-        ``"position"``: units whose positions are counted, as in rotary embeddings. ``"random"``: units that random
-        numbers are drawn for.
+        Kinds of units that are refused by default: to remove them is right in ``result.apply``, but a module of the
+        smaller sizes often computes something else. ``"inner"``: the second of two axes that are contracted together,
+        as dimensions within heads. ``"bilinear"``: units that only products of two activations read, as dimensions
+        within heads of queries and keys. ``"position"``: units whose positions are counted, as in rotary embeddings.
+        ``"random"``: units that random numbers are drawn for, as in dropout.
     freeze : sequence of paths, optional
-        Parameters to leave alone, each as a tuple of keys or as names joined by dots; a path stands for all below it.
+        Parameters to leave alone. A tuple of keys, such as ``("encoder", "embedding")``, stands for all below it. A
+        string is a key at the top of the tree, or the keys of one array joined by dots.
     verify : bool, default=True
-        Whether to run the function (on values near the given parameters, or random ones where only shapes are given),
-        and refuse a group that does not compute the same gated and removed.
+        Whether to run the function (on values near the given parameters, or random ones where only shapes are given).
+        A group is refused if the outputs with units masked and with units removed differ.
 
     Returns
     -------
     Groups
-        ``print(groups)`` shows a table. ``groups.groups``: what was found. ``groups.refused``: all other axes, with
+        ``print(groups)`` shows a table. ``groups.groups``: what was found; the slices ``incoming`` make a unit's
+        output, the slices ``outgoing`` read it, and both are removed with it. ``groups.refused``: all other axes, with
         reasons. ``groups.verified``: the differences that were measured.
 
     Raises
@@ -81,14 +85,16 @@ def infer_groups(
     Warns
     -----
     UserWarning
-        If a group is refused because it does not compute the same, which means that a rule is wrong.
+        If a group is refused because the outputs with units masked and with units removed differ. The rule of a
+        primitive is then wrong.
 
     Notes
     -----
-    A mean over units counts those that are left: the normalisation of the smaller network. Divisions by other numbers
-    that come from a shape keep them.
+    A mean over units divides by the number of units that are left, as a normalisation of the smaller size does. A
+    division by any other number that comes from a shape keeps that number.
 
-    Two units that meet, by an addition, a concatenation that is read as one, or a shared parameter, leave together.
+    Units that meet in an addition or in a shared parameter are one unit, and are removed together. Layers that are
+    concatenated keep their own units, and are groups of their own.
 
     Examples
     --------
@@ -105,11 +111,18 @@ def infer_groups(
     [(('W1',), 0, 'an input of the function'), (('W2',), 1, 'an output of the function')]
     """
     check_kinds(include)
-    variables, arguments = specs(as_variables(params, state), "'params'"), specs(example, "'example'")
-    others = []
-    for entry in also:
-        function, *given = entry if isinstance(entry, tuple) else (entry, *example)
-        others.append((function, specs(tuple(given), "'also'")))
+    if not isinstance(verify, (bool, np.bool_)):
+        raise ValueError(f"The 'verify' parameter must be True or False. Got {shown(verify)} instead.")
+    if verify and is_traced((params, state, example)):
+        raise ValueError(
+            "infer_groups runs the 'apply' function to verify what it finds, and was called where JAX traces: call it "
+            "outside of jit, grad and other transformations of JAX, or with verify=False."
+        )
+    owner = "'params'" if state is None else "'params' and 'state'"
+    variables, arguments = specs(as_variables(params, state), owner), specs(example, "'example'")
+    check_rows(arguments, "example")
+    _check_freeze(freeze, variables)
+    others = _others(also, example)
     traced = trace([(apply, arguments), *others], variables, is_frozen(freeze))
     found, refused = search(traced, set(include))
     if not found:
@@ -124,10 +137,56 @@ def infer_groups(
 def check_kinds(include: Any) -> None:
     """Raise ValueError if ``include`` is no list of kinds."""
     kinds = [include] if isinstance(include, str) else include
-    if not isinstance(kinds, (list, tuple, set, frozenset)) or not all(kind in KINDS for kind in kinds):
+    if not isinstance(kinds, (list, tuple, set, frozenset)) or not all(
+        isinstance(kind, str) and kind in KINDS for kind in kinds
+    ):
         raise ValueError(f"The 'include' parameter must be a list of {sorted(KINDS)}. Got {shown(include)} instead.")
     if isinstance(include, str):
         raise ValueError(f"The 'include' parameter must be a list, such as [{include!r}]. Got a string.")
+
+
+def is_traced(tree: Any) -> bool:
+    """Say whether JAX is tracing here, or values of the tree are traced: nothing can be run on the host."""
+    # Under jit, what is computed of constants is traced as well.
+    return any(isinstance(leaf, Tracer) for leaf in (jnp.add(1, 1), *jax.tree.leaves(tree)))
+
+
+def check_rows(example: Sequence[Any], name: str) -> None:
+    """Raise ValueError if an argument has no rows: nothing could be measured."""
+    empty = [leaf.shape for leaf in jax.tree.leaves(example) if 0 in leaf.shape]
+    if empty:
+        raise ValueError(f"The {name!r} must have rows, and no axis of size 0. Got an array of shape {empty[0]}.")
+
+
+def _check_freeze(freeze: Any, variables: Any) -> None:
+    """Raise ValueError if ``freeze`` is no list of paths, or if a path leads to no parameter."""
+    if not isinstance(freeze, (list, tuple, set, frozenset)):
+        raise ValueError(f"The 'freeze' parameter must be a list of paths. Got {shown(freeze)} instead.")
+    paths = [plain_path(path) for path, _ in jax.tree_util.tree_flatten_with_path(variables)[0]]
+    leaves = [Leaf(path, -1, ()) for path in paths]
+    for path in freeze:
+        is_path = all(isinstance(key, (str, int)) for key in (path if isinstance(path, (tuple, list)) else [path]))
+        if not is_path or path in ((), "") or not any(map(is_frozen([path]), leaves)):
+            names = [leaf.name for leaf in leaves]
+            raise ValueError(
+                "Each path of the 'freeze' parameter must lead to a parameter, or to a part of the tree: a tuple of "
+                f"keys, or names joined by dots. Got {shown(path)}. The parameters are {shown(names)}."
+            )
+
+
+def _others(also: Any, example: Sequence[Any]) -> list[tuple[Apply, Any]]:
+    """Return the further functions, each with shapes of its arguments."""
+    entries = also if isinstance(also, (list, tuple)) else [None]
+    others = []
+    for entry in entries:
+        function, *given = entry if isinstance(entry, tuple) and entry else (entry, *example)
+        if not callable(function):
+            raise ValueError(
+                "The 'also' parameter must be a list of functions, or of tuples (function, *example). "
+                f"Got {shown(also)} instead."
+            )
+        others.append((function, specs(tuple(given), "'also'")))
+    return others
 
 
 def as_variables(params: Any, state: Any) -> Any:
@@ -135,17 +194,17 @@ def as_variables(params: Any, state: Any) -> Any:
     return params if state is None else Variables(params, state)
 
 
-def trace_of(apply: Apply, variables: Any, example: Sequence[Any]) -> Trace:
-    """Return the trace of a function at shapes, made once."""
-    key = "trace", apply, isinstance(variables, Variables), shape_key((variables, tuple(example)))
+def trace_of(apply: Apply, variables: Any, example: Sequence[Any], version: str = "") -> Trace:
+    """Return the trace of a function at shapes, made once for each version of it."""
+    key = "trace", apply, version, isinstance(variables, Variables), shape_key((variables, tuple(example)))
     made: Trace = remembered(key, lambda: trace([(apply, tuple(example))], variables, lambda leaf: False))
     return made
 
 
-def plan_of(apply: Apply, groups: Groups, variables: Any, example: Sequence[Any]) -> Plan:
-    """Return the plan of groups in a function at shapes, made once."""
-    key = "plan", apply, groups, isinstance(variables, Variables), shape_key((variables, tuple(example)))
-    made: Plan = remembered(key, lambda: Plan(trace_of(apply, variables, example), groups))
+def plan_of(apply: Apply, groups: Groups, variables: Any, example: Sequence[Any], version: str = "") -> Plan:
+    """Return the plan of groups in a function at shapes, made once for each version of it."""
+    key = "plan", apply, version, groups, isinstance(variables, Variables), shape_key((variables, tuple(example)))
+    made: Plan = remembered(key, lambda: Plan(trace_of(apply, variables, example, version), groups))
     return made
 
 
@@ -157,28 +216,53 @@ def _verified(
 ) -> Groups:
     """Return the groups that compute the same gated and removed, and the differences that were measured."""
     given = random_values(variables, example)
+    if not _shows_anything(apply, *given):
+        warnings.warn(
+            "The groups are not verified: the 'apply' function returns no finite number for the given parameters and "
+            "example, so that nothing can be compared. They may hold NaN, or numbers that are too large.",
+            UserWarning,
+            stacklevel=3,
+        )
+        return groups
     measured = _differences(traced, groups, apply, *given)
     if _is_fine(measured, given):
         return dataclasses.replace(groups, verified=measured)
-    good, refused = [], list(groups.refused)
+    good: list[Group] = []
+    refused = list(groups.refused)
     for group in groups.groups:
-        alone = _differences(traced, Groups([group]), apply, *given)
-        if alone.identity > _tolerance(given):
+        # Together with those that are good so far: groups may be right alone and wrong together.
+        so_far = _differences(traced, Groups([*good, group]), apply, *given)
+        if so_far.identity > _tolerance(given):
             raise ValueError(
                 "The 'apply' function does not return the same when its trace is evaluated: it differs by "
-                f"{alone.identity:.1g}. It may draw random numbers of its own, or depend on something that changes."
+                f"{so_far.identity:.1g}. It may draw random numbers of its own, or depend on something that changes."
             )
-        if _is_fine(alone, given):
+        if _is_fine(so_far, given):
             good.append(group)
+            measured = so_far
             continue
-        reason = f"verification failed: gated and removed differ by {max(alone.compacted, alone.noise):.1g}"
-        warnings.warn(f"The group {group.name!r} is refused: {reason}. Please report it.", UserWarning, stacklevel=4)
+        reason = f"verification failed: gated and removed differ by {max(so_far.compacted, so_far.noise):.1g}"
+        warnings.warn(f"The group {group.name!r} is refused: {reason}. Please report it.", UserWarning, stacklevel=3)
         variable = {leaf.path: leaf.shape for leaf in traced.leaves}
         refused += [Refusal(s.path, s.axis, variable[s.path][s.axis], reason) for s in group.slices]
     if not good:
         raise ValueError("No units were found that can be removed.\n" + str(Groups((), refused)))
-    kept = Groups(good, refused)
-    return dataclasses.replace(kept, verified=_differences(traced, kept, apply, *given))
+    return dataclasses.replace(Groups(good, refused), verified=measured)
+
+
+def _original(apply: Apply, values: Any, example: Sequence[Any]) -> list[Any]:
+    """Return what the function itself returns, flat."""
+
+    def original(values: Any) -> Any:
+        return apply(*values, *example) if isinstance(values, Variables) else apply(values, *example)
+
+    return list(jax.tree.leaves(jax.jit(original)(values)))
+
+
+def _shows_anything(apply: Apply, values: Any, example: Sequence[Any]) -> bool:
+    """Say whether some number that the function returns is finite: NaN is like NaN, whatever leaves."""
+    made = [a for a in _original(apply, values, example) if not jnp.issubdtype(a.dtype, jax.dtypes.prng_key)]
+    return not made or any(bool(jnp.isfinite(a).any()) for a in made)
 
 
 def _tolerance(given: Any) -> float:
@@ -249,13 +333,9 @@ def _differences(traced: Trace, groups: Groups, apply: Apply, values: Any, examp
     def resized(values: Any) -> list[Any]:
         return Resized(plan, mask).run(traced.graph, jax.tree.leaves((values, tuple(example))))
 
-    def original(values: Any) -> list[Any]:
-        made = apply(*values, *example) if isinstance(values, Variables) else apply(values, *example)
-        return list(jax.tree.leaves(made))
-
     gated_ = jax.jit(gated)
     ones = jnp.ones(groups.n_units, jnp.result_type(float))
-    identity = relative_difference(jax.jit(original)(values), gated_(values, ones))
+    identity = relative_difference(_original(apply, values, example), gated_(values, ones))
     gates = jnp.asarray(mask, ones.dtype)
     masked = gated_(values, gates)
     small = groups.compact(values, kept)

@@ -59,10 +59,10 @@ def as_function(
     Parameters
     ----------
     module : nnx.Module
-        Its ``nnx.Param`` are the parameters; all other variables but those of random numbers are the state. The module
-        is left as it is: a copy of it gets ``eval()``.
-    call : callable (module, *args), optional
-        What the function computes, for a mini-batch. By default ``module(*args)``.
+        Its ``nnx.Param`` are the parameters. All other variables are the state, except those of random numbers. The
+        module is not changed: ``eval()`` is called on a copy.
+    call : callable (module, *rows), optional
+        Calls the module on a mini-batch, and returns the outputs. By default ``module(*rows)``.
 
     Returns
     -------
@@ -71,7 +71,7 @@ def as_function(
     params : dict
         ``nnx.to_pure_dict`` of the parameters.
     state : dict or None
-        Likewise; None where there is no state.
+        ``nnx.to_pure_dict`` of the state; None if there is none.
 
     Examples
     --------
@@ -105,32 +105,35 @@ def shrink(
     """Return the module at the smaller sizes.
 
     It has the parameters of the result, and attributes such as ``in_features`` or ``num_heads`` that fit them. It is
-    returned only if it computes what ``result.apply`` computes. The module that is given is left as it is.
+    returned only if it computes what ``result.apply`` computes. The given module is not changed.
 
     Parameters
     ----------
     module : nnx.Module
         The module that was pruned.
     result : PruneResult
-        What `skbandit.prune` returned for `as_function`, or for a function of one's own of parameters (and state) that
-        are parts of ``nnx.split(module, nnx.Param, ...)``, as pure dictionaries or as they are.
+        What `skbandit.prune` returned for the function of `as_function`, or for a function of your own. Its parameters
+        (and state) are then parts of ``nnx.split(module, nnx.Param, ...)``, as an ``nnx.State`` or a pure dictionary.
     x : array or tuple of arrays, optional
         Rows to compare on; a tuple is several arguments. By default random values in the shapes that the function was
         pruned with (integers are 0 or 1).
-    call : callable (module, *args), optional
-        How the module is called on a mini-batch, where the function was one's own. By default ``module(*args)``.
+    call : callable (module, *rows), optional
+        Calls the module on a mini-batch. By default as the function was made by `as_function`; needed for a function of
+        your own that does not call ``module(*rows)``.
     attributes : mapping of str to value, optional
-        New values of attributes that cannot be told from sizes, such as ``{"blocks.0.attention.num_heads": 2}``.
+        New values of attributes that sizes do not determine, such as ``{"blocks.0.attention.num_heads": 2}``.
     rebuild : callable (sizes) → nnx.Module, optional
-        Makes a module at the smaller sizes, with any parameters: those of the result are put in. ``sizes`` has the
-        number of units by the names of the groups. By default the attributes of the module are changed.
+        Makes a module at the smaller sizes, with any parameters: those of the result are put in. ``sizes`` is a
+        dictionary: the number of units that are left, by the name of the group. By default a copy of the module gets
+        new attributes.
     tolerance : float, optional
-        Largest difference of the outputs, relative to the largest. By default 1e-4 for parameters of float32.
+        Largest difference of the outputs that passes, relative to the largest output. By default 1e-4 for parameters of
+        float32.
 
     Returns
     -------
     nnx.Module
-        A copy; training or inference mode as in ``module``, with the state of the result.
+        A copy in the training or inference mode of ``module``, with the state of the result.
 
     Raises
     ------
@@ -140,7 +143,7 @@ def shrink(
     Warns
     -----
     UserWarning
-        If the new value of an attribute is not clear. It is one that the call does not use.
+        If several new values of an attribute are possible and the outputs do not depend on it. It keeps its old value.
 
     Examples
     --------

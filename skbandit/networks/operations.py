@@ -18,6 +18,7 @@ from skbandit.networks.links import Links, Place
 Rule = Callable[["Operation"], None]
 #: Rules by the name of the primitive.
 RULES: dict[str, Rule] = {}
+_registered: list[str] = []
 
 
 class Operation:
@@ -98,30 +99,55 @@ class Operation:
                     self.stop(place, "an axis of size 1 is broadcast")
 
 
+def rules_version() -> int:
+    """Return a number that is another one once a rule has been registered: traces were linked by the rules before."""
+    return len(_registered)
+
+
 def register(name: str, rule: Rule) -> None:
-    """Add the rule of a primitive, or exchange it.
+    """Add the rule of a primitive, or replace it.
+
+    A rule says which axes of the operands and results hold the same units. Without one, all units that reach the
+    primitive are refused.
 
     Parameters
     ----------
     name : str
         Name of the primitive, as ``jax.make_jaxpr`` prints it.
     rule : callable (Operation) → None
-        Links the axes of the operands and results. The primitive is evaluated with its parameters as they were traced:
-        those must not hold the sizes of axes that it links. At an axis that it reads (`Operation.read`), the units that
-        left are 0.
+        Called with an `Operation` when a function is traced. It calls methods of it: ``elementwise()``; ``same(a, b)``
+        for two axes with the same units; ``stop(axis, reason)`` for an axis whose units must stay; ``read(axes, axis)``
+        for a contraction or reduction, where units end. An axis is ``operation.input(i, axis)`` or
+        ``operation.output(i, axis)``. Every axis of every operand and result needs one of them.
+
+    Notes
+    -----
+    The smaller function evaluates the primitive with the parameters of the full trace. So these must not hold sizes of
+    the axes that the rule links. A primitive that reads an axis gets 0 for masked units.
 
     Examples
     --------
-    A primitive of one's own that works on each element:
+    A primitive that works on each element:
 
     >>> from skbandit.networks.rules import register
     >>> register("my_elementwise_primitive", lambda operation: operation.elementwise())
+
+    A primitive that sorts along its last axis: the units of that axis stay, the other axes are unchanged.
+
+    >>> def rule(operation):
+    ...     *others, last = range(len(operation.inputs[0]))
+    ...     for axis in others:
+    ...         operation.same(operation.input(0, axis), operation.output(0, axis))
+    ...     operation.stop(operation.input(0, last), "sorted")
+    ...     operation.stop(operation.output(0, last), "sorted")
+    >>> register("my_sort", rule)
     """
     if not isinstance(name, str):
         raise ValueError(f"The 'name' of a rule must be the name of a primitive. Got {shown(name)} instead.")
     if not callable(rule):
         raise ValueError(f"The 'rule' of {name!r} must be callable. Got {shown(rule)} instead.")
     RULES[name] = rule
+    _registered.append(name)
 
 
 def rule_of(*names: str) -> Callable[[Rule], Rule]:

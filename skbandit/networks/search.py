@@ -158,7 +158,7 @@ class Search:
         odd = sorted(candidate.kinds - self.include)
         if odd:
             source = next((r.node.source for r in candidate.reads), "")
-            return Stop(f'{KINDS[odd[0]]}; include="{odd[0]}" takes it', source, odd[0])
+            return Stop(f'{KINDS[odd[0]]}; include=["{odd[0]}"] takes it', source, odd[0])
         if not self._is_made(candidate):
             return Stop("no parameter makes its units, one only reads them", "")
         return None
@@ -237,7 +237,7 @@ class Search:
         that module.
         """
         weights = sorted([path for path in paths if self._ranks[path] > 1] or paths, key=self._first_use.__getitem__)
-        parents = list(dict.fromkeys(path[:-1] or path for path in weights))
+        parents = list(dict.fromkeys(map(self._module, weights)))
         module = first = parents[0]
         side_by_side = len(parents) > 1 and len({parent[:-1] for parent in parents}) == 1
         if side_by_side and isinstance(first[-1], str):  # numbers are those of a list
@@ -248,6 +248,11 @@ class Search:
             name = ".".join(map(str, first[n:] or first))
         self._names[name] += 1
         return f"{name} #{self._names[name]}" if self._names[name] > 1 else name
+
+    def _module(self, path: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Return the module that a weight is of: of a list of weights, the weight itself."""
+        beside = [leaf for leaf in self.trace.leaves if leaf.path[:-1] == path[:-1] and len(leaf.shape) > 1]
+        return path if len(path) == 1 or (not isinstance(path[-1], str) and len(beside) > 1) else path[:-1]
 
     def _prefix(self, path: tuple[Any, ...]) -> int:
         """Return how many keys of a path say nothing: those that all parameters begin with."""
@@ -280,7 +285,7 @@ def _worst(why: Sequence[Stop]) -> tuple[str, str]:
     hard = [stop for stop in real if not stop.kind] or real
     first = hard[0]
     if first.kind and "include=" not in first.reason:
-        return f'{first.reason}; include="{first.kind}" takes it', first.source
+        return f'{first.reason}; include=["{first.kind}"] takes it', first.source
     return first.reason, first.source
 
 
@@ -313,11 +318,15 @@ def search(trace: Trace, include: set[str]) -> tuple[list[Found], tuple[Refusal,
     return looking.run(), looking.refusals()
 
 
+def _dotted(path: tuple[Any, ...]) -> str:
+    return ".".join(map(str, path))
+
+
 def is_frozen(freeze: Sequence[Any]) -> Callable[[Leaf], bool]:
     """Return whether a leaf is at, or under, one of the paths."""
     prefixes = [tuple(p) if isinstance(p, (tuple, list)) else (p,) for p in freeze]
 
     def frozen(leaf: Leaf) -> bool:
-        return any(leaf.path[: len(p)] == p or ".".join(map(str, p)) == leaf.name for p in prefixes)
+        return any(leaf.path[: len(p)] == p or f"{leaf.name}.".startswith(f"{_dotted(p)}.") for p in prefixes)
 
     return frozen

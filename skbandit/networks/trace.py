@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from skbandit._core.constraints import shown
 from skbandit.networks.graph import Graph, Tables, flatten
 from skbandit.networks.groups import plain_path
 from skbandit.networks.links import Classes, Links
+from skbandit.networks.operations import rules_version
 from skbandit.networks.rules import declare, link, stop_variables
 
 Apply = Callable[..., Any]
@@ -104,7 +108,20 @@ def specs(tree: Any, owner: str) -> Any:
                     "is no parameter out of the tree (equinox.partition, nnx.split)."
                 )
             leaf = np.asarray(leaf)
-        dtype = jax.dtypes.canonicalize_dtype(leaf.dtype, allow_extended_dtype=True)
+        if isinstance(leaf, jax.Array) and not isinstance(leaf, Tracer) and leaf.is_deleted():
+            raise ValueError(
+                f"The leaf {jax.tree_util.keystr(path)} of {owner} is an array that was deleted, as donated ones are."
+            )
+        try:
+            dtype: Any = jax.dtypes.canonicalize_dtype(leaf.dtype, allow_extended_dtype=True)
+            is_number = any(jnp.issubdtype(dtype, k) for k in (np.number, np.bool_, jax.dtypes.prng_key))
+        except TypeError:  # dtypes of other libraries
+            is_number = False
+        if not is_number:
+            raise ValueError(
+                f"The leaf {jax.tree_util.keystr(path)} of {owner} must be an array of numbers. Got one of dtype "
+                f"{leaf.dtype}."
+            )
         return jax.ShapeDtypeStruct(tuple(leaf.shape), dtype)
 
     return jax.tree_util.tree_map_with_path(spec, tree)
@@ -132,15 +149,41 @@ def traced(
     try:
         closed, shapes = jax.make_jaxpr(call, return_shape=True)(variables, *example)
     except (jax.errors.JAXTypeError, jax.errors.JAXIndexError) as error:
-        first = str(error).strip().splitlines()[0]
+        first = _first_line(error)
         raise UntraceableError(
             "The 'apply' function cannot be traced: it must run under jax.jit, without float(), .item(), if or while "
             f"on values that depend on its arguments ({type(error).__name__}: {first})."
         ) from None
+    except (TypeError, ValueError, LookupError, AttributeError) as error:
+        # Most often arguments that do not fit; an error of another kind is one that the user means to see.
+        raise UntraceableError(
+            f"The 'apply' function failed with {described(variables, example)} ({type(error).__name__}: "
+            f"{_first_line(error)})."
+        ) from error
+    if not jax.tree.leaves(shapes):
+        raise UntraceableError(f"The 'apply' function must return arrays. It returned {shown(shapes)}.")
     graph = flatten(closed, tables)
     given = jax.tree.unflatten(jax.tree.structure((variables, *example)), graph.inputs)
     returned = jax.tree.unflatten(jax.tree.structure(shapes), graph.outputs)
     return graph, given, returned
+
+
+def described(variables: Any, example: Sequence[Any]) -> str:
+    """Say with what a function is called, in a line."""
+    given = list(variables) if isinstance(variables, Variables) else [variables]
+    names = ["params", "state"][: len(given)] + [f"argument {i}" for i in range(len(example))]
+    return "; ".join(f"{name} = {_shapes(tree)}" for name, tree in zip(names, [*given, *example], strict=True))
+
+
+def _shapes(tree: Any) -> str:
+    leaves = jax.tree_util.tree_flatten_with_path(tree)[0]
+    said = [f"{jax.tree_util.keystr(path)} {leaf.dtype}{list(leaf.shape)}".strip() for path, leaf in leaves[:6]]
+    return ", ".join(said + ["..."] * (len(leaves) > 6)) or shown(tree)
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0][:300] if lines else "no message"
 
 
 def trace(applies: Sequence[tuple[Apply, Sequence[Any]]], variables: Any, frozen: Callable[[Leaf], bool]) -> Trace:
@@ -209,7 +252,7 @@ _lock = threading.Lock()
 
 def remembered(key: Hashable, make: Callable[[], Any]) -> Any:
     """Return what ``make`` returns, made once for a key and for the settings of JAX that matter to a trace."""
-    key = key, tuple(getattr(jax.config, name, None) for name in _SETTINGS)
+    key = key, rules_version(), tuple(getattr(jax.config, name, None) for name in _SETTINGS)
     with _lock:
         if key in _traces:
             _traces.move_to_end(key)
@@ -220,6 +263,27 @@ def remembered(key: Hashable, make: Callable[[], Any]) -> Any:
         while len(_traces) > _MOST_TRACES:
             _traces.popitem(last=False)
     return value
+
+
+def version_of(apply: Apply, variables: Any, example: Sequence[Any]) -> str:
+    """Return what tells a function from what the same object computed before, such as a method whose object changed.
+
+    The text of its trace, and the numbers of the arrays that it closes over.
+    """
+    has_state = isinstance(variables, Variables)
+
+    def call(variables: Any, *example: Any) -> Any:  # a new one: JAX remembers traces of functions that are equal
+        return apply(*variables, *example) if has_state else apply(variables, *example)
+
+    try:
+        closed = jax.make_jaxpr(call)(variables, *example)
+    except Exception:  # it is traced again, where the error is explained
+        return ""
+    digest = hashlib.sha256(str(closed).encode())
+    for constant in closed.consts:
+        if not jnp.issubdtype(constant.dtype, jax.dtypes.extended):
+            digest.update(np.asarray(constant).tobytes())
+    return digest.hexdigest()
 
 
 def shape_key(tree: Any) -> Hashable:

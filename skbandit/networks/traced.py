@@ -18,11 +18,11 @@ from skbandit.networks.costs import macs, n_rows, products
 from skbandit.networks.exporting import exported
 from skbandit.networks.gating import Gated
 from skbandit.networks.groups import Groups
-from skbandit.networks.inference import as_variables, plan_of
+from skbandit.networks.inference import as_variables, check_rows, plan_of
 from skbandit.networks.plan import Plan, row_labels
 from skbandit.networks.resize import Resized
 from skbandit.networks.taps import Tapped, can_show, rows_reach_gates
-from skbandit.networks.trace import Variables, specs
+from skbandit.networks.trace import Variables, specs, version_of
 
 if TYPE_CHECKING:
     Vectors = tuple[jax.Array, ...]
@@ -30,9 +30,14 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class TracedNetwork:
-    """Any JAX function with its groups: gates stand where units are read, and the function is left as it is.
+    """A JAX function with its groups and a loss: the network that `skbandit.prune` makes of a function.
 
-    Two are equal if their functions and groups are; a function that is made anew for every call compiles anew.
+    The trace of the function is evaluated with a gate at each operation that reads units (a contraction or reduction).
+    The function itself is not changed. Make one with `TracedNetwork.of`, for code that takes a network in place of a
+    function.
+
+    Two networks are equal if their functions, groups and losses are. A function that is defined anew for every call is
+    compiled anew.
 
     Parameters
     ----------
@@ -43,41 +48,73 @@ class TracedNetwork:
     loss : callable (outputs, y) → f[n]
         Loss of each row, unweighted.
     plan : Plan
-        Of the groups, at the shapes of an example; `TracedNetwork.of` makes it.
+        Where the units of the groups are in the trace, at the shapes of an example. `TracedNetwork.of` makes it.
+    version : str
+        Tells what the function computes from what the same object computed before.
     """
 
     apply: Callable[..., Any]
     groups: Groups
     loss: Callable[[Any, jax.Array], jax.Array]
     plan: Plan = dataclasses.field(compare=False, repr=False)
+    version: str = dataclasses.field(default="", repr=False)
+
+    def __post_init__(self) -> None:
+        if not callable(self.apply):
+            raise ValueError(f"The 'apply' function must be callable. Got {shown(self.apply)} instead.")
+        for name, kind in (("groups", Groups), ("plan", Plan)):
+            if not isinstance(getattr(self, name), kind):
+                raise ValueError(
+                    f"The {name!r} parameter of TracedNetwork must be a {kind.__name__}, as TracedNetwork.of has it. "
+                    f"Got {shown(getattr(self, name))} instead."
+                )
+        if not callable(self.loss):
+            raise ValueError(
+                f"The 'loss' parameter must be callable (outputs, y) → losses. Got {shown(self.loss)} instead."
+            )
+        check_signature("TracedNetwork", "loss", self.loss, ("outputs", "y"))
+        if not isinstance(self.version, str):
+            raise ValueError(
+                f"The 'version' parameter of TracedNetwork must be a str. Got {shown(self.version)} instead."
+            )
 
     @classmethod
     def of(
         cls, apply: Callable[..., Any], groups: Groups, loss: Callable[..., Any], params: Any, X: Any, state: Any = None
     ) -> TracedNetwork:
-        """Return the network of a function.
+        """Return the network of a function, traced at the shapes of ``X``.
 
         Parameters
         ----------
         apply, groups, loss
             As the class has them.
         params : pytree
-            Of the function, or their shapes.
+            Parameters of the function, or their shapes.
         X : array, or tuple of arguments
-            Rows, or their shapes: what the function takes behind ``params`` (and ``state``).
+            Rows, or their shapes: what the function takes after ``params`` (and ``state``).
         state : pytree, optional
+            For a function that takes one.
         """
-        if not callable(loss):
-            raise ValueError(f"The 'loss' parameter must be callable (outputs, y) → losses. Got {shown(loss)} instead.")
-        check_signature("TracedNetwork", "loss", loss, ("outputs", "y"))
-        try:
-            hash(apply)
-        except TypeError:
-            apply = _ByIdentity(apply)
+        if not callable(apply):
+            raise ValueError(f"The 'apply' function must be callable. Got {shown(apply)} instead.")
+        if not isinstance(groups, Groups):
+            raise ValueError(f"The 'groups' parameter must be what infer_groups returns. Got {shown(groups)} instead.")
+        apply = hashable(apply)
         variables = as_variables(params, state)
+        paths = [s.path for group in groups.groups for s in group.slices]
+        if state is not None and not all(path[:1] in (("params",), ("state",)) for path in paths):
+            raise ValueError(
+                "Where 'state' is given, the 'groups' must be those of the parameters and the state: "
+                "infer_groups(apply, params, *example, state=state). These were found without."
+            )
+        shapes = specs(arguments(X), "'X'")
+        check_rows(shapes, "X")
         groups.check(variables)
-        plan = plan_of(apply, groups, specs(variables, "'params'"), specs(arguments(X), "'X'"))
-        return cls(apply, groups, loss, plan)
+        full = specs(variables, "'params'")
+        version = version_of(apply, full, shapes)
+        plan = plan_of(apply, groups, full, shapes, version)
+        _check_whole(plan)
+        return cls(apply, groups, loss, plan, version)
 
     # ------------------------------------------------------------------ what pruning asks for
 
@@ -106,7 +143,7 @@ class TracedNetwork:
 
     def plan_for(self, params: Any, X: Any) -> Plan:
         """Return the plan at the shapes of some rows."""
-        return plan_of(self.apply, self.groups, specs(params, "'params'"), specs(arguments(X), "'X'"))
+        return plan_of(self.apply, self.groups, specs(params, "'params'"), specs(arguments(X), "'X'"), self.version)
 
     def damages(
         self,
@@ -152,11 +189,36 @@ class TracedNetwork:
         return macs(products(self.plan), widths) / n_rows(self.plan)
 
 
+def _check_whole(plan: Plan) -> None:
+    """Raise ValueError if units own positions that their group does not name: those would stay, and not fit."""
+    groups = plan.groups
+    named: dict[tuple[Any, int], np.ndarray] = {}
+    ranks = {leaf.path: leaf.shape for leaf in plan.trace.leaves}
+    for group in groups.groups:
+        for s in group.slices:
+            axis = s.axis % len(ranks[s.path])
+            there = np.ones(group.size, bool) if s.labels is None else np.asarray(s.labels) >= 0
+            named[s.path, axis] = named.get((s.path, axis), False) | there
+    for leaf in plan.trace.leaves:
+        for axis, units in enumerate(plan.units_of(leaf.variable)):
+            if units is None:
+                continue
+            forgotten = units[(units >= 0) & ~named.get((leaf.path, axis), np.zeros(units.size, bool))]
+            if forgotten.size:
+                name = groups.groups[int(groups.group_of()[forgotten[0]])].name
+                raise ValueError(
+                    f"The 'groups' do not fit the 'apply' function: the units of the group {name!r} own positions of "
+                    f"axis {axis} of {leaf.name!r} as well, and the group has no slice of it. Take what infer_groups "
+                    "finds in this function."
+                )
+
+
 class SmallerFunction:
     """The function of the smaller network: the user's own, evaluated at the smaller shapes.
 
-    It is traced anew for every shape of the arguments, by the user's function at its full shapes; nothing of the full
-    size is computed. It may be compiled, differentiated and exported as any other function.
+    It is traced anew for every shape of the arguments, by the user's function at its full shapes. Nothing of the full
+    size is computed, except where a function defines its own derivative (``jax.custom_jvp``, ``jax.custom_vjp``). It
+    may be compiled, differentiated and exported as any other function.
 
     Parameters
     ----------
@@ -245,6 +307,15 @@ class SmallerFunction:
         full = jax.tree.map(lambda leaf: np.broadcast_to(np.zeros((), "int8"), leaf.shape), self.variables)
         cut = self.groups.compact(full, self.kept)
         return jax.tree.map(lambda leaf, a: jax.ShapeDtypeStruct(a.shape, leaf.dtype), self.variables, cut)
+
+
+def hashable(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function that can be the key of compiled programs."""
+    try:
+        hash(function)
+    except TypeError:
+        return _ByIdentity(function)
+    return function
 
 
 class _ByIdentity:

@@ -14,7 +14,7 @@ from skbandit.criteria.base import needs_of
 from skbandit.networks.capabilities import Prunable
 from skbandit.networks.groups import Groups
 from skbandit.pruning.engine import Pruner
-from skbandit.pruning.fine_tuning import FineTuning
+from skbandit.pruning.fine_tuning import FineTuning, Tuner
 from skbandit.pruning.functions import check_callables, checked_functions
 from skbandit.pruning.goals import goal_of
 from skbandit.pruning.inputs import check_alike, checked_network, checked_params, checked_policy, checked_rows, seed_of
@@ -56,32 +56,34 @@ def prune(
     Parameters
     ----------
     network : callable or GatedNetwork
-        A function (params, X) → outputs in inference mode, or (params, state, X) where there is state: its units are
-        found in its trace (`skbandit.networks.infer_groups`), and it is left as it is. Or a loss with gates of your
-        own, with the groups of slices that leave together.
+        A function (params, X) → outputs in inference mode, or (params, state, X) where there is state. Its units are
+        found in its trace (`skbandit.networks.infer_groups`); the function itself is not changed. Or a
+        `skbandit.networks.GatedNetwork`: a loss that takes gates, with groups that you list.
     params : pytree
         Trained parameters. Floats of every width become float32: those that the functions get, and those that
-        ``repair`` and ``fine_tune`` return. Those of the result are float32 as well, or in the dtypes that were given
-        where ``network`` is a function. Integers and booleans stay what they are.
+        ``repair`` and ``fine_tune`` return. The parameters of the result have the dtypes that were given if ``network``
+        is a function, else float32. Integers and booleans stay what they are.
     X, y : ndarray of shape (n, ...)
-        Rows to measure damages on. Integers stay integers, floats of every width become float32. Dictionaries of arrays
-        will do; a tuple of arrays as ``X`` is several arguments of the function. Without ``y``, ``X`` is an iterable of
-        batches (x, y) or (x, y, weight), such as a data loader.
+        Rows to measure damages on: how much the loss rises when units are masked. Training rows will do. Integers stay
+        integers, floats of every width become float32. Both may be dictionaries of arrays. A tuple of arrays as ``X``
+        is several arguments of the function. Without ``y``, ``X`` is an iterable of batches (x, y) or (x, y, weight),
+        such as a data loader.
     sample_weight : ndarray of shape (n,), optional
         Weights of the rows.
     loss : callable (outputs, y) → f[n], optional
-        For a function: the loss of each row.
+        The loss of each row. Required if ``network`` is a function, and for functions only.
     groups : Groups, optional
-        For a function: what `skbandit.networks.infer_groups` found. By default it is called without options.
+        What `skbandit.networks.infer_groups` returned for the function; for functions only. By default `prune` calls
+        it without options.
     state : pytree, optional
-        For a function that takes one, such as the statistics of batch normalisation. It is pruned with the parameters;
-        ``repair`` and ``fine_tune`` get both, as `skbandit.networks.Variables`.
+        For a function that takes one: the statistics of batch normalisation, for example. It is cut with the
+        parameters. ``repair`` and a callable ``fine_tune`` get both, as `skbandit.networks.Variables`.
     policy : str, Policy or Criterion, default="ucb1"
         The method that ranks the units: a bandit policy or another criterion, by name or as an object.
     budget : float, default=8.0
         Mean number of pulls per unit in all rounds together.
     pruning_ratio : float in [0, 1) or "auto", default=0.5
-        Share of all units to remove. ``"auto"`` removes units as long as the loss stays within ``tolerance``.
+        Share of all units to remove. ``"auto"`` removes units as long as the loss rises by no more than ``tolerance``.
     tolerance : float, default=0.01
         Relative rise of the loss that ``"auto"`` accepts, on the held-out rows if there are any.
     scope : {"global", "layer"}, default="global"
@@ -93,12 +95,13 @@ def prune(
         default, the rows ``X, y``.
     repair : callable (params, active, removed, emissions) → params, optional
         Returns new parameters after a removal, of the same shapes. ``active`` and ``removed`` are boolean masks over
-        all units; ``emissions`` is what each unit gives out when masked (zeros). What it does to the slices of removed
-        units is undone.
+        all units, group after group; ``emissions`` is what each unit gives out when masked (zeros). Changes to the
+        slices of removed units are undone. By default there is no repair.
     fine_tune : FineTuning or callable (params, gates, round) → params, optional
-        Trains the parameters on, with the gates of removed units at 0, and returns them in the same shapes. Where that
-        diverges, to NaN or a higher loss, the repaired network stays. `skbandit.pruning.FineTuning` does it with an
-        optax optimizer, for a function.
+        Training after each round. For a function, give a `skbandit.pruning.FineTuning` with an optax optimizer. A
+        callable trains the parameters with the gates of removed units at 0, and returns them in the same shapes. If the
+        loss becomes NaN or is higher than before, the network before fine-tuning is kept. By default there is no
+        training.
     on_round : callable (PruningRound, () → PruneResult) → bool, optional
         Called after each round, with its record and a function that returns the result so far; True ends pruning, False
         and None do not.
@@ -112,7 +115,8 @@ def prune(
     Returns
     -------
     PruneResult
-        Compact parameters (NumPy), the units that are kept, and the history; for a function, the smaller function.
+        The smaller parameters (NumPy), the units that are kept, and the history; for a function, also the smaller
+        function.
 
     Raises
     ------
@@ -150,7 +154,7 @@ def prune(
 
     Examples
     --------
-    A function as it is:
+    A function:
 
     >>> import jax.numpy as jnp, numpy as np
     >>> from skbandit import prune
@@ -201,10 +205,11 @@ def prune(
                 "The 'fine_tune' parameter of prune may be a FineTuning where a function is pruned. For a network with "
                 "gates of its own, give a callable (params, gates, round) → params."
             )
-        tuner = fine_tune.of(function.network, X, y, sample_weight, seed_of(random_state))
+        random_state = seed_of(random_state)
+        tuner = fine_tune.of(function.network, params, X, y, sample_weight, random_state)
         fine_tune = tuner
     if function is not None and on_round is not None:
-        on_round = _finished(on_round, function)
+        on_round = _finished(on_round, function, tuner)
     if held_out is not None and not (isinstance(held_out, (tuple, list)) and len(held_out) in (2, 3)):
         length = f" of length {len(held_out)}" if isinstance(held_out, (tuple, list)) else ""
         raise ValueError(
@@ -221,7 +226,7 @@ def prune(
         batches = checked_rows(seed, batch_size, X, y, sample_weight)
         judges = None if held_out is None else checked_rows(0, batch_size, *held_out, of=" of 'held_out'")
         check_alike(batches, judges)
-        task = AnyNetwork(pruned, batches, judges, repair, fine_tune)
+        task = AnyNetwork(pruned, batches, judges, repair, fine_tune, None if tuner is None else tuner.settle)
         options: dict[str, Any] = {"budget": budget, "scope": scope, "seed": seed, "on_round": on_round}
         pruner = Pruner(pruned, batches, criterion, task, **options)
         needs = needs_of(criterion)
@@ -229,18 +234,28 @@ def prune(
         pruner.doubts_loss = not remarks  # which say already what is wrong with the loss
         goal = goal_of(pruning_ratio, n_rounds=n_rounds, tolerance=tolerance, criterion=criterion)
         result = pruner.run(params, goal)
+        if tuner is not None:
+            tuner.settle(pruner.params)
     if not np.isfinite(result.loss):
         remarks.append(f"The loss of the smaller network is {result.loss} on the rows to judge it by.")
+    if function is not None:
+        result, said = _of_function(result, function, tuner)
+        remarks += said
     result = result._replace(warnings=(*result.warnings, *task.remarks()))
     for message in (*remarks, *result.warnings):
         warnings.warn(message, UserWarning, stacklevel=2)
-    if function is not None:
-        result = function.result(result)
-        if tuner is not None:
-            result = result._replace(opt_state=result.cut(tuner.opt_state))
     return result
 
 
-def _finished(on_round: Callable[..., Any], function: Function) -> Callable[..., Any]:
+def _of_function(result: PruneResult, function: Function, tuner: Tuner | None) -> tuple[PruneResult, list[str]]:
+    """Return the result of a function, and what is to be said of the optimizer's state."""
+    result = function.result(result)
+    if tuner is None:
+        return result, []
+    opt_state, said = tuner.cut_state(result)
+    return result._replace(opt_state=opt_state), said
+
+
+def _finished(on_round: Callable[..., Any], function: Function, tuner: Tuner | None) -> Callable[..., Any]:
     """Let a callback see results of a function."""
-    return lambda record, result: on_round(record, lambda: function.result(result()))
+    return lambda record, result: on_round(record, lambda: _of_function(result(), function, tuner)[0])

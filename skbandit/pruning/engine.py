@@ -172,6 +172,11 @@ class Pruner:
             params, kept, history, n_pulls, ending.status, ending.outcome, now.loss, warnings, self.groups
         )
 
+    @property
+    def params(self) -> Params:
+        """Parameters of the network as it stands, at their original shapes."""
+        return self._now.params
+
     # ------------------------------------------------------------------ what goals are made of
 
     def score(

@@ -35,7 +35,8 @@ from skbandit.networks.checks import (
     checked_loss,
     described,
 )
-from skbandit.pruning.scoring import losses_of_a_row
+from skbandit.networks.traced import TracedNetwork
+from skbandit.pruning.scoring import losses_of_a_row, mean_loss
 
 Params = Any
 
@@ -111,6 +112,8 @@ def checked_functions(
     _check_numbers(network)
     if by_row and offers(network, GATES_BY_ROW):
         _check_gates_by_row(network, params, batches)
+    if isinstance(network, TracedNetwork):
+        remarks += _mixed_rows(network, params, batches)
     if jnp.finfo(dtype).eps > jnp.finfo(np.float32).eps:
         remarks.append(
             f"The loss of the network is {dtype}. A damage is a difference of two losses, and most differences below "
@@ -136,6 +139,33 @@ def _unread(network: Prunable, jaxpr: Any, given: tuple[Any, ...]) -> list[str]:
             "The loss of the network does not read 'weight': rows of weight 0 count, which fill the mini-batches up."
         )
     return remarks
+
+
+def _mixed_rows(network: TracedNetwork, params: Params, batches: Batches) -> list[str]:
+    """Say whether losses of rows depend on the rows beside them: those of weight 0 that fill mini-batches up, too."""
+    weight = np.asarray(batches.weight)
+    real = np.flatnonzero(weight[0])
+    some = real[: -(-len(real) // 2)]
+    order = np.full(weight.shape[1], weight.shape[1] - 1)  # all others become copies of one of them
+    order[some] = some
+    alone = np.zeros_like(weight)
+    alone[0, some] = 1 / len(some)
+    # The program is that of the loss, which pruning needs in any case; it goes through one mini-batch.
+    numbers: dict[str, Any] = {"weight": alone, "total": np.ones_like(batches.total), "n_batches": np.int32(1)}
+    one = batches._replace(**numbers)
+    moved = one._replace(
+        X=jax.tree.map(lambda a: jnp.asarray(a).at[0].set(a[0][order]), batches.X),
+        y=jax.tree.map(lambda a: jnp.asarray(a).at[0].set(a[0][order]), batches.y),
+    )
+    gates = tuple(np.ones(size, np.float32) for size in network.groups.sizes)
+    first, second = (mean_loss(network, params, gates, gates, rows) for rows in (one, moved))
+    if not np.isfinite(first) or abs(first - second) <= _SAME * max(abs(first), abs(second)):
+        return []
+    return [
+        f"The losses of rows depend on the other rows of their mini-batch: their mean is {first:.6g}, and "
+        f"{second:.6g} where these are others. The function must be in inference mode, and 'loss' must keep the rows "
+        "apart: rows of weight 0 count, which fill the mini-batches up."
+    ]
 
 
 def _shapes(batches: Batches) -> tuple[Any, Any, Any]:

@@ -118,8 +118,22 @@ def checked_rows_on_host(X: Any, y: Any, weight: Any = None, *, of: str = "") ->
     return rows
 
 
+def rows_on_host(value: Any, name: str) -> Any:
+    """Return an array of numbers, or a dictionary or tuple of them, with a row for each example, one at least.
+
+    Raises
+    ------
+    ValueError
+        If it is something else.
+    """
+    rows = checked_arrays(value, name)
+    if 0 in {len(array) for array in jax.tree.leaves(rows)} or not jax.tree.leaves(rows):
+        raise ValueError(f"{name} must have rows, at least one. Got {shown(value)}.")
+    return rows
+
+
 def _checked_rows(X: Any, y: Any, weight: Any, of: str) -> tuple[Any, Any, np.ndarray]:
-    X, y = _rows(X, f"X{of}"), _rows(y, f"y{of}")
+    X, y = checked_arrays(X, f"X{of}"), checked_arrays(y, f"y{of}")
     n_rows = {len(a) for a in jax.tree.leaves((X, y))}
     weight = np.ones(max(n_rows, default=0)) if weight is None else _numbers(weight, f"sample_weight{of}").astype(float)
     if weight.ndim != 1:
@@ -142,12 +156,14 @@ def _checked_rows(X: Any, y: Any, weight: Any, of: str) -> tuple[Any, Any, np.nd
     return X, y, weight[there]
 
 
-def _rows(value: Any, name: str) -> Any:
+def checked_arrays(value: Any, name: str) -> Any:
     """Return an array of numbers, or a dictionary or tuple of them, with a row for each example."""
+    if isinstance(value, dict) and not value:
+        raise ValueError(f"{name} must have rows. Got an empty dictionary.")
     if isinstance(value, dict):
-        return {key: _rows(part, f"{name}[{key!r}]") for key, part in value.items()}
+        return {key: checked_arrays(part, f"{name}[{key!r}]") for key, part in value.items()}
     if isinstance(value, tuple) and value and all(hasattr(part, "shape") for part in value):
-        return tuple(_rows(part, f"{name}[{i}]") for i, part in enumerate(value))
+        return tuple(checked_arrays(part, f"{name}[{i}]") for i, part in enumerate(value))
     return _numbers(value.toarray() if hasattr(value, "toarray") else value, name)
 
 

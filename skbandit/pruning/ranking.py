@@ -48,25 +48,27 @@ def rank_units(
 ) -> Scores:
     """Score the units of any JAX network by how safe they are to remove; nothing is removed.
 
-    ``budget`` is for this one call; `prune` divides its budget among the rounds.
+    ``budget`` is spent in this one call; `prune` divides its budget among the rounds.
 
     Parameters
     ----------
     network : callable or GatedNetwork
-        A function (params, X) → outputs in inference mode, or (params, state, X) where there is state: its units are
-        found in its trace. Or a loss with gates of your own, with the groups of slices that leave together.
+        A function (params, X) → outputs in inference mode, or (params, state, X) where there is state. Its units are
+        found in its trace (`skbandit.networks.infer_groups`). Or a `skbandit.networks.GatedNetwork`: a loss that takes
+        gates, with groups that you list.
     params : pytree
         Trained parameters. Floats of every width become float32.
     X, y : ndarray of shape (n, ...)
-        Rows to measure on. Integers stay integers, floats of every width become float32. Dictionaries of arrays will
-        do; a tuple of arrays as ``X`` is several arguments of the function. Without ``y``, ``X`` is an iterable of
-        batches (x, y) or (x, y, weight).
+        Rows to measure on. Integers stay integers, floats of every width become float32. Both may be dictionaries of
+        arrays. A tuple of arrays as ``X`` is several arguments of the function. Without ``y``, ``X`` is an iterable of
+        batches (x, y) or (x, y, weight), such as a data loader.
     sample_weight : ndarray of shape (n,), optional
         Weights of the rows.
     loss : callable (outputs, y) → f[n], optional
-        For a function: the loss of each row.
+        The loss of each row. Required if ``network`` is a function, and for functions only.
     groups : Groups, optional
-        For a function: what `skbandit.networks.infer_groups` found. By default it is called without options.
+        What `skbandit.networks.infer_groups` returned for the function; for functions only. By default `rank_units`
+        calls it without options.
     state : pytree, optional
         For a function that takes one.
     policy : str, Policy or Criterion, default="ucb1"
@@ -74,12 +76,12 @@ def rank_units(
     budget : float, default=8.0
         Mean number of pulls per active unit; at most one for each unit and mini-batch is made.
     pruning_ratio : float in [0, 1), default=0.5
-        The share of the active units that the policy is told would leave. Policies of top-m identification, and some
-        criteria, look for the best set of that size.
+        The share of the active units to look for. Policies of top-m identification, and some criteria, look for the
+        best set of that size.
     scope : {"global", "layer"}, default="global"
         Whether that set is one over all groups, or the same share of each.
     active : ndarray of bool, shape (n_units,), optional
-        The units that are there; all by default. The slices of others must be zero.
+        Mask of the units that are still in the network; all by default. The slices of the others must be zero.
     emissions : tuple of ndarray of shape (size,), optional
         What a unit of each group gives out when masked, where the network can make use of it; 0 by default.
     batch_size : int, default=256
@@ -115,19 +117,29 @@ def rank_units(
 
     Examples
     --------
+    A function:
+
     >>> import jax.numpy as jnp, numpy as np
     >>> from skbandit import rank_units
-    >>> from skbandit.networks import GatedNetwork, Group, Groups, Slice
-    >>> def loss(params, gates, X, y, weight):
-    ...     hidden = jnp.tanh(X @ params["in"]) * gates[0]
-    ...     return jnp.sum(weight * (hidden @ params["out"] - y) ** 2) / jnp.sum(weight)
+    >>> def apply(params, X):
+    ...     return jnp.tanh(X @ params["in"]) @ params["out"]
     >>> rng = np.random.default_rng(0)
     >>> params = {"in": rng.normal(size=(3, 4)), "out": np.array([1.0, 0.0, 2.0, 0.1])}
     >>> X = rng.normal(size=(100, 3))
     >>> y = np.tanh(X @ params["in"]) @ params["out"]
+    >>> scores = rank_units(apply, params, X, y, loss=lambda outputs, y: (outputs - y) ** 2, policy="leave_one_out")
+    >>> np.argsort(-scores.value)  # the safest first
+    array([1, 3, 0, 2])
+
+    A loss that takes gates:
+
+    >>> from skbandit.networks import GatedNetwork, Group, Groups, Slice
+    >>> def loss(params, gates, X, y, weight):
+    ...     hidden = jnp.tanh(X @ params["in"]) * gates[0]
+    ...     return jnp.sum(weight * (hidden @ params["out"] - y) ** 2) / jnp.sum(weight)
     >>> groups = Groups([Group("hidden", 4, incoming=[Slice("in", 1)], outgoing=[Slice("out", 0)])])
     >>> scores = rank_units(GatedNetwork(loss, groups), params, X, y, policy="leave_one_out")
-    >>> np.argsort(-scores.value)  # the safest first
+    >>> np.argsort(-scores.value)
     array([1, 3, 0, 2])
     """
     given: dict[str, Any] = {

@@ -97,12 +97,12 @@ class PruneResult(NamedTuple):
     warnings : tuple of str
         What `skbandit.prune` and the estimators raise as UserWarning.
     groups : Groups or None
-        The groups that ``kept`` is of.
+        The groups that ``kept`` has an entry for each of.
     apply : callable or None
-        Of a function that was pruned as it is: the smaller function, (params, *example) → outputs, or with state
-        (params, state, *example). It is traced anew for each shape of its arguments.
+        If a function was pruned: the smaller function, (params, *example) → outputs, or with state (params, state,
+        *example). It is traced anew for each shape of its arguments. ``apply.export`` makes a program for `jax.export`.
     state : pytree or None
-        The smaller state, where the function has one.
+        The smaller state, if the function takes one.
     opt_state : pytree or None
         The state of the optimizer at the smaller shapes, after `FineTuning`.
     """
@@ -126,18 +126,18 @@ class PruneResult(NamedTuple):
         return {group.name: len(units) for group, units in zip(self._groups().groups, self.kept, strict=True)}
 
     def cut(self, tree: Any) -> Any:
-        """Cut a tree as the parameters were cut: an optimizer's state, moving averages.
+        """Cut a tree with copies of the parameters as they were cut: an optimizer's state, moving averages.
 
         Parameters
         ----------
         tree : pytree
-            Every subtree in it that is like the full parameters (or the full state), with arrays of the same shapes, is
-            cut; all else is left as it is.
+            Every subtree with the structure and the shapes of the full parameters (or of the full state) is cut; all
+            else is left as it is.
 
         Returns
         -------
         pytree
-            With NumPy arrays where it was cut.
+            The same tree; arrays that were cut are NumPy arrays.
         """
         from skbandit.networks.cutting import cut
 

@@ -62,6 +62,8 @@ class AnyNetwork:
         Rows that judge.
     repair : callable (params, active, removed, emissions) → params, optional
     fine_tune : callable (params, gates, round) → params, optional
+    settle : callable (params), optional
+        Called with the parameters that each round starts from: those that ``fine_tune`` returned, or others.
     """
 
     def __init__(
@@ -71,9 +73,10 @@ class AnyNetwork:
         held_out: Batches | None = None,
         repair: Callable[[Params, np.ndarray, np.ndarray, Vectors], Params] | None = None,
         fine_tune: Callable[[Params, Vectors, int], Params] | None = None,
+        settle: Callable[[Params], None] | None = None,
     ) -> None:
         self.network, self.batches, self.held_out = network, batches, held_out
-        self._repair, self._fine_tune = repair, fine_tune
+        self._repair, self._fine_tune, self._settle = repair, fine_tune, settle
         self._diverged: list[tuple[int, str]] = []
 
     def remarks(self) -> list[str]:
@@ -92,6 +95,8 @@ class AnyNetwork:
 
     def repair(self, params: Params, active: np.ndarray, removed: np.ndarray, emissions: Vectors) -> Params:
         """Call the user's function, if there is one."""
+        if self._settle is not None:
+            self._settle(params)
         if self._repair is None:
             return params
         returned = self._repair(*copies((params, active, removed, emissions)))

@@ -11,9 +11,10 @@ import numpy as np
 from skbandit._core.constraints import shown
 from skbandit.networks.capabilities import PRUNABLE, offers
 from skbandit.networks.groups import Groups
-from skbandit.networks.inference import as_variables, infer_groups
+from skbandit.networks.inference import as_variables, infer_groups, is_traced
 from skbandit.networks.trace import Variables, specs
 from skbandit.networks.traced import SmallerFunction, TracedNetwork, arguments
+from skbandit.pruning.inputs import rows_on_host
 from skbandit.pruning.results import PruneResult
 
 
@@ -26,7 +27,9 @@ class Function(NamedTuple):
     params : pytree or Variables
         What the loop prunes.
     given : pytree of jax.ShapeDtypeStruct
-        Shapes and dtypes of the parameters as they were given.
+        Shapes of the parameters, and their dtypes as JAX takes them.
+    dtypes : pytree of dtypes
+        As they were given.
     example : tuple of pytree of jax.ShapeDtypeStruct
         Those of a few rows.
     """
@@ -34,11 +37,12 @@ class Function(NamedTuple):
     network: TracedNetwork
     params: Any
     given: Any
+    dtypes: Any
     example: tuple[Any, ...]
 
     def result(self, result: PruneResult) -> PruneResult:
         """Return a result with the function of the smaller network, and parameters in the dtypes that were given."""
-        params = jax.tree.map(lambda a, given: a.astype(given.dtype), result.params, self.given)
+        params = jax.tree.map(lambda a, dtype: a.astype(dtype), result.params, self.dtypes)
         has_state = isinstance(params, Variables)
         return result._replace(
             params=params.params if has_state else params,
@@ -75,12 +79,19 @@ def function_of(owner: str, apply: Any, params: Any, X: Any, loss: Any, groups: 
         raise ValueError(
             f"The 'groups' parameter of {owner} must be what infer_groups returns. Got {shown(groups)} instead."
         )
-    example = jax.tree.map(lambda a: np.asarray(a)[:4], arguments(X))
+    if is_traced((params, state, X)):
+        raise ValueError(
+            f"{owner} was given values of 'params', 'state' or 'X' that JAX traces, or was called where it does. "
+            "Pruning runs on the host: call it outside of jit, grad and other transformations of JAX."
+        )
+    example = jax.tree.map(lambda a: a[:4], arguments(rows_on_host(X, "X")))
     if groups is None:
         groups = infer_groups(apply, params, *example, state=state)
     network = TracedNetwork.of(apply, groups, loss, params, example, state)
     variables = as_variables(params, state)
-    return Function(network, variables, specs(variables, "'params'"), specs(example, "'X'"))
+    given = specs(variables, "'params'")
+    dtypes = jax.tree.map(lambda a, spec: getattr(a, "dtype", spec.dtype), variables, given)
+    return Function(network, variables, given, dtypes, specs(example, "'X'"))
 
 
 def rows_of_batches(owner: str, X: Any, y: Any, weight: Any, max_rows: int) -> tuple[Any, Any, Any]:
@@ -107,16 +118,44 @@ def rows_of_batches(owner: str, X: Any, y: Any, weight: Any, max_rows: int) -> t
             raise ValueError(
                 f"A batch of the iterable for {owner} must be (x, y) or (x, y, weight). Got {shown(batch)}."
             )
-        batches.append(tuple(jax.tree.map(_on_host, part) for part in batch))
-        n += len(batches[-1][1])
+        batches.append(tuple(map(_on_host, batch)))
+        n += _rows_of_batch(owner, batches[-1])
         if n >= max_rows:
             break
-    if not batches or len({len(batch) for batch in batches}) > 1:
-        raise ValueError(f"The iterable of batches for {owner} must hold batches that are alike, at least one.")
+    if not batches:
+        raise ValueError(f"The iterable of batches for {owner} is empty: it must hold one batch at least.")
+    first, *others = map(_kind_of_batch, batches)
+    odd = [i for i, kind in enumerate(others, 1) if kind != first]
+    if odd:
+        raise ValueError(
+            f"The batches of the iterable for {owner} must be alike, but for their rows. Batch 0 has rows of "
+            f"{first}, batch {odd[0]} has rows of {others[odd[0] - 1]}."
+        )
     parts = [jax.tree.map(lambda *a: np.concatenate(a)[:max_rows], *part) for part in zip(*batches, strict=True)]
     return parts[0], parts[1], (parts[2] if len(parts) == 3 else None)
 
 
-def _on_host(array: Any) -> np.ndarray:
-    """Return an array of any framework on the host: PyTorch's and TensorFlow's have ``numpy``."""
-    return np.asarray(array.numpy() if hasattr(array, "numpy") else array)
+def _on_host(part: Any) -> Any:
+    """Return arrays of any framework on the host: PyTorch's and TensorFlow's have ``numpy``."""
+    if isinstance(part, dict):
+        return {key: _on_host(value) for key, value in part.items()}
+    # A list of tensors is what data loaders make of a tuple.
+    if isinstance(part, tuple) or (isinstance(part, list) and part and all(hasattr(a, "shape") for a in part)):
+        return tuple(map(_on_host, part))
+    return None if part is None else np.asarray(part.numpy() if hasattr(part, "numpy") else part)
+
+
+def _rows_of_batch(owner: str, batch: tuple[Any, ...]) -> int:
+    """Return how many rows a batch has; raise ValueError if its arrays do not agree."""
+    shapes = [array.shape for array in jax.tree.leaves(batch)]
+    if () in shapes or len({shape[0] for shape in shapes}) != 1:
+        raise ValueError(
+            f"The arrays of a batch of the iterable for {owner} must have the same number of rows, along their first "
+            f"axis. Got arrays of the shapes {shapes}."
+        )
+    return int(shapes[0][0])
+
+
+def _kind_of_batch(batch: tuple[Any, ...]) -> Any:
+    """Return what must be the same in all batches: the tree, and the shapes of a row."""
+    return jax.tree.map(lambda a: a.shape[1:], batch)

@@ -2,10 +2,12 @@
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
-from small_functions import ENCODER, EXAMPLES, LENET, LSTM, MLP, drawn, mlp, rows
+from small_functions import ENCODER, EXAMPLES, LENET, LSTM, MLP, cross_entropy, drawn, mlp, rows
 
-from skbandit.networks import Groups, Variables, infer_groups
+from skbandit import prune
+from skbandit.networks import Groups, Variables, infer_groups, inference
 from skbandit.networks.rules import RULES, register
 
 
@@ -103,14 +105,16 @@ def test_an_unknown_axis_is_refused_by_name_and_line():
         assert reasons[place][1].startswith("test_inference.py:")
 
 
-@pytest.mark.parametrize("path", ["B", ("B",)])
+@pytest.mark.parametrize("path", ["first", ("first", "B"), "first.B"])
 def test_frozen_parameters_are_left_alone(path):
-    params = MLP.params | {"D": jnp.ones((2, 4)), "E": jnp.ones((4, 2))}
-    groups = infer_groups(
-        *(lambda p, x: jax.nn.relu(mlp(p, x) @ p["D"]) @ p["E"], params, MLP.X), freeze=[path], verify=False
-    )
-    assert {s.path for group in groups.groups for s in group.slices}.isdisjoint({("A",), ("B",)})
-    assert {r.reason for r in groups.refused if r.path == ("A",) and r.axis == 1} == {"frozen by the user"}
+    def apply(p, x):
+        return jax.nn.relu(mlp(p["first"], x) @ p["D"]) @ p["E"]
+
+    params = {"first": MLP.params, "D": jnp.ones((2, 4)), "E": jnp.ones((4, 2))}
+    groups = infer_groups(apply, params, MLP.X, freeze=[path], verify=False)
+    assert {s.path for group in groups.groups for s in group.slices}.isdisjoint({("first", "A"), ("first", "B")})
+    reasons = {r.reason for r in groups.refused if r.path == ("first", "B") and r.axis == 0}
+    assert reasons == {"frozen by the user"}
 
 
 def test_nothing_to_find_is_an_error_with_the_table():
@@ -162,6 +166,35 @@ def test_a_wrong_rule_is_found_out_and_its_group_refused(monkeypatch):
         groups = infer_groups(apply, drawn(0, A=(3, 8), B=(8, 6), C=(6, 2)), rows(1, 5, 3))
     assert [group.name for group in groups.groups] == ["B"]
     assert any(r.reason.startswith("verification failed") for r in groups.refused)
+
+
+def test_groups_that_are_wrong_together_are_found_out(monkeypatch):
+    measure = inference._differences
+
+    def wrong_together(traced, groups, *args):
+        found = measure(traced, groups, *args)
+        return found._replace(compacted=0.5) if len(groups.groups) > 1 else found
+
+    monkeypatch.setattr(inference, "_differences", wrong_together)
+    with pytest.warns(UserWarning, match="The group 'B' is refused"):
+        groups = infer_groups(MLP.apply, MLP.params, MLP.X)
+    assert [group.name for group in groups.groups] == ["A"]
+    assert groups.verified.compacted < 1e-6
+
+
+def test_a_rule_that_is_registered_later_holds(monkeypatch):
+    rules = dict(RULES)
+    monkeypatch.delitem(RULES, "erf_inv")
+
+    def apply(p, x):
+        return jax.scipy.special.erfinv(0.1 * jnp.tanh(x @ p["A"])) @ p["B"]
+
+    params, X = drawn(0, A=(3, 8), B=(8, 2)), rows(1, 5, 3)
+    with pytest.raises(ValueError, match="no rule for the primitive 'erf_inv'"):
+        prune(apply, params, X, np.arange(5) % 2, loss=cross_entropy)
+    register("erf_inv", rules["erf_inv"])
+    result = prune(apply, params, X, np.arange(5) % 2, loss=cross_entropy, policy="magnitude")
+    assert result.sizes == {"A": 4}
 
 
 def test_a_function_that_changes_is_found_out():

@@ -121,15 +121,18 @@ class Recurrent(nnx.Module):
 class OwnHeads(nnx.Module):
     """Two heads, by a number in the code or by an attribute."""
 
-    def __init__(self, rngs, literal=False, n_heads=2):
+    def __init__(self, rngs, literal=False, n_heads=2, steps=1):
         self.queries, self.keys, self.values = (nnx.Linear(5, 4 * n_heads, rngs=rngs) for _ in range(3))
         self.out = nnx.Linear(4 * n_heads, 3, rngs=rngs)
-        self.n_heads, self.literal = n_heads, literal
+        self.n_heads, self.literal, self.steps = n_heads, literal, steps
 
     def __call__(self, x):
         n = 2 if self.literal else self.n_heads
         q, k, v = (f(x).reshape(*x.shape[:2], n, -1) for f in (self.queries, self.keys, self.values))
-        return self.out(jax.nn.dot_product_attention(q, k, v).reshape(*x.shape[:2], -1))
+        x = jax.nn.dot_product_attention(q, k, v).reshape(*x.shape[:2], -1)
+        for _ in range(self.steps):
+            x = jnp.tanh(x)
+        return self.out(x)
 
 
 # --- the table of networks --------------------------------------------------------------------------------------------
@@ -204,6 +207,14 @@ def test_an_attribute_of_ones_own_follows_the_heads():
     assert module.n_heads == 2
     assert_same(called(small, SEQUENCES), result, SEQUENCES)
     assert shrink(module, result, attributes={"n_heads": 1}).n_heads == 1
+
+
+def test_a_number_that_only_looks_like_a_size_stays():
+    """It is two, as the heads are, and says how often a function is applied."""
+    module, result = one_head(steps=2)
+    small = shrink(module, result)
+    assert (small.n_heads, small.steps) == (1, 2)
+    assert_same(called(small, SEQUENCES), result, SEQUENCES)
 
 
 def test_a_module_can_be_made_anew():

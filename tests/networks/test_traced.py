@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from small_functions import EXAMPLES, LENET, MLP, cross_entropy, drawn
+from small_functions import EXAMPLES, LENET, MLP, cross_entropy, drawn, rows
 
 from skbandit.networks import TracedNetwork, infer_groups
 from skbandit.networks import arms as arms_module
@@ -127,6 +127,14 @@ def test_macs_are_those_of_products():
     widths = dict(zip(names, net.groups.sizes, strict=True))
     expected = 64 * 9 * 1 * 4 + 16 * 9 * 4 * 6 + 24 * 10 + 10 * 3
     assert net.n_macs([widths[name] for name in names]) == expected
+
+
+def test_macs_are_of_a_row_whatever_comes_first():
+    params = drawn(0, A=(3, 3))
+    groups = infer_groups(
+        lambda p, scale, x: jax.nn.relu(x @ p["A"] * scale.sum()) @ jnp.ones((3, 1)), params, rows(1, 2), rows(2, 8, 3)
+    )
+    assert groups.costs[0].macs == 3 + 1
 
 
 # --- the smaller function --------------------------------------------------------------------------------------------

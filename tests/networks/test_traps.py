@@ -269,8 +269,8 @@ def test_dimensions_inside_of_heads_are_asked_for():
     by_default = found(apply, params, x)
     assert axes(by_default) == [of_heads]
     reasons = {(*r.path, r.axis): r.reason for r in by_default.refused}
-    assert 'include="inner"' in reasons["v", 2]
-    assert 'include="bilinear"' in reasons["q", 2]
+    assert 'include=["inner"]' in reasons["v", 2]
+    assert 'include=["bilinear"]' in reasons["q", 2]
     assert {("v", 2), ("o", 1)} in axes(found(apply, params, x, include=("inner",)))
     groups = found(apply, params, x, include=("inner", "bilinear"))
     assert {("q", 2), ("k", 2)} in axes(groups)

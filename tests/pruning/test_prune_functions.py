@@ -84,6 +84,32 @@ def test_parameters_come_back_in_their_dtypes():
         assert result.apply(result.params, X.astype("float64")).dtype == "float64"
 
 
+def test_numpy_of_float64_comes_back_as_it_was_given():
+    double = jax.tree.map(lambda a: a.astype("float64"), PARAMS)
+    result = prune(dense, double, X, Y, loss=squared, policy="magnitude")
+    assert {str(a.dtype) for a in result.params.values()} == {"float64"}
+    assert result.apply(result.params, X).shape == (60, 1)
+
+
+class Layer:
+    """A function that depends on a number of its object."""
+
+    slope = 0.0
+
+    def __call__(self, p, x):
+        h = x @ p["A"] + p["a"]
+        return jnp.where(h > 0, h, self.slope * h) @ p["B"]
+
+
+def test_an_object_that_has_changed_is_another_function():
+    layer = Layer()
+    for slope in (0.0, 1.0):
+        layer.slope = slope
+        y = np.asarray(layer(PARAMS, X))[:, 0]
+        result = prune(layer.__call__, PARAMS, X, y, loss=squared, policy="magnitude")
+        np.testing.assert_allclose(result.loss, 0, atol=1e-6)
+
+
 def test_rows_may_be_a_dictionary_or_several_arguments():
     def of_dict(p, x):
         return dense(p, jnp.concatenate([x["left"], x["right"]], 1))
@@ -142,11 +168,19 @@ def test_no_more_rows_are_read_than_allowed():
     assert scores.n_pulls == 8 * 3
 
 
+def test_labels_of_a_loader_may_be_a_dictionary():
+    loader = [(X[:20], {"a": Y[:20], "b": Y[:20]})] * 5
+    scores = rank_units(
+        *(dense, PARAMS, loader), loss=lambda outputs, y: squared(outputs, y["a"]), policy="leave_one_out", max_rows=40
+    )
+    assert scores.n_pulls == 8  # of 40 rows: one mini-batch
+
+
 @pytest.mark.parametrize(
     ("batches", "message"),
     [
-        ([], "must hold batches that are alike, at least one"),
-        ([(X, Y), (X, Y, np.ones(60))], "must hold batches that are alike"),
+        ([], "is empty: it must hold one batch at least"),
+        ([(X, Y), (X, Y, np.ones(60))], "must be alike, but for their rows"),
         ([X[0]], r"A batch of the iterable for prune must be \(x, y\) or \(x, y, weight\)"),
         ([(X, Y[:10])], "must have the same number of rows"),
     ],
