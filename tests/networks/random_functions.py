@@ -255,8 +255,8 @@ def _fits(array):
     return array is not None and 2 <= array.size <= MOST and array.ndim <= MOST_AXES and 0 not in array.shape
 
 
-def random_function(seed, dtype="float32"):
-    """Return the function of a seed."""
+def random_function(seed, dtype="float32", share=0.6):
+    """Return the function of a seed; a share of its steps is out of the catalogue."""
     rng = np.random.default_rng(seed)
     shape = [(3, 5), (2, 3, 5), (3, 4, 4, 2)][rng.integers(3)]
     units = int(rng.choice([4, 6, 8]))
@@ -285,7 +285,7 @@ def random_function(seed, dtype="float32"):
     for _ in range(60):
         if len(steps) == wanted:
             break
-        proposal = (_from_catalogue if rng.random() < 0.6 else _from_written)(rng, pool)
+        proposal = (_from_catalogue if rng.random() < share else _from_written)(rng, pool)
         if proposal is None:
             continue
         name, step, own = proposal
