@@ -29,7 +29,7 @@ def neutral(name: str, dtype: Any) -> np.ndarray:
     if name in _PRODUCTS:
         return np.ones((), dtype)
     if name == "reduce_and":  # bit by bit
-        return np.asarray(~zero)
+        return np.invert(zero)
     if name not in _LARGEST and name not in _SMALLEST:
         return zero
     sign = -1 if name in _LARGEST else 1

@@ -164,7 +164,8 @@ def checked_arrays(value: Any, name: str) -> Any:
         return {key: checked_arrays(part, f"{name}[{key!r}]") for key, part in value.items()}
     if isinstance(value, tuple) and value and all(hasattr(part, "shape") for part in value):
         return tuple(checked_arrays(part, f"{name}[{i}]") for i, part in enumerate(value))
-    return _numbers(value.toarray() if hasattr(value, "toarray") else value, name)
+    array: Any = value
+    return _numbers(array.toarray() if hasattr(array, "toarray") else array, name)
 
 
 def _numbers(value: Any, name: str) -> np.ndarray:

@@ -142,7 +142,10 @@ def _on_host(part: Any) -> Any:
     # A list of tensors is what data loaders make of a tuple.
     if isinstance(part, tuple) or (isinstance(part, list) and part and all(hasattr(a, "shape") for a in part)):
         return tuple(map(_on_host, part))
-    return None if part is None else np.asarray(part.numpy() if hasattr(part, "numpy") else part)
+    if part is None:
+        return None
+    tensor: Any = part
+    return np.asarray(tensor.numpy() if hasattr(tensor, "numpy") else tensor)
 
 
 def _rows_of_batch(owner: str, batch: tuple[Any, ...]) -> int:
