@@ -91,7 +91,11 @@ def infer_groups(
     Notes
     -----
     A mean over units divides by the number of units that are left, as a normalisation of the smaller size does. A
-    division by any other number that comes from a shape keeps that number.
+    division by any other number that comes from a shape keeps that number, such as the square root of a width.
+
+    Where a function with a derivative of its own (``jax.custom_jvp``, ``jax.custom_vjp``) reads units in its body, its
+    body is differentiated, and not its rule called. Gradients of a masked network may be NaN where a unit that is
+    masked overflows.
 
     Units that meet in an addition or in a shared parameter are one unit, and are removed together. Layers that are
     concatenated keep their own units, and are groups of their own.
@@ -242,7 +246,12 @@ def _verified(
             measured = so_far
             continue
         reason = f"verification failed: gated and removed differ by {max(so_far.compacted, so_far.noise):.1g}"
-        warnings.warn(f"The group {group.name!r} is refused: {reason}. Please report it.", UserWarning, stacklevel=3)
+        warnings.warn(
+            f"The group {group.name!r} is refused: {reason}. If the outputs for the given parameters and example are "
+            "finite numbers of moderate size, a rule is wrong: please report it.",
+            UserWarning,
+            stacklevel=3,
+        )
         variable = {leaf.path: leaf.shape for leaf in traced.leaves}
         refused += [Refusal(s.path, s.axis, variable[s.path][s.axis], reason) for s in group.slices]
     if not good:

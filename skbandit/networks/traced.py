@@ -257,6 +257,11 @@ class SmallerFunction:
         variables = Variables(params, args[0]) if has_state else params
         example = args[1:] if has_state else args
         self._check(variables)
+        empty = [np.shape(leaf) for leaf in jax.tree.leaves(example) if 0 in np.shape(leaf)]
+        if empty:
+            raise ValueError(
+                f"The smaller function needs one row at least, and no axis of size 0. Got an array of shape {empty[0]}."
+            )
         plan = plan_of(self.full, self.groups, self._like(variables), specs(tuple(example), "the arguments"))
         made = Resized(plan, self.mask).run(plan.trace.graph, jax.tree.leaves((variables, *example)))
         return jax.tree.unflatten(plan.trace.structure, made)

@@ -242,6 +242,13 @@ def test_what_is_for_functions_is_refused_for_a_network_with_gates(name):
         prune(network, PARAMS, X, Y, **{name: groups if name == "groups" else squared})
 
 
+def test_the_smaller_function_refuses_a_batch_without_rows():
+    result = prune(dense, PARAMS, X, Y, loss=squared, policy="magnitude")
+    for call in (result.apply, jax.jit(result.apply)):
+        with pytest.raises(ValueError, match=r"needs one row at least.* Got an array of shape \(0, 3\)"):
+            call(result.params, X[:0])
+
+
 # --- state -----------------------------------------------------------------------------------------------------------
 
 
