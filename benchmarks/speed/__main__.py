@@ -17,14 +17,15 @@ from benchmarks.speed.roofline import measure_machine
 SCENARIOS = {
     "sweep": "all arms of one mini-batch, against vmapped gated forward passes",
     "prune_phase": "a whole pruning phase, against a bandit loop written by hand in PyTorch",
+    "repair": "what least squares add to a pruning phase of wide layers",
     "training": "training alone, against scikit-learn's MLPRegressor and a loop in PyTorch",
     "fit": "training and pruning, against scikit-learn's MLPRegressor, which does not prune",
-    "defaults": "a fit at the defaults, against scikit-learn and XGBoost at theirs; four members against four fits",
+    "defaults": "a fit of a preset, against scikit-learn and gradient boosting; four members against four fits and one",
     "cold_start": "from the start of the process to a fitted model; imports alone",
     "search": "a grid search of 90 fits in a fresh process, against one with scikit-learn's MLPRegressor",
     "predict": "latency of a row and throughput of many, against scikit-learn's unpruned MLPRegressor",
     "wide": "tables of many columns, sparse and dense, against scikit-learn's MLPClassifier; memory of a sparse one",
-    "scale": "memory at a million rows; growth with rows, features, units and budget",
+    "scale": "memory at a million rows; growth with rows, features, units, layers, budget, classes, members",
     "devices": "pulls per second on one device, on several, on a GPU",
 }
 

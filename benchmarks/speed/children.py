@@ -100,19 +100,26 @@ def fit_of_size(
     epochs: int,
     warm_fits: int,
     preload: bool = True,
+    classes: int | None = None,
+    members: int = 1,
 ) -> dict[str, Any]:
     """Memory and seconds of the first fit of this size in the process, and seconds of the ones after it.
 
-    None is repeated that takes longer than ``SLOW_FIT``. With ``preload``, a fit of 64 rows comes before, so that what
-    JAX itself takes is there already; what compiling for the new size takes is counted.
+    The model is a regressor, or a classifier where a number of classes is given. No fit is repeated that takes longer
+    than ``SLOW_FIT``. With ``preload``, a fit of 64 rows comes before, so that what JAX itself takes is there already;
+    what compiling for the new size takes is counted.
     """
     from benchmarks.speed import models
 
     warnings.simplefilter("ignore")
-    model = models.ours(hidden, epochs, pruning_ratio=0.5, budget=budget, fine_tune_iter=min(epochs, 10))
+    kind = "regressor" if classes is None else "classifier"
+    params: dict[str, Any] = {"pruning_ratio": 0.5, "budget": budget, "fine_tune_iter": min(epochs, 10)}
+    model = models.ours(hidden, epochs, kind=kind, n_members=members, **params)
     if preload:
         models.ours((4,), 1, fine_tune_iter=1).fit(*models.regression(64, 2, "float32"))
     X, y = models.regression(rows, features, "float32")
+    if classes is not None:
+        y = models.classes_of(y, classes)
     level = reset_peak()
     begin = time.perf_counter()
     models.fit(model, X, y)

@@ -22,9 +22,10 @@ def regression(rows: int, features: int, dtype: str = "float64", seed: int = 0) 
     return (X - X.mean(axis=0)) / X.std(axis=0), (y - y.mean()) / y.std()
 
 
-def ours(hidden: Sequence[int], epochs: int, **params: Any) -> BanditPrunedMLPRegressor:
+def ours(hidden: Sequence[int], epochs: int, kind: str = "regressor", **params: Any) -> Any:
     """Our estimator as a plain network, which trains for exactly ``epochs`` epochs."""
-    return BanditPrunedMLPRegressor.from_preset(
+    cls = {"regressor": BanditPrunedMLPRegressor, "classifier": BanditPrunedMLPClassifier}[kind]
+    return cls.from_preset(
         "plain",
         hidden_layer_sizes=tuple(hidden),
         max_iter=epochs,
@@ -54,6 +55,11 @@ def classes(rows: int, columns: int, seed: int = 0) -> tuple[np.ndarray, np.ndar
     """The rows of `regression`, and the sign of its target."""
     X, y = regression(rows, columns, seed=seed)
     return X, y > 0
+
+
+def classes_of(y: np.ndarray, n_classes: int) -> np.ndarray:
+    """The class of each row: equally many rows are in each, by the size of their target."""
+    return np.argsort(np.argsort(y)) * n_classes // len(y)
 
 
 def small_classifier(preset: str, **params: Any) -> BanditPrunedMLPClassifier:

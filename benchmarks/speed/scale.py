@@ -10,7 +10,9 @@ compiling is a small share). Pulls are limited to one per unit and mini-batch.
 
 from __future__ import annotations
 
+import math
 import os
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -38,9 +40,12 @@ PANELS = (
     Panel("features", "features", (10, 100, 1000), {"rows": 5000, "hidden": [64]}),
     Panel("hidden units, one layer", "hidden", (64, 512, 2048, 8192), {"rows": 2000}),
     Panel("hidden units, two layers", "hidden", (64, 256, 1024), {"rows": 2000}),
+    Panel("layers of 64", "layers", (1, 2, 4, 8), {"rows": 5000}),
     Panel("budget in pulls per unit", "budget", (1, 4, 16, 64), {"rows": 20_000, "hidden": [128, 128], "epochs": 1}),
+    Panel("classes", "classes", (10, 100, 1000), {"rows": 20_000, "hidden": [64]}),
+    Panel("members", "members", (1, 2, 4, 8), {"rows": 5000, "hidden": [64, 64]}),
 )
-QUICK_PANELS = (Panel("rows", "rows", (300,), {"hidden": [16], "epochs": 2, "preload": False}),)
+QUICK_PANELS = (Panel("rows", "rows", (300, 600), {"hidden": [16], "epochs": 2, "preload": False}),)
 
 
 def run(options: Options) -> Output:
@@ -57,6 +62,7 @@ def run(options: Options) -> Output:
             points.append((value, result))
             yield Row(f"fit, {panel.label} {value}", time_of(result), note=described(result))
             yield Row(f"memory, {panel.label} {value}", [result["peak"] + result["data"]], unit="B")
+        yield slopes(panel, points)
         found.append((panel, points))
     if options.plot_dir is not None:
         yield plot(found, options.plot_dir)
@@ -78,15 +84,29 @@ def memory(options: Options) -> Output:
 
 def sizes(panel: Panel, value: Any) -> dict[str, Any]:
     """Arguments of `children.fit_of_size` for a point of a panel."""
+    changed = {panel.name: value}
     if panel.name == "hidden":
-        value = [value // 2] * 2 if "two" in panel.label else [value]
+        changed = {"hidden": [value // 2] * 2 if "two" in panel.label else [value]}
+    if panel.name == "layers":
+        changed = {"hidden": [64] * value}
     defaults = {"features": FEATURES, "hidden": [128], "budget": 8, "epochs": 5, "warm_fits": 1}
-    return defaults | panel.base | {panel.name: value}
+    return defaults | panel.base | changed
 
 
 def time_of(result: dict[str, Any]) -> list[float]:
     """Seconds of the warm fits, or of the first where it was too slow to be repeated."""
     return result["seconds"] or [result["first"]]
+
+
+def slopes(panel: Panel, points: list[tuple[Any, dict[str, Any]]]) -> str:
+    """Say how time and memory grow from size to size: log-log slopes, 1 where they grow in proportion."""
+    told = []
+    for (small, before), (large, after) in pairwise(points):
+        ratio = math.log(large / small)
+        time = math.log(time_of(after)[0] / time_of(before)[0]) / ratio
+        held = math.log((after["peak"] + after["data"]) / (before["peak"] + before["data"])) / ratio
+        told.append(f"{small} to {large}: time {time:.2f}, memory {held:.2f}")
+    return f"log-log slopes, {panel.label}: " + "; ".join(told)
 
 
 def described(result: dict[str, Any]) -> str:

@@ -102,7 +102,7 @@ def test_an_unknown_axis_is_refused_by_name_and_line():
     reasons = {(r.path, r.axis): (r.reason, r.source) for r in groups.refused}
     for place in ((("A",), 1), (("B",), 0)):
         assert reasons[place][0] == "sorted"
-        assert reasons[place][1].startswith("test_inference.py:")
+        assert reasons[place][1].startswith("test_infer_groups.py:")
 
 
 @pytest.mark.parametrize("path", ["first", ("first", "B"), "first.B"])
