@@ -80,3 +80,9 @@ def test_hooks_run_the_ruff_of_setup_cfg():
     assert {spec for hook in hooks for spec in requirements(hook).values()} == {
         requirements(SETUP["options.extras_require"]["dev"])["ruff"]
     }
+
+
+def test_test_files_have_names_of_their_own():
+    # pytest imports a test file by its name alone, where folders of tests are no packages.
+    names = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
+    assert not {name for name in names if names.count(name) > 1}
