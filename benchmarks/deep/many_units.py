@@ -194,8 +194,8 @@ def reached(records: Sequence[Record], rule: str) -> dict[str, float | None]:
 def table(records: Sequence[Record]) -> str:
     """Return a line for each policy and budget: means over seeds."""
     (reference,) = (r for r in records if r["policy"] == REFERENCE)
-    rows = []
-    for key in dict.fromkeys((r["policy"], r["budget"]) for r in records):
+    names, rows = list(dict.fromkeys(r["policy"] for r in records)), []
+    for key in sorted({(r["policy"], r["budget"]) for r in records}, key=lambda of: (names.index(of[0]), of[1] or 0)):
         own = [r for r in records if (r["policy"], r["budget"]) == key]
         pulls, seconds = (float(np.mean([r[name] for r in own])) for name in ("n_pulls", "seconds"))
         cells = [key[0] if key[0] == CHANCE else f"`{key[0]}`", number(pulls / reference["n_units"])]
@@ -205,7 +205,7 @@ def table(records: Sequence[Record]) -> str:
             cells += [f"{loss:.4f}", f"{loss / reference[rule]['loss'] - 1:+.1%}"]
             cells += [f"{mean_loss(own, rule, 'accuracy'):.3f}"]
         rows.append(cells)
-    header = ["policy", "pulls a unit", "share", "s", "share"]
+    header = ["policy", "pulls a unit", "of all pulls", "s", "of its seconds"]
     for rule in reversed(RULES):
         header += [f"loss, {rule}", "to leave-one-out", "accuracy"]
     return markdown(header, rows)
@@ -232,7 +232,7 @@ def page(records: Sequence[Record]) -> str:
             f"{before['loss']:.4f} on the test rows. Half of the units are chosen by damages on {first['n_rows']}",
             f"training rows, in mini-batches of {first['batch_size']}, and removed together, without repair or",
             "fine-tuning. Loss and accuracy are those on the test rows, means over seeds. Seconds are those of scoring",
-            "alone, without compilation; shares are of leave-one-out's pulls and seconds.",
+            "alone, without compilation. *Of all pulls*, *of its seconds*: shares of what leave-one-out takes.",
             "",
             "The same scores choose in two ways. *Damage*: the units of least damage leave, as in `skbandit.prune`.",
             "*Absolute*: those of least absolute damage. Many units have a damage just below zero; each of them",
