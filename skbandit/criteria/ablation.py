@@ -9,9 +9,11 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from skbandit._core.pytree import pytree_dataclass
+from skbandit._core.constraints import OneOf
+from skbandit._core.pytree import pytree_dataclass, static
 from skbandit._core.ranking import choose
 from skbandit.criteria.base import Criterion, Problem, Scores
+from skbandit.criteria.summaries import SUMMARIES, summary_of
 
 
 @pytree_dataclass
@@ -19,20 +21,39 @@ class LeaveOneOut(Criterion):
     """Rank units by their exact damage over all calibration rows, which the pulls of a bandit estimate.
 
     The criterion spends one pull per unit and mini-batch, whatever the budget is.
+
+    Parameters
+    ----------
+    rank_by : {"mean", "absolute", "rms"}, default="mean"
+        What units are ranked by: their damage over all rows, its absolute value, or the root of the mean square of
+        their damages on mini-batches (see `Bandit`).
     """
 
     name: ClassVar[str] = "leave_one_out"
+    constraints: ClassVar = {"rank_by": (OneOf(SUMMARIES),)}
+
+    rank_by: str = static(default="mean")
 
     def step(self, key: jax.Array, state: Any, problem: Problem, active: jax.Array) -> tuple[Any, Scores]:
         """Measure all units on all mini-batches, weighted by the summed weight of their rows."""
-        damage = _damages(problem, active)
-        return state, Scores(-damage, problem.batches.n_batches * jnp.sum(active, dtype=jnp.int32), damage)
+        damage, summary = _damages(problem, active, self.rank_by)
+        return state, Scores(-summary, problem.batches.n_batches * jnp.sum(active, dtype=jnp.int32), damage)
 
 
-def _damages(problem: Problem, arms: jax.Array) -> jax.Array:
-    """Return the damage f[n] of the units ``arms`` over all rows, each masked alone."""
-    damage: jax.Array = problem.mean(lambda X, y, weight: problem.damages(X, y, weight, arms))
-    return damage
+def _damages(problem: Problem, arms: jax.Array, by: str) -> tuple[jax.Array, jax.Array]:
+    """Return the damage f[n] of the units ``arms`` over all rows, each masked alone, and a summary of it f[n]."""
+    if by != "rms":
+        damage = problem.mean(lambda X, y, weight: problem.damages(X, y, weight, arms))
+        return damage, summary_of(damage, None, jnp.ones((), damage.dtype), by)
+    loss = jnp.abs(problem.mean_loss(problem.params, problem.gates))
+    scale = jnp.where(jnp.isfinite(loss) & (loss > 0), loss, 1)
+
+    def of_batch(X: Any, y: Any, weight: jax.Array) -> tuple[jax.Array, jax.Array]:
+        damage = problem.damages(X, y, weight, arms)
+        return damage, jnp.square(damage / scale)
+
+    damage, square = problem.mean(of_batch)
+    return damage, summary_of(damage, square, scale, by)
 
 
 class _Removal(NamedTuple):
@@ -44,6 +65,8 @@ class _Removal(NamedTuple):
     room: jax.Array
     damage: jax.Array
     """f[n]: damage of each unit when it was removed, or when it was last measured."""
+    summary: jax.Array
+    """f[n]: what ranked it then."""
     value: jax.Array
     """f[n]: the unit that is removed first has the highest value."""
 
@@ -55,9 +78,9 @@ def _one_by_one(problem: Problem, active: jax.Array, measure: Any) -> _Removal:
     ----------
     problem : Problem
     active : bool[n]
-    measure : callable (i, problem, candidates) → (damage, n_pulls)
-        Measures the damages f[n] of removal ``i`` in the network without the units removed before; infinite for units
-        that it does not measure.
+    measure : callable (i, problem, candidates) → (damage, summary, n_pulls)
+        Measures the damages f[n] of removal ``i`` in the network without the units removed before, and what ranks the
+        units f[n]; infinite for units that it does not measure.
 
     Returns
     -------
@@ -70,9 +93,9 @@ def _one_by_one(problem: Problem, active: jax.Array, measure: Any) -> _Removal:
     def remove(now: _Removal) -> _Removal:
         gates = tuple(groups.split(jnp.where(now.left, flat, 0)))
         candidates = now.left & (now.room[group] > 0)
-        damage, n_pulls = measure(now.i, dataclasses.replace(problem, gates=gates), candidates)
-        # A damage that is not finite ranks last among the candidates, but before units that are none: one is removed.
-        known = jnp.where(jnp.isfinite(damage), damage, jnp.finfo(damage.dtype).max)
+        damage, summary, n_pulls = measure(now.i, dataclasses.replace(problem, gates=gates), candidates)
+        # What is not finite ranks last among the candidates, but before units that are none: one is removed.
+        known = jnp.where(jnp.isfinite(summary), summary, jnp.finfo(summary.dtype).max)
         unit = jnp.argmin(jnp.where(candidates, known, jnp.inf))
         return _Removal(
             now.i + 1,
@@ -80,6 +103,7 @@ def _one_by_one(problem: Problem, active: jax.Array, measure: Any) -> _Removal:
             now.left.at[unit].set(False),
             now.room.at[group[unit]].add(-1),
             jnp.where(candidates & jnp.isfinite(damage), damage, now.damage),
+            jnp.where(candidates & jnp.isfinite(summary), summary, now.summary),
             now.value.at[unit].set((n - now.i).astype(now.value.dtype)),
         )
 
@@ -87,9 +111,9 @@ def _one_by_one(problem: Problem, active: jax.Array, measure: Any) -> _Removal:
         return (now.i < problem.n_remove) & jnp.any(now.left & (now.room[group] > 0))
 
     nan, zero = jnp.full(n, jnp.nan, flat.dtype), jnp.zeros((), jnp.int32)
-    end = lax.while_loop(going, remove, _Removal(zero, zero, active, problem.room, nan, jnp.zeros(n, flat.dtype)))
-    # The remaining units rank after all removed ones, by damage; units of unknown damage rank last.
-    rest = jnp.where(jnp.isnan(end.damage), jnp.inf, end.damage)
+    end = lax.while_loop(going, remove, _Removal(zero, zero, active, problem.room, nan, nan, jnp.zeros(n, flat.dtype)))
+    # The remaining units rank after all removed ones; units that were never measured rank last.
+    rest = jnp.where(jnp.isnan(end.summary), jnp.inf, end.summary)
     order = jnp.argsort(jnp.argsort(rest)).astype(flat.dtype)
     return end._replace(value=jnp.where(end.left, -order, end.value))
 
@@ -102,15 +126,25 @@ class GreedyLeaveOneOut(Criterion):
     other one is removed. The criterion spends one pull per remaining unit and mini-batch for every removal, whatever
     the budget is. With ``n_rounds=1`` it is a complete greedy search; otherwise each round starts from the repaired
     network.
+
+    Parameters
+    ----------
+    rank_by : {"mean", "absolute", "rms"}, default="mean"
+        Which unit is removed: the one of least damage, of least absolute damage, or of the least mean square of its
+        damages on mini-batches (see `Bandit`).
     """
 
     name: ClassVar[str] = "greedy_leave_one_out"
+    constraints: ClassVar = {"rank_by": (OneOf(SUMMARIES),)}
+
+    rank_by: str = static(default="mean")
 
     def step(self, key: jax.Array, state: Any, problem: Problem, active: jax.Array) -> tuple[Any, Scores]:
         """Remove the units of the round one by one."""
 
-        def measure(i: jax.Array, now: Problem, candidates: jax.Array) -> tuple[jax.Array, jax.Array]:
-            return _damages(now, candidates), now.batches.n_batches * jnp.sum(candidates, dtype=jnp.int32)
+        def measure(i: jax.Array, now: Problem, candidates: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+            n_pulls = now.batches.n_batches * jnp.sum(candidates, dtype=jnp.int32)
+            return *_damages(now, candidates, self.rank_by), n_pulls
 
         end = _one_by_one(problem, active, measure)
         return state, Scores(end.value, end.n_pulls, end.damage)
@@ -124,26 +158,35 @@ class BudgetedGreedy(Criterion):
     are measured on one mini-batch, with all units masked that were removed before; the next removal uses the next
     mini-batch. This is the baseline of masks that are built sequentially with a budget of evaluations [1]_.
 
+    Parameters
+    ----------
+    rank_by : {"mean", "absolute"}, default="mean"
+        Which candidate is removed: the one of least damage, or of least absolute damage.
+
     References
     ----------
     .. [1] Damage-aware bandit pruning for vision and language transformers (2026). arXiv 2609.05448.
     """
 
     name: ClassVar[str] = "budgeted_greedy"
+    constraints: ClassVar = {"rank_by": (OneOf(("mean", "absolute")),)}
+
+    rank_by: str = static(default="mean")
 
     def step(self, key: jax.Array, state: Any, problem: Problem, active: jax.Array) -> tuple[Any, Scores]:
         """Remove the units of the round one by one."""
         n = problem.n_units
         one_group = jnp.zeros(n, jnp.int32)
 
-        def measure(i: jax.Array, now: Problem, candidates: jax.Array) -> tuple[jax.Array, jax.Array]:
+        def measure(i: jax.Array, now: Problem, candidates: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
             # The remainder of the division goes to the first removals.
             share, rest = jnp.divmod(now.budget, jnp.maximum(now.n_remove, 1))
             n_draw = jnp.clip(share + (i < rest), 1, n).astype(jnp.int32)
             order = jax.random.uniform(jax.random.fold_in(key, i), (n,))
             drawn = choose(order, candidates, n_draw, one_group, jnp.full(1, n))
             damage, _ = now.pull(lax.rem(i, now.batches.n_batches), drawn)
-            return jnp.where(drawn, damage, jnp.inf), jnp.sum(drawn, dtype=jnp.int32)
+            damage = jnp.where(drawn, damage, jnp.inf)
+            return damage, jnp.abs(damage) if self.rank_by == "absolute" else damage, jnp.sum(drawn, dtype=jnp.int32)
 
         end = _one_by_one(problem, active, measure)
         return state, Scores(end.value, end.n_pulls, end.damage)

@@ -13,6 +13,7 @@ from skbandit._core.constraints import OneOf, Where
 from skbandit._core.pytree import pytree_dataclass, static
 from skbandit._core.ranking import places
 from skbandit.criteria.base import Criterion, Problem, Scores
+from skbandit.criteria.summaries import SUMMARIES, Sums, damage_of_pull, from_policy
 from skbandit.networks.capabilities import DENSE_LAYERS, Capability, offers
 from skbandit.networks.checks import described, is_float_array
 from skbandit.policies import UCB1, Goal, IdentificationPolicy, Policy
@@ -72,15 +73,13 @@ class _Carry(NamedTuple):
     scale: jax.Array
     seen: jax.Array
     """bool[D, n]: whether each arm was pulled on each mini-batch."""
-    weight: jax.Array
-    """f[n]: summed weight of the rows on which each arm was pulled."""
-    damage: jax.Array
-    """f[n]: summed damage of each arm, weighted by these rows."""
+    sums: Sums
+    """Of the damages of each arm."""
 
 
 @pytree_dataclass
 class Bandit(Criterion):
-    """Rank units by their mean damage, measured in the pulls of a bandit policy.
+    """Rank units by their damage, measured in the pulls of a bandit policy.
 
     Each active unit is an arm. The opening sweep pulls every arm once, on one mini-batch, and fixes the scale of the
     reward. Then, until the budget is spent, the policy chooses the arms of a step and learns from their rewards. All
@@ -94,19 +93,26 @@ class Bandit(Criterion):
         Policy that chooses the arms.
     reward : Reward, default=SmoothReward()
         Map from damages to the rewards that the policy gets.
-    rank_by : {"damage", "reward"}, default="damage"
-        Rank units by minus the mean damage, or by the value of the policy.
+    rank_by : {"mean", "absolute", "rms", "reward"}, default="mean"
+        What units are ranked by. ``"mean"``: their mean damage. ``"absolute"``: its absolute value. ``"rms"``: the root
+        of the mean square of their damages on mini-batches. ``"reward"``: the policy's own value. The policy learns
+        from the damages of pulls, with ``"absolute"`` from their absolute values, with ``"rms"`` from their squares.
+
+    Notes
+    -----
+    Near a minimum of the loss, a negative damage is mostly noise: each such unit lowers the loss a little when it
+    leaves alone, and many raise it when they leave together. ``"absolute"`` and ``"rms"`` do not prefer these units.
     """
 
     constraints: ClassVar = {
         "policy": (Where(lambda v: isinstance(v, Policy), "a Policy, such as UCB1()"),),
         "reward": (Where(lambda v: isinstance(v, Reward), "a Reward, such as SmoothReward()"),),
-        "rank_by": (OneOf(("damage", "reward")),),
+        "rank_by": (OneOf((*SUMMARIES, "reward")),),
     }
 
     policy: Policy = UCB1()
     reward: Reward = SmoothReward()
-    rank_by: str = static(default="damage")
+    rank_by: str = static(default="mean")
 
     def step(self, key: jax.Array, state: Any, problem: Problem, active: jax.Array) -> tuple[Any, Scores]:
         """Spend the pulls of the round."""
@@ -151,11 +157,12 @@ class Bandit(Criterion):
             damage, weight = problem.pull(batch, pulled)
             measured = _number_for_each(self.reward, "scale", self.reward.scale(damage, active), ())
             scale = jnp.where(first, measured.astype(dtype), carry.scale)
+            learned = damage_of_pull(damage, scale, self.rank_by)
             # An identification policy gets damages, weighted by the share of the mini-batch in the mean over all rows.
             if identifies:
-                rewards = -damage / scale * (weight / mean_weight)
+                rewards = -learned / scale * (weight / mean_weight)
             else:
-                rewards = _number_for_each(self.reward, "__call__", self.reward(damage, scale), (n,))
+                rewards = _number_for_each(self.reward, "__call__", self.reward(learned, scale), (n,))
             updated = self.policy.update(carry.policy, arms, rewards.at[arms].get(mode="clip"), probs)
             return _Carry(
                 carry.t + 1,
@@ -163,28 +170,32 @@ class Bandit(Criterion):
                 _checked_state(self.policy, carry.policy, updated),
                 scale,
                 lax.dynamic_update_index_in_dim(carry.seen, seen | pulled, batch, 0),
-                carry.weight + weight * pulled,
-                carry.damage + weight * jnp.where(pulled, damage, 0),
+                carry.sums.add(pulled, damage, weight, scale),
             )
 
         def going(carry: _Carry) -> jax.Array:
             return (carry.t == 0) | ((budget - carry.spent >= needed) & (carry.t < last_step))
 
-        zeros = jnp.zeros(n, dtype)
         zero = jnp.zeros((), jnp.int32)
-        start = _Carry(zero, zero, begin, jnp.ones((), dtype), jnp.zeros((n_max, n), bool), zeros, zeros)
+        sums = Sums.zeros(n, dtype, self.rank_by)
+        start = _Carry(zero, zero, begin, jnp.ones((), dtype), jnp.zeros((n_max, n), bool), sums)
         end = lax.while_loop(going, body, start)
-        mean = end.damage / jnp.where(end.weight > 0, end.weight, 1)
-        value = -mean if self.rank_by == "damage" else self.policy.value(end.policy)
+        mean = end.sums.mean()
+        value = (
+            self.policy.value(end.policy) if self.rank_by == "reward" else -end.sums.summary(self.rank_by, end.scale)
+        )
         if hint is not None:
-            value = end.scale * _number_for_each(self.policy, "value", self.policy.value(end.policy), (n,))
-            mean = jnp.where(jnp.isfinite(value), -value, mean)
+            value = _number_for_each(self.policy, "value", self.policy.value(end.policy), (n,))
+            value = from_policy(value, end.scale, self.rank_by)
+            if self.rank_by == "mean":
+                mean = jnp.where(jnp.isfinite(value), -value, mean)
+        estimate = -mean if self.rank_by == "mean" else value
         decided = choice = None
         if isinstance(self.policy, IdentificationPolicy):
             decided, choice = self.policy.decided(end.policy), self.policy.choice(end.policy)
         if decided is not None:  # accepted arms rank before all others, rejected ones after them
             value = -places(decided, value).astype(dtype)
-        info = {"pulls": jnp.sum(end.seen, axis=0), "scale": end.scale}
+        info = {"pulls": jnp.sum(end.seen, axis=0), "scale": end.scale, "estimate": estimate}
         scores = Scores(value, end.spent, mean, choice, info=info)
         return self.remember(state, scores, active), scores
 

@@ -58,7 +58,8 @@ class WarmStartedBandit(Bandit):
                 lambda p: isinstance(p, IdentificationPolicy), "a policy that looks for the m best arms: Racing(), …"
             ),
         ),
-        "rank_by": (OneOf(("damage",)),),
+        # Not the absolute mean: the posterior is of the mean of what the policy learns from, |damage|.
+        "rank_by": (OneOf(("mean", "rms")),),
         "prior": (NONE, Where(lambda p: isinstance(p, Criterion), "a Criterion")),
         "carry": (BOOL,),
     }
@@ -93,7 +94,7 @@ class WarmStartedBandit(Bandit):
         """Return the estimates of this round."""
         if not self.carry:
             return state
-        return Previous((-scores.damage).astype(state.value.dtype), jnp.ones((), bool))
+        return Previous(scores.info["estimate"].astype(state.value.dtype), jnp.ones((), bool))
 
 
 @pytree_dataclass

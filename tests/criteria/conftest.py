@@ -23,6 +23,9 @@ class Table:
     def groups(self):
         return Groups([Group("arms", N, [Slice("damage", 0)])])
 
+    def batch_loss(self, params, gates, emissions, X, y, weight):
+        return jnp.sum(jnp.abs(params["damage"]))
+
     def damages(self, params, gates, emissions, X, y, weight, arms):
         return jnp.where(arms, params["damage"] + weight @ X, 0)
 

@@ -300,7 +300,7 @@ def test_one_program_serves_all_rounds_budgets_ratios_seeds_and_hyper_parameters
 def test_canonical_makes_numbers_floats_and_nothing_else():
     integer, same = canonical(Bandit(policy=UCB1(exploration=2))), canonical(Bandit(policy=UCB1(exploration=2.0)))
     assert integer.policy.exploration.dtype == same.policy.exploration.dtype == float
-    assert integer.rank_by == "damage"
+    assert integer.rank_by == "mean"
 
 
 def test_steps_have_slots_for_an_eighth_of_the_units():

@@ -1,0 +1,88 @@
+"""What units are ranked by: a summary of their damages on mini-batches."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from skbandit.criteria import Bandit, GreedyLeaveOneOut, LeaveOneOut, SequentialRacing, resolve
+from skbandit.policies import UCB1, EpsilonGreedy, Racing, Uniform
+
+N, N_BATCHES = 6, 5
+ALL = np.ones(N, bool)
+EVERY_PULL = N * N_BATCHES
+#: Unit 2 seems to help; unit 1 changes the loss least, unit 3 most.
+DAMAGE = np.array([0.4, 0.02, -0.5, 0.9, -0.1, 0.3])
+
+
+def expected(table, by):
+    """The summary, in float64; batches are of equal size."""
+    damages = table.batch_damages().astype("float64")
+    return {
+        "mean": damages.mean(axis=0),
+        "absolute": np.abs(damages.mean(axis=0)),
+        "rms": np.sqrt(np.square(damages).mean(axis=0)),
+    }[by]
+
+
+@pytest.mark.parametrize("by", ["mean", "absolute", "rms"])
+@pytest.mark.parametrize("factor", [1.0, 1e-24, 1e24])
+@pytest.mark.parametrize(
+    "criterion",
+    [LeaveOneOut(), Bandit(policy=UCB1()), Bandit(policy=Racing()), SequentialRacing()],
+    ids=["exact", "ucb1", "racing", "sequential"],
+)
+def test_units_are_ranked_by_the_summary_of_all_pulls(criterion, factor, by, bench, score):
+    table = bench(damage=DAMAGE * factor, noise=0.3 * factor)
+    if isinstance(criterion, SequentialRacing) and by == "absolute":
+        with pytest.raises(ValueError, match="'rank_by' parameter of SequentialRacing must be"):
+            resolve(dataclasses.replace(criterion, rank_by=by))
+        return
+    scores = score(dataclasses.replace(criterion, rank_by=by), 0, table.problem(EVERY_PULL), ALL)
+    value = np.asarray(scores.value, "float64")
+    if isinstance(criterion, LeaveOneOut) or getattr(criterion, "policy", None) == UCB1():
+        np.testing.assert_allclose(value, -expected(table, by), rtol=1e-5)
+    # A policy that looks for the best set may rank within it as it likes.
+    order = np.argsort(-value)
+    assert set(order[:3]) == set(np.argsort(expected(table, by))[:3])
+    # Whatever ranks the units: the damage that is told is the mean.
+    if not isinstance(criterion, SequentialRacing):
+        np.testing.assert_allclose(scores.damage, expected(table, "mean"), rtol=1e-4, atol=1e-6 * factor)
+
+
+def test_equal_means_differ_by_their_squares(bench, score):
+    # Unit 0 costs 1 on every batch; unit 1 costs -4 on four batches and 21 on the fifth: 1 on average.
+    table = bench(damage=[1, -4, 2, 2, 2, 2], noise=0.0)
+    table.X[table.parts()[1], 1] = 25
+    for criterion in (LeaveOneOut(rank_by="rms"), Bandit(policy=Uniform(), rank_by="rms")):
+        value = score(criterion, 0, table.problem(EVERY_PULL), ALL).value
+        np.testing.assert_allclose(value[:3], [-1, -np.sqrt((4 * 16 + 441) / 5), -2], rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("by", "favourites"), [("mean", {2, 4}), ("absolute", {1, 4}), ("rms", {1, 4}), ("reward", {2, 4})]
+)
+def test_the_policy_learns_from_what_ranks(by, favourites, bench, score):
+    # Without exploration, the two slots of each step take the two units of highest reward so far.
+    bandit = Bandit(policy=EpsilonGreedy(epsilon=0), rank_by=by)
+    scores = score(bandit, 0, bench(damage=DAMAGE, noise=0.001).problem(N + 6), ALL)
+    assert set(np.flatnonzero(np.asarray(scores.info["pulls"]) > 1)) == favourites
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("by", ["mean", "absolute", "rms"])
+@pytest.mark.parametrize("name", ["leave_one_out", "greedy_leave_one_out", "ucb1", "racing"])
+def test_a_damage_that_is_not_finite_does_not_spoil_the_ranking(name, by, bad, bench, score):
+    if bad == -np.inf and by == "mean":
+        pytest.skip("the mean takes it for the safest unit")
+    criterion = dataclasses.replace(resolve(name), rank_by=by)
+    table = bench(damage=[0.1, 0.5, bad, 0.2, 0.6, 0.3], noise=0.01)
+    value = np.asarray(score(criterion, 0, table.problem(24), ALL).value)
+    assert set(np.argsort(np.where(np.isnan(value), np.inf, -value))[:3]) == {0, 3, 5}
+
+
+def test_greedy_removal_goes_by_the_summary(bench, score):
+    table = bench(damage=DAMAGE, noise=0.0)
+    for by in ("mean", "absolute", "rms"):
+        value = score(GreedyLeaveOneOut(rank_by=by), 0, table.problem(EVERY_PULL), ALL).value
+        assert np.argsort(-value)[:3].tolist() == np.argsort(expected(table, by))[:3].tolist()
