@@ -5,16 +5,15 @@ Half of the units of `benchmarks.deep.wide` are chosen by leave-one-out, which p
 removed together, with no repair and no fine-tuning, and the loss is measured on the test rows, which nothing else sees.
 Seconds are those of one call of `skbandit.rank_units` in which nothing is compiled.
 
-The same scores choose in two ways: by least damage, as `skbandit.prune` does, and by least absolute damage [1]_. Many
-units have a damage just below zero. Each of these improves the loss a little when it leaves alone; all together they
-do not.
-
-.. [1] Molchanov et al. (2017). Pruning convolutional neural networks for resource efficient inference. ICLR.
+Units are ranked in three ways (``rank_by``): by the mean damage, as `skbandit.prune` does by default, by its absolute
+value, and by the root mean square of the damages on mini-batches. Many units have a damage just below zero. Each of
+these improves the loss a little when it leaves alone; all together they do not.
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import datetime
 import time
 import warnings
@@ -30,10 +29,11 @@ from benchmarks.common.records import KEPT, NEW, Record, append, latest, read
 from benchmarks.common.tables import markdown, number
 from benchmarks.deep import wide
 from skbandit import rank_units
+from skbandit.criteria import resolve
 from skbandit.networks import Groups, TracedNetwork, infer_groups
 
 REFERENCE, CHANCE = "leave_one_out", "chance"
-POLICIES, BUDGETS, SEEDS = ("uniform", "ucb1", "racing", "csar"), (1, 2, 4, 8), 2
+POLICIES, BUDGETS, SEEDS = ("uniform", "ucb1", "racing"), (1, 2, 4, 8), 3
 ROWS, BATCH, RATIO = 512, 16, 0.5
 #: Relative rise of the loss over that of leave-one-out's choice that counts as the same.
 WITHIN = 0.01
@@ -41,8 +41,8 @@ RECORDS = KEPT / "deep" / "many_units.jsonl"
 PACKAGES = ("skbandit", "jax", "equinox", "optax", "numpy")
 
 
-#: Rules of the choice.
-RULES = ("damage", "absolute")
+#: Summaries of damages that rank units.
+SUMMARIES = ("mean", "absolute", "rms")
 
 
 def choice(value: np.ndarray, groups: Groups) -> np.ndarray:
@@ -96,18 +96,16 @@ class Judge:
     def _outputs(self, gates: jax.Array, X: np.ndarray, size: int = 256) -> np.ndarray:
         return np.concatenate([np.asarray(self._logits(gates, X[i : i + size])) for i in range(0, len(X), size)])
 
-    def ranked(self, policy: str, budget: float, seed: int) -> tuple[dict[str, np.ndarray], Record]:
-        """Return the values of the units by each rule, and what that cost.
-
-        By damage, a policy's own value counts: it may have accepted and rejected units.
-        """
+    def ranked(self, policy: str, rank_by: str, budget: float, seed: int) -> tuple[np.ndarray, Record]:
+        """Return the values of the units, and what they cost."""
+        criterion = dataclasses.replace(resolve(policy), rank_by=rank_by)
 
         def scored(active: np.ndarray | None) -> Any:
             return rank_units(
                 *(self.case.apply, self.case.params, *self.rows),
                 loss=wide.loss,
                 groups=self.groups,
-                policy=policy,
+                policy=criterion,
                 budget=budget,
                 pruning_ratio=RATIO,
                 active=active,
@@ -121,8 +119,7 @@ class Judge:
         start, cpu = time.perf_counter(), time.process_time()
         scores = scored(None)
         seconds = {"seconds": time.perf_counter() - start, "cpu_seconds": time.process_time() - cpu}
-        values = {"damage": scores.value, "absolute": -np.abs(scores.damage)}
-        return values, {"n_pulls": int(scores.n_pulls), **seconds}
+        return scores.value, {"n_pulls": int(scores.n_pulls), **seconds}
 
     def _few(self) -> np.ndarray:
         """Return a mask of four units of each group."""
@@ -142,108 +139,129 @@ def run(judge: Judge, policies: Sequence[str], budgets: Sequence[int], n_seeds: 
         "before": judge.losses(np.zeros(n, bool)),
         **{"machine": machine.cpu_model(), "cores": machine.n_cores(), "versions": machine.versions(PACKAGES)},
     }
-    todo = [(REFERENCE, None, 0), *((CHANCE, None, seed) for seed in range(n_seeds))]
-    todo += [(policy, budget, seed) for policy in policies for budget in budgets for seed in range(n_seeds)]
-    done = {(r["policy"], r["budget"], r["seed"]) for r in read(out)}
-    for policy, budget, seed in todo:
-        if (policy, budget, seed) in done:
+    todo = [(CHANCE, None, None, seed) for seed in range(n_seeds)]
+    todo += [(REFERENCE, by, None, 0) for by in SUMMARIES]
+    todo += [
+        (policy, by, budget, seed)
+        for seed in range(n_seeds)
+        for policy in policies
+        for by in SUMMARIES
+        for budget in budgets
+    ]
+    done = {key_of(record) for record in read(out)}
+    for policy, by, budget, seed in todo:
+        if (policy, by, budget, seed) in done:
             continue
-        if policy == CHANCE:
-            drawn = np.random.default_rng(seed).random(n)
-            values, cost = dict.fromkeys(RULES, drawn), {"n_pulls": 0, "seconds": 0.0, "cpu_seconds": 0.0}
+        if by is None:
+            value, cost = np.random.default_rng(seed).random(n), {"n_pulls": 0, "seconds": 0.0, "cpu_seconds": 0.0}
         else:
-            values, cost = judge.ranked(policy, budget or 1, seed)
-        made = {rule: choice(value, judge.groups) for rule, value in values.items()}
-        outcome = {
-            rule: judge.losses(removed) | {"removed": [int(part.sum()) for part in judge.groups.split(removed)]}
-            for rule, removed in made.items()
-        }
+            value, cost = judge.ranked(policy, by, budget or 1, seed)
+        removed = choice(value, judge.groups)
+        outcome = judge.losses(removed) | {"removed": [int(part.sum()) for part in judge.groups.split(removed)]}
         date = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-        append(out, {"policy": policy, "budget": budget, "seed": seed, **cost, **outcome, **common, "date": date})
-        losses = "  ".join(f"{rule} {outcome[rule]['loss']:.4f}" for rule in RULES)
-        print(f"{policy:14s} {budget or '':>2} {seed}  {cost['n_pulls'] / n:5.1f} pulls a unit, ", end="")
-        print(f"{cost['seconds']:6.1f} s  loss by {losses}", flush=True)
+        key = {"policy": policy, "rank_by": by, "budget": budget, "seed": seed}
+        append(out, key | cost | outcome | common | {"date": date})
+        print(f"{policy:14s} {by or '':8s} {budget or '':>2} {seed}  {cost['n_pulls'] / n:5.1f} pulls a unit, ", end="")
+        print(f"{cost['seconds']:6.1f} s  loss {outcome['loss']:.4f}", flush=True)
+
+
+def key_of(record: Record) -> tuple[Any, ...]:
+    """Return what tells a record from others."""
+    return record["policy"], record["rank_by"], record["budget"], record["seed"]
 
 
 # --- the page ---------------------------------------------------------------------------------------------------------
 
 
-def mean_loss(records: Sequence[Record], rule: str, key: str = "loss") -> float:
-    """Return the mean over records of what a rule's choice leaves."""
-    return float(np.mean([record[rule][key] for record in records]))
+def own(records: Sequence[Record], policy: str, by: str | None, budget: int | None = None) -> list[Record]:
+    """Return the records of a policy, a summary and a budget: those of all seeds."""
+    return [r for r in records if (r["policy"], r["rank_by"], r["budget"]) == (policy, by, budget)]
 
 
-def reached(records: Sequence[Record], rule: str) -> dict[str, float | None]:
-    """Return, by policy, the least share of leave-one-out's pulls from which on the loss is within 1 % of its own.
+def mean(records: Sequence[Record], name: str) -> float:
+    """Return the mean of a figure over records."""
+    return float(np.mean([record[name] for record in records]))
 
-    The loss of a budget is the mean over seeds. None where the largest budget does not reach it.
+
+def policies_of(records: Sequence[Record]) -> dict[str, list[int]]:
+    """Return the budgets of each bandit policy."""
+    found: dict[str, set[int]] = {}
+    for record in records:
+        if record["budget"] is not None:
+            found.setdefault(record["policy"], set()).add(record["budget"])
+    return {policy: sorted(budgets) for policy, budgets in found.items()}
+
+
+def reached(records: Sequence[Record], policy: str, by: str) -> float | None:
+    """Return the least share of leave-one-out's pulls from which on the loss is within 1 % of its own, or lower.
+
+    The loss of a budget is the mean over seeds; leave-one-out ranks by the same summary. None where the largest budget
+    does not reach it.
     """
-    reference = [r for r in records if r["policy"] == REFERENCE]
-    allowed = (1 + WITHIN) * mean_loss(reference, rule)
-    found: dict[str, float | None] = {}
-    for policy in dict.fromkeys(r["policy"] for r in records if r["budget"] is not None):
-        found[policy] = None
-        for budget in sorted({r["budget"] for r in records if r["policy"] == policy}, reverse=True):
-            own = [r for r in records if r["policy"] == policy and r["budget"] == budget]
-            if mean_loss(own, rule) > allowed:
-                break
-            found[policy] = float(np.mean([r["n_pulls"] for r in own]) / reference[0]["n_pulls"])
+    reference, found = own(records, REFERENCE, by), None
+    for budget in reversed(policies_of(records)[policy]):
+        some = own(records, policy, by, budget)
+        if mean(some, "loss") > (1 + WITHIN) * mean(reference, "loss"):
+            break
+        found = mean(some, "n_pulls") / mean(reference, "n_pulls")
     return found
 
 
 def table(records: Sequence[Record]) -> str:
     """Return a line for each policy and budget: means over seeds."""
-    (reference,) = (r for r in records if r["policy"] == REFERENCE)
-    names, rows = list(dict.fromkeys(r["policy"] for r in records)), []
-    for key in sorted({(r["policy"], r["budget"]) for r in records}, key=lambda of: (names.index(of[0]), of[1] or 0)):
-        own = [r for r in records if (r["policy"], r["budget"]) == key]
-        pulls, seconds = (float(np.mean([r[name] for r in own])) for name in ("n_pulls", "seconds"))
-        cells = [key[0] if key[0] == CHANCE else f"`{key[0]}`", number(pulls / reference["n_units"])]
-        cells += [f"{pulls / reference['n_pulls']:.1%}", number(seconds), f"{seconds / reference['seconds']:.1%}"]
-        for rule in reversed(RULES):
-            loss = mean_loss(own, rule)
-            cells += [f"{loss:.4f}", f"{loss / reference[rule]['loss'] - 1:+.1%}"]
-            cells += [f"{mean_loss(own, rule, 'accuracy'):.3f}"]
+    reference = own(records, REFERENCE, SUMMARIES[0])
+    bandits = [(policy, budget) for policy, budgets in policies_of(records).items() for budget in budgets]
+    rows = []
+    for policy, budget in [(CHANCE, None), (REFERENCE, None), *bandits]:
+        first = own(records, policy, None if policy == CHANCE else SUMMARIES[0], budget)
+        pulls, seconds = mean(first, "n_pulls"), mean(first, "seconds")
+        cells = [policy if policy == CHANCE else f"`{policy}`", number(pulls / first[0]["n_units"])]
+        cells += [f"{pulls / mean(reference, 'n_pulls'):.1%}", number(seconds)]
+        cells += [f"{seconds / mean(reference, 'seconds'):.1%}"]
+        for by in SUMMARIES:
+            some = own(records, policy, None if policy == CHANCE else by, budget)
+            cells += [f"{mean(some, 'loss'):.3f}", f"{mean(some, 'accuracy'):.3f}"]
         rows.append(cells)
     header = ["policy", "pulls a unit", "of all pulls", "s", "of its seconds"]
-    for rule in reversed(RULES):
-        header += [f"loss, {rule}", "to leave-one-out", "accuracy"]
+    header += [f"{what}, {by}" for by in SUMMARIES for what in ("loss", "accuracy")]
     return markdown(header, rows)
 
 
 def page(records: Sequence[Record]) -> str:
     """Return the page, from the records alone."""
-    records = latest(records, lambda r: (r["policy"], r["budget"], r["seed"]))
+    records = latest(records, key_of)
     first = records[0]
     before, kept = first["before"], (Path("../../..") / RECORDS).as_posix()
     versions = ", ".join(f"{name} {version}" for name, version in first["versions"].items())
     sizes = ", ".join(f"{name} {size}" for name, size in first["groups"].items())
-    shares = {rule: reached(records, rule) for rule in reversed(RULES)}
-    told = [
-        [f"`{policy}`", *("not reached" if of[policy] is None else f"{of[policy]:.1%}" for of in shares.values())]
-        for policy in shares[RULES[0]]
-    ]
+    told = []
+    for policy in policies_of(records):
+        shares = [reached(records, policy, by) for by in SUMMARIES]
+        told.append([f"`{policy}`", *("not reached" if share is None else f"{share:.1%}" for share in shares)])
+    n_seeds = len({r["seed"] for r in records})
     return "\n".join(
         [
             "# Bandits against leave-one-out: ten thousand units",
             "",
             f"A convolutional network with {first['n_units']} units in {len(first['groups'])} groups ({sizes}),",
             f"trained on {wide.DATA} in {first['train_seconds']:.0f} s: accuracy {before['accuracy']:.3f}, loss",
-            f"{before['loss']:.4f} on the test rows. Half of the units are chosen by damages on {first['n_rows']}",
+            f"{before['loss']:.3f} on the test rows. Half of the units are chosen by damages on {first['n_rows']}",
             f"training rows, in mini-batches of {first['batch_size']}, and removed together, without repair or",
-            "fine-tuning. Loss and accuracy are those on the test rows, means over seeds. Seconds are those of scoring",
-            "alone, without compilation. *Of all pulls*, *of its seconds*: shares of what leave-one-out takes.",
+            f"fine-tuning. Loss and accuracy are those on the test rows, means over {n_seeds} seeds. Seconds are those",
+            "of scoring by the mean, without compilation. *Of all pulls*, *of its seconds*: shares of what",
+            "leave-one-out takes.",
             "",
-            "The same scores choose in two ways. *Damage*: the units of least damage leave, as in `skbandit.prune`.",
-            "*Absolute*: those of least absolute damage. Many units have a damage just below zero; each of them",
-            "improves the loss a little when it leaves alone, and all together they do not.",
+            "Units are ranked by a summary of their damages (`rank_by` of `Bandit` and `LeaveOneOut`): the *mean*, its",
+            "*absolute* value, or the root mean square (*rms*) over mini-batches. Many units have a damage just below",
+            "zero; each of them improves the loss a little when it leaves alone, and all together they do not.",
             "",
             "The command is `python -m benchmarks.deep.many_units`; `--page` makes this page of the records,",
             f"[{RECORDS.name}]({kept}).",
             "",
-            f"The least share of leave-one-out's pulls from which on the loss is within {WITHIN:.0%} of its own:",
+            f"The least share of leave-one-out's pulls from which on the loss is within {WITHIN:.0%} of that of",
+            "leave-one-out by the same summary, or lower:",
             "",
-            markdown(["policy", *(f"by {rule}" for rule in shares)], told),
+            markdown(["policy", *SUMMARIES], told),
             "",
             table(records),
             "",
