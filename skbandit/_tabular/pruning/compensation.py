@@ -96,6 +96,11 @@ def reweight(
             gone = W_on[leaves]
             delta = solve(gave) @ gone if len(gone) < gone.shape[1] else solve(gave @ gone)
             residual_mean = mean @ gone
+        elif len(W_on) + B.shape[1] < W.shape[1]:
+            # Of many outputs: the solution is linear in the residuals, which need not be computed.
+            gave, mean = _centred(before, share, root)
+            delta = solve(gave) @ W_on - solve(scaled) @ W_on[stays]
+            residual_mean = mean @ W_on - B_mean @ W_on[stays]
         else:
             delta, residual_mean = _of_residuals(solve, before, B, W_on, W_on[stays], share, root)
         del scaled, solve
@@ -157,7 +162,7 @@ def _of_residuals(
     share: np.ndarray,
     root: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Solve for the residuals of some outputs at a time: they may be many, 16 384 rows of 10 000 classes.
+    """Solve for the residuals of some outputs at a time: they may be twice as many as activations.
 
     Parameters
     ----------

@@ -202,7 +202,12 @@ def test_folding_by_hand():
     np.testing.assert_array_equal(W, [[3], [5]])
 
 
-def wide(n, kind="plain", dtype="float64", sizes=(3, 40, 30, 4), seed=0):
+SIZES = (3, 40, 30, 4)
+#: More outputs than units before and after the removal.
+MANY_OUTPUTS = (3, 40, 30, 200)
+
+
+def wide(n, kind="plain", dtype="float64", sizes=SIZES, seed=0):
     """Return a network, rows of which there are more or fewer than units, and units to remove."""
     rng = np.random.default_rng(seed)
     params = init_params(sizes, "tanh", np.random.RandomState(seed), dtype)
@@ -230,10 +235,11 @@ KINDS = ("plain", "duplicates", "nearly duplicates", "constant", "all constant",
 ROWS = (1, 2, 10, 25, 200)
 
 
+@pytest.mark.parametrize("sizes", [SIZES, MANY_OUTPUTS], ids=["few outputs", "many outputs"])
 @pytest.mark.parametrize("n", ROWS)
 @pytest.mark.parametrize("kind", KINDS)
-def test_equals_least_squares_whatever_there_is_more_of(kind, n):
-    network, params, X, weight, removed = wide(n, kind)
+def test_equals_least_squares_whatever_there_is_more_of(kind, n, sizes):
+    network, params, X, weight, removed = wide(n, kind, sizes=sizes)
     (W1, b1), (W2, b2), (W3, b3) = params
     first, second = (np.flatnonzero(~part) for part in network.groups.split(removed))
     H1 = np.tanh(X @ W1 + b1)
@@ -252,10 +258,11 @@ def test_equals_least_squares_whatever_there_is_more_of(kind, n):
     np.testing.assert_allclose(output(repaired, X, gates), expected, rtol=0, atol=1e-8)
 
 
+@pytest.mark.parametrize("sizes", [SIZES, MANY_OUTPUTS], ids=["few outputs", "many outputs"])
 @pytest.mark.parametrize("n", ROWS)
 @pytest.mark.parametrize("kind", KINDS)
-def test_float32_repairs_as_well(kind, n):
-    network, params, X, weight, removed = wide(n, kind, "float32")
+def test_float32_repairs_as_well(kind, n, sizes):
+    network, params, X, weight, removed = wide(n, kind, "float32", sizes)
     double = [tuple(a.astype("float64") for a in layer) for layer in params]
     on = np.ones(removed.size, bool)
     repaired = repair(params, X, weight, removed, on, network)
