@@ -23,7 +23,7 @@ SCENARIOS = {
     "defaults": "a fit of a preset, against scikit-learn and gradient boosting; four members against four fits and one",
     "cold_start": "from the start of the process to a fitted model; imports alone",
     "search": "a grid search of 90 fits in a fresh process, against one with scikit-learn's MLPRegressor",
-    "predict": "latency of a row and throughput of many, against scikit-learn's unpruned MLPRegressor",
+    "predict": "a row and many, against scikit-learn's unpruned MLPRegressor; the presets against boosted trees",
     "wide": "tables of many columns, sparse and dense, against scikit-learn's MLPClassifier; memory of a sparse one",
     "scale": "memory at a million rows; growth with rows, features, units, layers, budget, classes, members",
     "devices": "pulls per second on one device, on several, on a GPU",

@@ -59,9 +59,12 @@ class Architecture:
         """Whether the first layer reads the columns of X as they are."""
         return self.encoder is None and self.inputs.is_identity
 
-    def encode(self, X: Any) -> Any:
-        """Return what the network's inputs read, f[n, n_columns], of dense or CSR rows; X itself without an encoder."""
-        return X if self.encoder is None else self.encoder.transform(X)
+    def encode(self, X: Any, dtype: Any = None) -> Any:
+        """Return what the network's inputs read, f[n, n_columns], of dense or CSR rows; X itself without an encoder.
+
+        It is computed in float64, and rounded to ``dtype``, by default that of X.
+        """
+        return X if self.encoder is None else self.encoder.transform(X, dtype)
 
     def write(self, X: Any, out: np.ndarray) -> None:
         """Write what `encode` returns into ``out`` f[n, n_columns], in its dtype."""
@@ -183,15 +186,26 @@ class Model:
         """Return the output layer's pre-activation f[n, n_outputs] of rows f[n, n_columns of X], dense or CSR."""
         return RawOutputs([self], X).map(lambda raw: raw[0])
 
-    def forward(self, dtype: Any, *, encoded: bool = False) -> Forward:
-        """Return what computes the output layer's pre-activation of rows of X, or of rows that are encoded."""
-        features: Callable[[Any], Any] | None = None
-        if not self.architecture.reads_raw_rows:
-            features = self.embed if encoded else self._read
-        return Forward.of(dtype, self.coefs, self.intercepts, self.architecture.activation, self.slopes, features)
+    def precision(self, dtype: np.dtype[Any]) -> np.dtype[Any]:
+        """Return the dtype that rows of ``dtype`` are computed in: the same, but where numbers are embedded.
 
-    def _read(self, X: Any) -> Any:
-        return self.embed(self.architecture.encode(X))
+        Embeddings take most of the time, and those of float32 weights have no more digits than float32, whatever the
+        rows. But numbers are rounded after they were scaled: that is where the digits of a time stamp matter.
+        """
+        encoder, weights = self.architecture.encoder, self.coefs[0].dtype
+        scaled = encoder is not None and encoder.clip
+        return weights if self.architecture.inputs.n_embedded and scaled and weights < dtype else dtype
+
+    def forward(self, dtype: Any, *, encoded: bool = False) -> Forward:
+        """Return what computes the output layer's pre-activation of rows of X, or of rows that are encoded.
+
+        It computes in ``dtype``, which is that of the rows; of rows that are to be encoded, it may be another.
+        """
+        architecture = self.architecture
+        features: Callable[[Any], Any] | None = None
+        if not architecture.reads_raw_rows:
+            features = self.embed if encoded else lambda X: self.embed(architecture.encode(X, dtype))
+        return Forward.of(dtype, self.coefs, self.intercepts, architecture.activation, self.slopes, features)
 
 
 class RawOutputs:
@@ -219,15 +233,20 @@ class RawOutputs:
         of : callable (list of f[m, n_outputs]) → array of shape (m, ...)
             From the raw outputs of each model for some rows to theirs.
         """
-        X, rows, encoder = self.X, self.rows, self.models[0].architecture.encoder
-        shared = len(self.models) > 1 and all(model.architecture.encoder is encoder for model in self.models)
-        forward = [model.forward(X.dtype, encoded=shared) for model in self.models]
+        models, X, rows = self.models, self.X, self.rows
+        architecture = models[0].architecture
+        shared = len(models) > 1 and all(model.architecture.encoder is architecture.encoder for model in models)
+        dtype = np.result_type(*(model.precision(X.dtype) for model in models))
+        forward = [model.forward(dtype, encoded=shared) for model in models]
 
         def of_chunk(rows: Any) -> np.ndarray:
-            read = self.models[0].architecture.encode(rows) if shared else rows
-            return of([one(read) for one in forward])
+            read = architecture.encode(rows, dtype) if shared else rows
+            raw = [one(read) for one in forward]
+            # What is made of outputs has the precision of the rows: that probabilities add up to 1, say.
+            return of(raw if dtype == X.dtype else [z.astype(np.result_type(z, X), copy=False) for z in raw])
 
-        step = min(one.chunk_rows(X, len(forward)) for one in forward)
+        n = X.shape[0] if rows is None else len(rows)
+        step = 1 if n == 1 else min(one.chunk_rows(X, len(forward)) for one in forward)
         return in_chunks(X, step, of_chunk) if rows is None else in_chunks(rows, step, lambda rows: of_chunk(X[rows]))
 
     def whole(self) -> list[np.ndarray]:

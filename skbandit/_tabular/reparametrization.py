@@ -203,8 +203,9 @@ class Reparametrization:
         if (np.diff(params["edges"][i]) > 0).all():
             params["edges"][i] = (params["edges"][i] - self.offset[i]) / self.slope[i]
             return
-        at = (self.slope[i] * edges.astype(np.float64) + self.offset[i])[:, None, None]
-        values = shares_of_bins(np, at, params["edges"][i][None])[:, 0] @ params["weight"][i] + params["bias"][i]
+        at = (self.slope[i] * edges.astype(np.float64) + self.offset[i])[:, None]
+        low, high = params["edges"][i][:-1], params["edges"][i][1:]
+        values = shares_of_bins(np, at, low, high) @ params["weight"][i] + params["bias"][i]
         params["edges"][i], params["weight"][i], params["bias"][i] = edges, np.diff(values, axis=0), values[0]
 
     def _tables(self, old: Sequence[np.ndarray], drawn: Sequence[np.ndarray]) -> Iterator[np.ndarray]:

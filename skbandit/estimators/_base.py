@@ -36,6 +36,7 @@ from skbandit.estimators._rows import (
     Encoded,
     FitTask,
     held_out_are_given,
+    is_checked,
     row_ids,
 )
 from skbandit.estimators._state import all_at_once, is_fitted_attribute, is_of_callbacks, snapshot
@@ -91,7 +92,7 @@ class BaseBanditPrunedMLP(PointsToMembers, CallbackSupportMixin, BaseEstimator):
         return tags
 
     def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "coefs_") or hasattr(self, "estimators_")
+        return "coefs_" in vars(self) or "estimators_" in vars(self)
 
     @classmethod
     def from_preset(cls, preset: str, **params: Any) -> Self:
@@ -375,9 +376,11 @@ class BaseBanditPrunedMLP(PointsToMembers, CallbackSupportMixin, BaseEstimator):
     def _raw_predict(self, X: Any) -> tuple[Target, RawOutputs]:
         """Return the target, and the output layer's pre-activation f[n, n_outputs] of each member, to be computed."""
         now = snapshot(self)
-        check_is_fitted(now)
-        with Notes() as notes:
-            X = now._check_features(X, notes, reset=False)
+        if not now.__sklearn_is_fitted__():
+            check_is_fitted(now)  # raises
+        if not (now._columns.reader is None and is_checked(X, vars(now))):
+            with Notes() as notes:
+                X = now._check_features(X, notes, reset=False)
         return now._target, raw_outputs([member.model for member in now._networks()], X)
 
     def _networks(self) -> list[Member]:

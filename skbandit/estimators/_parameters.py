@@ -469,7 +469,10 @@ _PRUNING = {
     ),
     "dtype": Parameter(
         '{"float32", "float64"}',
-        "Precision of training and of the weights. float64 is enabled in JAX only for the duration of a call.",
+        """
+        Precision of training and of the weights. Predictions are computed in that of X, or in ``dtype`` where that is
+        lower and numbers are embedded. float64 is enabled in JAX only for the duration of a call.
+        """,
         (OneOf(("float32", "float64")),),
     ),
     "device": Parameter(

@@ -153,7 +153,8 @@ class BanditPrunedMLPRegressor(RegressorMixin, Constructor, BaseBanditPrunedMLP)
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows; computed in their dtype but for the last intercept, which carries the target's mean in float64.
+            Rows; computed in their dtype, or in the estimator's ``dtype`` where numbers are embedded and that is lower.
+            The last intercept, which carries the target's mean, is added in float64.
 
         Returns
         -------

@@ -142,6 +142,25 @@ class Columns:
         return tuple(map(Note, self.reader.remarks_on_categories(X[weight > 0], n_before)))
 
 
+def is_checked(X: Any, fitted: Mapping[str, Any]) -> bool:
+    """Say whether X is such that scikit-learn's check of rows to predict has no complaint, and returns X itself.
+
+    Of one row, that check takes several times as long as a network.
+
+    Parameters
+    ----------
+    X : array-like
+    fitted : mapping
+        Attributes of the estimator.
+    """
+    if type(X) is not np.ndarray or not (X.dtype == np.float64 or X.dtype == np.float32):
+        return False
+    if X.ndim != 2 or X.shape[0] == 0 or X.shape[1] != fitted.get("n_features_in_") or "feature_names_in_" in fitted:
+        return False
+    with np.errstate(over="ignore", invalid="ignore"):
+        return bool(np.isfinite(X.sum()))  # else some value is not finite, or the sum
+
+
 def _culprit(X: Any, kinds: Mapping[str, Any]) -> str:
     """Say whether an error is about X or y; if it is not about X alone, y has been read before."""
     try:

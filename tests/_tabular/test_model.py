@@ -84,7 +84,7 @@ def test_models_that_share_an_encoder_encode_once(monkeypatch):
     models = [Model.of_layers(architecture, {}, layers_of((4, 5, 1))) for _ in range(3)]
     expected = [model.raw_output(X) for model in models]
     calls, original = [], FeatureEncoder.transform
-    monkeypatch.setattr(FeatureEncoder, "transform", lambda self, X: calls.append(len(X)) or original(self, X))
+    monkeypatch.setattr(FeatureEncoder, "transform", lambda self, X, dtype: calls.append(len(X)) or original(self, X))
     for found, alone in zip(raw_outputs(models, X).whole(), expected, strict=True):
         np.testing.assert_allclose(found, alone, rtol=1e-12)
     assert calls == [CHUNK_ROWS, 10]
@@ -106,3 +106,70 @@ def test_a_chunk_holds_the_outputs_of_all_members(n_members, dtype, of_intercept
     raw_outputs(models, np.ones((3000, 4), dtype)).map(decided)
     assert max(sizes) <= CHUNK_BYTES
     assert sizes[0] > 0.9 * CHUNK_BYTES
+
+
+def embedded(dtype, scale=True, n_models=1, loss="squared_error"):
+    """Networks that embed a time stamp of a few weeks, in nanoseconds, and a small number."""
+    X = np.column_stack([1.7e18 + 1e15 * RNG.random(400), RNG.normal(size=400)])
+    encoder = FeatureEncoder.fit(X, scale=scale)
+    inputs = Inputs(2, 2, "periodic")
+    architecture = Architecture(encoder, inputs, (5,), 1, "tanh", False, loss)
+    models = []
+    for seed in range(n_models):
+        layers = tuple(tuple(a.astype(dtype) for a in layer) for layer in layers_of((inputs.n_features, 5, 1)))
+        models.append(Model.of_layers(architecture, inputs.init(np.random.RandomState(seed), dtype), layers))
+    return models, X
+
+
+@pytest.mark.parametrize("n_models", [1, 3])
+def test_embedded_numbers_are_computed_in_the_precision_of_the_weights(n_models, monkeypatch):
+    models, X = embedded("float32", n_models=n_models)
+    seen, original = [], Inputs.features
+    monkeypatch.setattr(Inputs, "features", lambda self, *args: seen.append(args[-1].dtype) or original(self, *args))
+    found = raw_outputs(models, X).whole()
+    assert set(seen) == {np.dtype("float32")}
+    for z, model in zip(found, models, strict=True):
+        assert z.dtype == "float64"  # what is made of it is computed in the precision of the rows
+        coefs = [W.astype("float64") for W in model.coefs]
+        precise = Model(model.architecture, model.input_params, coefs, model.intercepts)
+        # Sums of 16 and of 5 terms of size 1, in float32. Rounded before they are scaled, all stamps were about alike.
+        np.testing.assert_allclose(z, precise.raw_output(X), rtol=0, atol=1e-5)
+        assert np.ptp(z) > 0.1
+
+
+def test_weights_of_float64_keep_their_digits():
+    (model,), X = embedded("float64")
+    inputs, (W1, W2), (b1, b2) = model.architecture.inputs, model.coefs, model.intercepts
+    features = inputs.features(np, model.input_params, model.architecture.encode(X))
+    assert features.dtype == "float64"
+    np.testing.assert_allclose(model.raw_output(X), np.tanh(features @ W1 + b1) @ W2 + b2, rtol=1e-13, atol=1e-13)
+
+
+def test_embedded_numbers_that_are_not_scaled_keep_the_precision_of_the_rows():
+    # float32 cannot tell such stamps apart.
+    (model,), X = embedded("float32", scale=False)
+    assert model.precision(X.dtype) == "float64"
+
+
+@pytest.mark.parametrize(("rows", "weights"), [("float32", "float64"), ("float32", "float32"), ("float64", "float64")])
+def test_rows_are_never_computed_in_more_than_their_own_precision(rows, weights):
+    (model,), X = embedded(weights)
+    assert model.precision(np.dtype(rows)) == rows
+    assert model.raw_output(X.astype(rows)).dtype == np.result_type(rows, model.intercepts[-1])
+
+
+def test_other_networks_are_computed_in_the_precision_of_the_rows():
+    architecture, layers = plain()
+    layers = tuple(tuple(a.astype("float32") for a in layer) for layer in layers)
+    model = Model.of_layers(architecture, {}, layers)
+    for dtype in ("float32", "float64"):
+        assert model.precision(np.dtype(dtype)) == dtype
+
+
+def test_weights_that_are_changed_are_those_that_predict():
+    (model,), X = embedded("float32")
+    model.raw_output(X)
+    model.coefs[-1][:] = 0
+    assert np.ptp(model.raw_output(X)) == 0
+    model.intercepts[-1] = np.array([7.0])
+    np.testing.assert_array_equal(model.raw_output(X), 7)

@@ -21,6 +21,7 @@ NumPy: what is pruned is a plain network on these features.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -38,15 +39,15 @@ FREQUENCY_SCALE = 0.1
 #: Features of an embedded category.
 EMBEDDING_DIM = 8
 
-#: Terms of expansions that NumPy computes at a time: with what is computed on the way they stay near the cache, in some
-#: MB. Of 256 rows of 1 000 numbers a seventh of the time of all at once.
+#: Terms of expansions that NumPy computes at a time: they stay in the cache, in 512 kB of float32. Of 256 rows of 1 000
+#: numbers a seventh of the time of all at once.
 BLOCK_TERMS = 2**17
+#: Rows of a block at least, where there are so many: NumPy's inner loops run over them.
+BLOCK_ROWS = 256
 #: Values that quantiles are computed of at a time.
 BLOCK_VALUES = 2**18
 
 NUMERIC_EMBEDDINGS = ("periodic", "piecewise_linear")
-#: Parameters that have a row for each embedded number.
-_OF_NUMBERS = ("frequency", "phase", "edges", "weight", "bias")
 
 
 @saved
@@ -165,52 +166,88 @@ class Inputs:
         """
         if self.is_identity:
             return X
+        if xp is np:
+            return self._features_on_host(params, X)
         parts = []
         m = self.n_embedded
         if m:
-            embed = self._embed_in_blocks if xp is np else self._embed
-            parts.append(embed(xp, params, X[:, :m]).reshape(X.shape[0], m * WIDTH))
+            parts.append(self._embed(xp, params, X[:, :m]).reshape(X.shape[0], m * WIDTH))
         parts.append(X[:, m : self.n_dense])
         codes = X[:, self.n_dense :].astype(np.int32)
-        for column, table in enumerate(params.get("tables", ())):
-            parts.append(_as(xp, table[codes[:, column]], X))
+        parts += [table[codes[:, column]] for column, table in enumerate(params.get("tables", ()))]
         return xp.concatenate(parts, axis=1)
 
     def _embed(self, xp: Any, params: Params, X: Any) -> Any:
         """Return numbers f[n, m] and the projections of their expansions, f[n, m, WIDTH]."""
         x = X[:, :, None]
         if self.embedding == "periodic":
-            phase = _as(xp, params["phase"], X) * (0.5 / np.pi)
-            terms = _cosine_of_turns(xp, x * _as(xp, params["frequency"], X) + phase)
+            terms = _cosine_of_turns(xp, x * params["frequency"] + params["phase"] * (0.5 / np.pi))
         else:
-            terms = shares_of_bins(xp, x, _as(xp, params["edges"], X))
-        projected = xp.einsum("nmt,mtd->nmd", terms, _as(xp, params["weight"], X)) + _as(xp, params["bias"], X)
+            terms = shares_of_bins(xp, x, params["edges"][:, :-1], params["edges"][:, 1:])
+        projected = xp.einsum("nmt,mtd->nmd", terms, params["weight"]) + params["bias"]
         return xp.concatenate([x, projected], axis=2)
 
-    def _embed_in_blocks(self, xp: Any, params: Params, X: np.ndarray) -> np.ndarray:
-        """Do so for some columns of some rows at a time: expansions are `TERMS` times as large as the numbers."""
-        n, m = X.shape
-        width = min(m, max(BLOCK_TERMS // TERMS, 1))
+    def _features_on_host(self, params: Params, X: np.ndarray) -> np.ndarray:
+        """Compute the features in NumPy, in the dtype of ``X``.
+
+        The values of a feature lie side by side: NumPy's inner loops are then over rows, not over the `TERMS` of an
+        expansion, and BLAS reads the transpose as it is.
+        """
+        m, n = self.n_embedded, X.shape[0]
+        out = np.empty((self.n_features, n), X.dtype)
+        if m:
+            self._embed_in_blocks(params, X[:, :m].T, out[: m * WIDTH].reshape(m, WIDTH, n))
+        at = WIDTH * m + self.n_dense - m
+        out[WIDTH * m : at] = X[:, m : self.n_dense].T
+        for column, table in enumerate(params.get("tables", ()), start=self.n_dense):
+            out[at : at + EMBEDDING_DIM] = table[X[:, column].astype(np.intp)].T
+            at += EMBEDDING_DIM
+        return out.T
+
+    def _embed_in_blocks(self, params: Params, x: np.ndarray, out: np.ndarray) -> None:
+        """Write numbers f[m, n] and the projections of their expansions into ``out`` f[m, WIDTH, n].
+
+        An expansion is `TERMS` times as large as its number: it is computed for some rows of some columns at a time.
+        """
+        m, n = x.shape
+        width = max(min(m, BLOCK_TERMS // (TERMS * max(min(n, BLOCK_ROWS), 1))), 1)
         step = max(BLOCK_TERMS // (TERMS * width), 1)
-        if n <= step and m == width:
-            whole: np.ndarray = self._embed(xp, params, X)
-            return whole
-        out = np.empty((n, m, WIDTH), X.dtype)
+        out[:, 0] = x
         for left in range(0, m, width):
-            at = slice(left, left + width)
-            of_columns = {name: _as(xp, params[name][at], X) for name in _OF_NUMBERS if name in params}
+            columns = slice(left, left + width)
+            expand = self._expansion(params, columns, x.dtype)
+            weight = params["weight"][columns].transpose(0, 2, 1).astype(x.dtype, copy=False)
+            bias = params["bias"][columns][:, :, None]
             for start in range(0, n, step):
                 rows = slice(start, start + step)
-                out[rows, at] = self._embed(xp, of_columns, X[rows, at])
-        return out
+                projected = out[columns, 1:, rows]
+                np.matmul(weight, expand(out[columns, :1, rows]), out=projected)
+                projected += bias
+
+    def _expansion(self, params: Params, columns: slice, dtype: Any) -> Callable[[np.ndarray], np.ndarray]:
+        """Return the expansion of some columns: from their numbers, f[m, 1, n], to f[m, TERMS, n], in NumPy."""
+        if self.embedding == "periodic":
+            frequency = 2 * np.pi * params["frequency"][columns, :, None].astype(dtype)
+            phase = params["phase"][columns, :, None].astype(dtype)
+
+            def cosines(x: np.ndarray) -> np.ndarray:
+                # NumPy's own cosine: of float32 a twentieth of the time of the polynomial that XLA evaluates.
+                terms: np.ndarray = x * frequency
+                terms += phase
+                np.cos(terms, out=terms)
+                return terms
+
+            return cosines
+        edges = params["edges"][columns, :, None].astype(dtype)
+        return lambda x: shares_of_bins(np, x, edges[:, :-1], edges[:, 1:])
 
 
-def shares_of_bins(xp: Any, x: Any, edges: Any) -> Any:
-    """Return the share of each bin that lies below x: f[n, m, 1] and f[m, TERMS + 1] → f[n, m, TERMS]."""
-    width = edges[:, 1:] - edges[:, :-1]
+def shares_of_bins(xp: Any, x: Any, low: Any, high: Any) -> Any:
+    """Return the share of each bin, from ``low`` to ``high``, that lies below x, elementwise."""
+    width = high - low
     # An empty bin (tied quantiles) becomes a ramp of width 1: a step at a value that many rows have would turn rounding
     # between the precisions of training and prediction into a jump.
-    return xp.clip((x - edges[:, :-1]) / xp.where(width > 0, width, 1), 0, 1)
+    return xp.clip((x - low) / xp.where(width > 0, width, 1), 0, 1)
 
 
 def _cosine_of_turns(xp: Any, t: Any) -> Any:
@@ -251,8 +288,3 @@ def parameter_arrays(params: Params) -> list[np.ndarray]:
 def _cast(value: Any, dtype: str) -> Any:
     """Convert an array, or each of a tuple of arrays."""
     return tuple(v.astype(dtype) for v in value) if isinstance(value, tuple) else value.astype(dtype)
-
-
-def _as(xp: Any, a: Any, X: Any) -> Any:
-    """Return an array in the dtype of ``X``; in JAX all arrays have one dtype."""
-    return a.astype(X.dtype) if xp is np and a.dtype != X.dtype else a

@@ -122,9 +122,11 @@ class Forward:
         slopes: Sequence[np.ndarray] | None = None,
         features: Callable[[Any], Any] | None = None,
     ) -> Self:
-        """Convert the weights to ``dtype``; the intercepts stay."""
-        converted = [W if W.dtype == dtype else W.astype(dtype) for W in coefs]
-        return cls(converted, intercepts, activation, slopes or (None,) * len(coefs), features)
+        """Convert all parameters to ``dtype``, but for the last intercept."""
+        converted = [W.astype(dtype, copy=False) for W in coefs]
+        biases = [*(b.astype(dtype, copy=False) for b in intercepts[:-1]), *intercepts[-1:]]
+        of_units = [a.astype(dtype, copy=False) for a in slopes] if slopes else [None] * len(coefs)
+        return cls(converted, biases, activation, of_units, features)
 
     def chunk_rows(self, X: Any, n_members: int = 1) -> int:
         """Return how many rows of X go through at a time, where the outputs of so many networks are held together."""

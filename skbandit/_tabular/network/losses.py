@@ -38,6 +38,9 @@ def log_loss(xp: Any, z: Array, y: Array) -> Array:
     """Return -log softmax(z)[y] for class indices y: f[n, 1]."""
     top = xp.max(z, axis=-1, keepdims=True)
     log_sum = xp.log(xp.sum(xp.exp(z - top), axis=-1)) + top[..., 0]
+    if xp is np:
+        return log_sum - z[..., np.arange(len(y)), y[:, 0].astype(np.intp)]
+    # A gather would make a scatter of the gradient.
     hit = y == xp.arange(z.shape[-1])
     return log_sum - xp.sum(xp.where(hit, z, 0), axis=-1)
 

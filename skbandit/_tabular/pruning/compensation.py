@@ -9,13 +9,23 @@ units that are left, in the network repaired so far, solve for each following la
 so that :math:`W_S + \Delta` and :math:`b + \beta` are the new weights and biases: the reweighting of El Halabi et al.
 (2022, arXiv 2203.04940) in its asymmetric form, with a free bias and a ridge towards the old weights. It needs no
 labels. In NumPy on the host: a solve per layer costs less than compiling one.
+
+With :math:`A` the activations of the units that are left, centred, and :math:`R` the residuals at :math:`\Delta = 0`,
+centred, row i of both times :math:`\sqrt{w_i}`, the solution is
+
+.. math:: \Delta = (A^\top A + \lambda I)^{-1} A^\top R = A^\top (A A^\top + \lambda I)^{-1} R .
+
+The first form factorises a matrix of the units, the second one of the rows. The smaller matrix is taken: the cost grows
+with the cube of the units only as long as there are more rows than units.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
 from skbandit._tabular.network.inference import activate_in_place, hidden_activations, slices
 from skbandit.networks.groups import Groups
@@ -77,27 +87,23 @@ def reweight(
             out.append((W, b, *slope))
             continue
         before, W_on, stays = hidden[layer], W[units], ~leaves
+        B = (before if after is None else after)[:, stays]
+        scaled, B_mean = _centred(B, share, root)
+        solve = _least_squares(scaled)
         if after is None:
-            # The residual is what the removed units gave: one Gram matrix of the layer holds all that is needed.
-            B, mean = before[:, stays], share @ before
-            scaled = before - mean
-            scaled *= root
-            products = scaled.T @ scaled
-            gram = products[np.ix_(stays, stays)]
-            cross = products[np.ix_(stays, leaves)] @ W_on[leaves]
-            B_mean, residual_mean = mean[stays], mean[leaves] @ W_on[leaves]
+            # The residual is what the removed units gave.
+            gave, mean = _centred(before[:, leaves], share, root)
+            gone = W_on[leaves]
+            delta = solve(gave) @ gone if len(gone) < gone.shape[1] else solve(gave @ gone)
+            residual_mean = mean @ gone
+        elif len(W_on) + B.shape[1] < W.shape[1]:
+            # Of many outputs: the solution is linear in the residuals, which need not be computed.
+            gave, mean = _centred(before, share, root)
+            delta = solve(gave) @ W_on - solve(scaled) @ W_on[stays]
+            residual_mean = mean @ W_on - B_mean @ W_on[stays]
         else:
-            B = after[:, stays]
-            B_mean = share @ B
-            scaled = B - B_mean
-            scaled *= root
-            gram = scaled.T @ scaled
-            cross, residual_mean = _of_residuals(before, B, W_on, W_on[stays], scaled, share, root)
-        del scaled
-        gram = gram.astype(np.float64)
-        ridge = RIDGE * max(np.trace(gram) / gram.shape[0], np.finfo(np.float32).tiny)
-        gram[np.diag_indices_from(gram)] += ridge
-        delta = np.linalg.solve(gram, cross).astype(W.dtype)
+            delta, residual_mean = _of_residuals(solve, before, B, W_on, W_on[stays], share, root)
+        del scaled, solve
         new_W = np.zeros_like(W)
         new_W[units[stays]] = W_on[stays] + delta
         new_b = b + residual_mean - B_mean @ delta
@@ -110,44 +116,80 @@ def reweight(
     return tuple(out)
 
 
+def _centred(h: np.ndarray, share: np.ndarray, root: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return values f[n, m] less their means, each row times the root of its share, f[n, 1]; and the means, f[m]."""
+    mean = share @ h
+    scaled = h - mean
+    scaled *= root
+    return scaled, mean
+
+
+def _least_squares(A: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """Return the solution Δ f[m, k], for any residuals R f[n, k], of the problem of activations A f[n, m].
+
+    It is NaN where squares of the activations overflow.
+    """
+    n, m = A.shape
+    by_rows = n < m
+    matrix = (A @ A.T if by_rows else A.T @ A).astype(np.float64)
+    ridge = RIDGE * max(np.trace(matrix) / m, np.finfo(np.float32).tiny)
+    if not np.isfinite(ridge):
+        return lambda R: np.full((m, R.shape[1]), np.nan, A.dtype)
+    matrix[np.diag_indices_from(matrix)] += ridge
+    try:
+        factor = cho_factor(matrix, check_finite=False)
+    except LinAlgError:  # not positive definite: by rounding of many units that are nearly collinear
+
+        def inverse(b: np.ndarray) -> np.ndarray:
+            return np.linalg.solve(matrix, b)
+    else:
+
+        def inverse(b: np.ndarray) -> np.ndarray:
+            x: np.ndarray = cho_solve(factor, b, check_finite=False)
+            return x
+
+    if by_rows:
+        return lambda R: A.T @ inverse(R).astype(A.dtype)
+    return lambda R: inverse(A.T @ R).astype(A.dtype)
+
+
 def _of_residuals(
+    solve: Callable[[np.ndarray], np.ndarray],
     before: np.ndarray,
     after: np.ndarray,
     W: np.ndarray,
     W_left: np.ndarray,
-    scaled: np.ndarray,
     share: np.ndarray,
     root: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return what least squares need of the residuals, which themselves may be many: 16 384 rows of 10 000 classes.
+    """Solve for the residuals of some outputs at a time: they may be twice as many as activations.
 
     Parameters
     ----------
+    solve : callable f[n, k] → f[n_left, k]
+        From centred residuals to the solution.
     before, after : f[n, n_units], f[n, n_left]
         Activations of the layer before and after the removal.
     W, W_left : f[n_units, n_next], f[n_left, n_next]
         Weights that follow them.
-    scaled : f[n, n_left]
-        Centred activations times the roots of the rows' shares.
     share, root : f[n], f[n, 1]
         Of the rows' weight.
 
     Returns
     -------
-    cross : f[n_left, n_next]
-        Products with the centred residuals.
+    delta : f[n_left, n_next]
     mean : f[n_next]
         Of the residuals.
     """
-    crosses, means = [], []
+    deltas, means = [], []
     for at in slices(W.shape[1], max(MOST_RESIDUALS // max(len(before), 1), 1)):
         residual = before @ W[:, at]
         residual -= after @ W_left[:, at]
         means.append(share @ residual)
         residual -= means[-1]
         residual *= root
-        crosses.append(scaled.T @ residual)
-    return np.concatenate(crosses, axis=1), np.concatenate(means)
+        deltas.append(solve(residual))
+    return np.concatenate(deltas, axis=1), np.concatenate(means)
 
 
 def fold_emissions(params: Params, groups: Groups, removed: np.ndarray, emissions: tuple[np.ndarray, ...]) -> Params:

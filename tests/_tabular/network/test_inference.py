@@ -68,6 +68,19 @@ def test_result_has_the_dtype_of_the_rows(coefs_and_intercepts, X, dtype, chunk,
             assert raw_output(rows, coefs, intercepts, activation).dtype == "float64"
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("of_weights", ["float32", "float64"])
+def test_all_layers_are_computed_in_the_dtype_of_the_rows(coefs_and_intercepts, X, dtype, of_weights, monkeypatch):
+    coefs, intercepts = ([a.astype(of_weights) for a in arrays] for arrays in coefs_and_intercepts)
+    slopes = [np.full(len(b), 0.5, of_weights) for b in intercepts[:-1]]
+    seen, original = [], inference.activate
+    monkeypatch.setattr(
+        inference, "activate", lambda xp, name, z, a: seen.append((z.dtype, a.dtype)) or original(xp, name, z, a)
+    )
+    raw_output(X.astype(dtype), coefs, intercepts, "mish", slopes)
+    assert set(seen) == {(np.dtype(dtype),) * 2}
+
+
 def test_a_large_last_intercept_costs_no_digits(coefs_and_intercepts, X):
     # A target of 10^8 ± 1: in float32 the neighbours of 10^8 are 8 apart.
     coefs, intercepts = coefs_and_intercepts

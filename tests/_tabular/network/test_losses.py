@@ -56,6 +56,14 @@ def test_jax_and_numpy_agree(name):
     np.testing.assert_allclose(on_device, LOSSES[name].rows(np, z, y), rtol=1e-13, atol=1e-14)
 
 
+def test_the_log_loss_of_many_classes_is_that_of_few():
+    # Outputs far below the others change nothing.
+    z, y, _ = rows("log_loss", n=50, n_outputs=4)
+    many = np.full((50, 3000), -1e4)
+    many[:, :4] = z
+    np.testing.assert_allclose(LOSSES["log_loss"].rows(np, many, y), LOSSES["log_loss"].rows(np, z, y), rtol=1e-13)
+
+
 @EVERY
 def test_gradient_equals_finite_differences(name):
     z, y, _ = rows(name, n=5)

@@ -155,3 +155,23 @@ def test_activations_too_large_for_a_gram_matrix_fall_back_to_the_biases():
     ((_, _), (W, b)) = rows.repair(params, np.ones(3, bool), np.array([True, False, False]), emitted)
     np.testing.assert_array_equal(W, params[1][0])
     assert b == 5
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("n", [4, 20])
+@pytest.mark.parametrize(("dtype", "size"), [("float32", 1e30), ("float64", 1e200), ("float64", 1e300)])
+def test_weights_of_any_size_are_repaired_without_a_word(dtype, size, n):
+    # Fewer rows than units, and more: squares of the activations overflow in either product.
+    network = MLP((1, 8, 1), "identity", "squared_error")
+    rng = np.random.default_rng(0)
+    params = (
+        ((size * rng.normal(size=(1, 8))).astype(dtype), np.zeros(8, dtype)),
+        (np.ones((8, 1), dtype), np.zeros(1, dtype)),
+    )
+    X = rng.normal(size=(n, 1)).astype(dtype)
+    rows = Calibration(X, X, np.ones(n, dtype), network)
+    emitted = (np.full(8, 0.5, dtype),)
+    removed = np.arange(8) < 2
+    ((_, _), (W, b)) = rows.repair(params, np.ones(8, bool), removed, emitted)
+    np.testing.assert_array_equal(W, params[1][0])
+    assert b == 1

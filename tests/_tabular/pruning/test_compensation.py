@@ -200,3 +200,142 @@ def test_folding_by_hand():
     (_, (W, b)) = fold_emissions(params, network.groups, np.array([False, True]), (np.array([7.0, 0.5]),))
     np.testing.assert_array_equal(b, [1 + 0.5 * 5])
     np.testing.assert_array_equal(W, [[3], [5]])
+
+
+SIZES = (3, 40, 30, 4)
+#: More outputs than units before and after the removal.
+MANY_OUTPUTS = (3, 40, 30, 200)
+
+
+def wide(n, kind="plain", dtype="float64", sizes=SIZES, seed=0):
+    """Return a network, rows of which there are more or fewer than units, and units to remove."""
+    rng = np.random.default_rng(seed)
+    params = init_params(sizes, "tanh", np.random.RandomState(seed), dtype)
+    W, b = params[0]
+    if kind == "duplicates":
+        W[:, 1::2], b[1::2] = W[:, ::2], b[::2]
+    elif kind == "nearly duplicates":
+        W[:, 1::2], b[1::2] = W[:, ::2] * (1 + 1e-6), b[::2]
+    elif kind == "constant":
+        W[:, ::3] = 0
+    elif kind == "all constant":
+        W[:] = 0
+    elif kind == "dead":
+        W[:, ::3], b[::3] = 0, 0
+    elif kind == "far from zero":
+        W *= 1e-3
+        b += 10
+    network = MLP(sizes, "tanh", "squared_error")
+    removed = rng.random(network.groups.n_units) < 0.3
+    return network, params, rng.normal(size=(n, sizes[0])).astype(dtype), rng.exponential(size=n).astype(dtype), removed
+
+
+KINDS = ("plain", "duplicates", "nearly duplicates", "constant", "all constant", "dead", "far from zero")
+#: Fewer and more than the units that are left of either layer.
+ROWS = (1, 2, 10, 25, 200)
+
+
+@pytest.mark.parametrize("sizes", [SIZES, MANY_OUTPUTS], ids=["few outputs", "many outputs"])
+@pytest.mark.parametrize("n", ROWS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_equals_least_squares_whatever_there_is_more_of(kind, n, sizes):
+    network, params, X, weight, removed = wide(n, kind, sizes=sizes)
+    (W1, b1), (W2, b2), (W3, b3) = params
+    first, second = (np.flatnonzero(~part) for part in network.groups.split(removed))
+    H1 = np.tanh(X @ W1 + b1)
+    H2 = np.tanh(H1 @ W2 + b2)
+
+    def refitted(B, target, W, b):
+        ridge = compensation.RIDGE * max(mean_variance(B, weight), np.finfo("float32").tiny)
+        V, c = refit(target, B, W, b, weight, ridge)
+        return B @ V + c
+
+    expected = refitted(H1[:, first], H1 @ W2 + b2, W2[first], b2)
+    expected = refitted(np.tanh(expected)[:, second], H2 @ W3 + b3, W3[second], b3)
+    repaired = repair(params, X, weight, removed, np.ones(removed.size, bool), network)
+    gates = network.groups.split((~removed).astype(float))
+    # Normal equations square a condition number that the ridge keeps below 4 000: 1.6e7 eps.
+    np.testing.assert_allclose(output(repaired, X, gates), expected, rtol=0, atol=1e-8)
+
+
+@pytest.mark.parametrize("sizes", [SIZES, MANY_OUTPUTS], ids=["few outputs", "many outputs"])
+@pytest.mark.parametrize("n", ROWS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_float32_repairs_as_well(kind, n, sizes):
+    network, params, X, weight, removed = wide(n, kind, "float32", sizes)
+    double = [tuple(a.astype("float64") for a in layer) for layer in params]
+    on = np.ones(removed.size, bool)
+    repaired = repair(params, X, weight, removed, on, network)
+    precise = repair(double, X.astype("float64"), weight.astype("float64"), removed, on, network)
+    assert all(a.dtype == "float32" for layer in repaired for a in layer)
+    gates = network.groups.split((~removed).astype(float))
+    before = output(double, X.astype("float64"))
+
+    def error(params):
+        after = output([tuple(a.astype("float64") for a in layer) for layer in params], X.astype("float64"), gates)
+        return np.average(((after - before) ** 2).sum(axis=1), weights=weight)
+
+    # Outputs are of size 1. The error is least at the solution, so that it depends on its rounding to second order; a
+    # repaired layer's own rounding is that of 40 terms.
+    assert error(repaired) <= error(precise) * (1 + 1e-4) + 1e-8
+
+
+@pytest.mark.parametrize(("n", "smaller"), [(10, {10}), (200, {20, 25})])
+def test_the_smaller_matrix_is_factorised(n, smaller, monkeypatch):
+    network, params, X, weight, _ = wide(n)
+    removed = np.zeros(70, bool)
+    removed[:15] = removed[60:] = True  # 25 and 20 stay
+    sizes, original = set(), compensation.cho_factor
+    monkeypatch.setattr(compensation, "cho_factor", lambda a, **kw: sizes.add(len(a)) or original(a, **kw))
+    repair(params, X, weight, removed, np.ones(70, bool), network)
+    assert sizes == smaller
+
+
+@pytest.mark.parametrize("n", [10, 200])
+def test_where_the_factorisation_fails_the_solution_is_the_same(n, monkeypatch):
+    network, params, X, weight, removed = wide(n)
+    expected = repair(params, X, weight, removed, np.ones(70, bool), network)
+
+    def fails(matrix, **how):
+        raise np.linalg.LinAlgError("1-th leading minor of the array is not positive definite")
+
+    monkeypatch.setattr(compensation, "cho_factor", fails)
+    for layer, same in zip(repair(params, X, weight, removed, np.ones(70, bool), network), expected, strict=True):
+        for a, b in zip(layer, same, strict=True):
+            np.testing.assert_allclose(a, b, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("n", [10, 200])
+def test_each_output_is_repaired_by_itself(n):
+    # More outputs than units that leave, and fewer: the order of the products differs.
+    network, params, X, weight, _ = wide(n, sizes=(3, 40, 20))
+    (first, (W, b)), removed, on = params, np.arange(40) < 8, np.ones(40, bool)
+    (_, (V, c)) = repair(params, X, weight, removed, on, network)
+    for k in (0, 19):
+        alone = MLP((3, 40, 1), "tanh", "squared_error")
+        (_, (v, d)) = repair((first, (W[:, [k]], b[[k]])), X, weight, removed, on, alone)
+        np.testing.assert_allclose(V[:, [k]], v, rtol=0, atol=1e-10)
+        np.testing.assert_allclose(c[[k]], d, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("block", [1, 7, 2**25])
+@pytest.mark.parametrize("n", [10, 200])
+def test_blocks_of_outputs_do_not_show(n, block, monkeypatch):
+    network, params, X, weight, removed = wide(n)
+    expected = repair(params, X, weight, removed, np.ones(70, bool), network)
+    monkeypatch.setattr(compensation, "MOST_RESIDUALS", block * n)
+    for layer, same in zip(repair(params, X, weight, removed, np.ones(70, bool), network), expected, strict=True):
+        for a, b in zip(layer, same, strict=True):
+            np.testing.assert_allclose(a, b, rtol=0, atol=1e-12)
+
+
+def test_the_cost_does_not_grow_with_the_cube_of_the_units():
+    # The matrix of 20 000 units would take 3.2 GB, and hours to factorise.
+    network = MLP((3, 20_000, 1), "relu", "squared_error")
+    params, X, weight = setting(n=50, network=network)
+    removed = np.arange(20_000) % 8 == 0
+    repaired = repair(params, X, weight, removed, np.ones(20_000, bool), network)
+    gates = ((~removed).astype(float),)
+    before = output(params, X, activation="relu")
+    error = np.square(output(repaired, X, gates, "relu") - before)
+    assert np.average(error[:, 0], weights=weight) < 1e-6 * before.var()
