@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from skbandit._core.rows import Batches, Data
+from skbandit._core.rows import Batches, Data, even_width
 from skbandit._core.scope import single_threaded_blas
 from skbandit._tabular.features.sparse_rows import dense, stacked
 from skbandit._tabular.pruning.calibration import Calibration
@@ -37,7 +37,7 @@ Vectors = tuple[Any, ...]
 CALIBRATION_ROWS = 2**14
 CALIBRATION_VALUES = 2**25
 FEWEST_CALIBRATION_ROWS = 2**11
-#: Rows of a mini-batch of a pull.
+#: Rows of a mini-batch of a pull at most.
 PULL_ROWS = 256
 
 
@@ -215,7 +215,8 @@ def prune(
     n_features = training.network.inputs.n_features
     measured = calibration_rows(rows, held_out, settings.calibration, rng, n_features)
     calibration = as_read_by_layers(network, measured, training)
-    batches = Batches.partition(rng, *calibration[:3], training.dtype, PULL_ROWS, calibration.row_id)
+    width = even_width(measured.X.shape[0], PULL_ROWS)
+    batches = Batches.partition(rng, *calibration[:3], training.dtype, width, calibration.row_id)
     task = MLPTask(network, rows, held_out, calibration, training, settings, rng, reporter=reporter, data=data)
     pruner = Pruner(
         training.network.mlp,

@@ -146,10 +146,9 @@ def run_chunk(
         Number of epochs that were run; training may stop before ``plan.n_epochs``.
     """
     tx = make_solver(solver, hyper)
-    n_batches = (data.n + width - 1) // width
     form = parameter_form(solver, state.params, data.X.shape[0])
     rates = Rates(*map(form.spread, rates))
-    chunk = _Chunk(gates, data, validation, plan, hyper, rates, network, solver, width, tx, n_batches, form)
+    chunk = _Chunk(gates, data, validation, plan, hyper, rates, network, solver, width, tx, form)
     blank = jnp.zeros(plan.order.shape[0], chunk.dtype)
     given = state.opt_state
     state = state._replace(
@@ -180,7 +179,6 @@ class _Chunk:
     solver: Solver
     width: int
     tx: optax.GradientTransformation
-    n_batches: jax.Array
     form: OneVector | Parts | SameTree
 
     @property
@@ -200,7 +198,7 @@ class _Chunk:
         state, e, losses, scores = carry
         params, opt_state, summed = lax.fori_loop(
             0,
-            self.n_batches,
+            self.plan.n_batches,
             lambda b, c: self.step(b, c, e, state.lr_scale),
             (state.params, state.opt_state, jnp.zeros((), self.dtype)),
         )
