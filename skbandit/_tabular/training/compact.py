@@ -30,8 +30,8 @@ from skbandit.networks.damages import on_cpu
 
 #: Widths of a layer that there are programs for, beside its own: one, two and three quarters of it.
 QUARTERS = 4
-#: Multiply-accumulates that a round must save for a new program: those of a third of the time that it takes to compile
-#: (.4 s, at 60 of them a ns), because a program serves some rounds.
+#: Multiply-accumulates that a round must save for a new program, .13 s of a core: a program takes 1 s to compile, and
+#: serves some rounds of a fit, and other fits (docs/decisions/0021).
 WORTH_A_PROGRAM = 8e9
 #: Multiply-accumulates that take as long as: the three products of a weight in a step; a term of an expansion and its
 #: derivatives (5 ns); an activation's dropout (1 ns).
@@ -130,7 +130,7 @@ class Programs:
         ----------
         gates : sequence of f[n_l]
         """
-        if not on_cpu():  # there a step takes as long, whatever the widths
+        if not on_cpu():  # an accelerator takes as long for a step, whatever the widths
             return None
         kept = tuple(np.flatnonzero(gate) for gate in gates)
         best = tuple(padded(len(units), gate.size) for units, gate in zip(kept, gates, strict=True))
