@@ -6,6 +6,7 @@ number of rows is a traced value. A result does not depend on the bucket.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -21,6 +22,8 @@ from skbandit._core.scope import spread, to_device
 SMALLEST_BUCKET = 64
 #: Values of sparse rows that are made dense at a time, near the cache.
 CHUNK_VALUES = 2**18
+#: Rows are processed so many at a time: a processor's vector of float32.
+_LANES = 16
 
 
 def bucket(n: int) -> int:
@@ -29,6 +32,28 @@ def bucket(n: int) -> int:
         return SMALLEST_BUCKET
     step = 1 << max((n - 1).bit_length() - 3, 0)
     return -(-n // step) * step
+
+
+def bucket_below(size: int) -> int:
+    """Return the next smaller bucket than ``size``, which is one; 0 if it is the smallest."""
+    return size - (1 << max((size - 1).bit_length() - 3, 0)) if size > SMALLEST_BUCKET else 0
+
+
+def even_width(n: int, at_most: int) -> int:
+    """Return the static width of the fewest batches of nearly equal size that ``n`` rows make.
+
+    Such batches may be narrower than ``at_most``, and what is computed for their padding is lost: of 282 rows, two
+    batches of 141 would be 256 wide. The width holds the batches of all numbers of rows of the bucket. They hold the
+    same rows as at a width of ``at_most``.
+    """
+    return _even_width(bucket(n), at_most)
+
+
+@functools.lru_cache(maxsize=256)
+def _even_width(size: int, at_most: int) -> int:
+    n = np.arange(1 + bucket_below(size), 1 + size)
+    widest = int(np.max(-(-n // -(-n // at_most))))
+    return min(-(-widest // _LANES) * _LANES, at_most)
 
 
 def room(n: int, n_columns: int, dtype: Any) -> np.ndarray:

@@ -8,7 +8,7 @@ from scipy import sparse
 
 from skbandit._core import memory
 from skbandit._core import rows as module
-from skbandit._core.rows import SMALLEST_BUCKET, Batches, Data, bucket, in_blocks, room
+from skbandit._core.rows import SMALLEST_BUCKET, Batches, Data, bucket, bucket_below, even_width, in_blocks, room
 
 FEW = settings(max_examples=50, deadline=None, derandomize=True)
 
@@ -30,6 +30,39 @@ def test_buckets_are_few():
 def test_bucket_by_hand():
     # Steps of 16 up to 128, of 32 up to 256.
     assert [bucket(n) for n in (1, 64, 65, 80, 81, 128, 129)] == [64, 64, 80, 80, 96, 128, 160]
+
+
+@FEW
+@given(n=st.integers(65, 10**9))
+def test_the_next_smaller_bucket(n):
+    below = bucket_below(bucket(n))
+    assert bucket(below) == below < n
+    assert bucket(below + 1) == bucket(n)
+
+
+def test_below_the_smallest_bucket_is_nothing():
+    assert bucket_below(SMALLEST_BUCKET) == 0
+
+
+@pytest.mark.parametrize("at_most", [1, 16, 100, 200, 256])
+def test_an_even_width_makes_the_same_batches(at_most):
+    for n in range(1, 3000):
+        width = even_width(n, at_most)
+        assert width == even_width(bucket(n), at_most) <= at_most
+        assert -(-n // width) == -(-n // at_most)
+
+
+def test_an_even_width_by_hand():
+    # 257 to 320 rows are two batches of 160 at most.
+    assert [even_width(n, 256) for n in (50, 256, 282, 320, 450, 10_000)] == [64, 256, 160, 160, 256, 256]
+
+
+def test_batches_of_an_even_width_hold_the_same_rows():
+    X, ones = np.arange(282.0)[:, None] + 1, np.ones(282)
+    made = [Batches.partition(np.random.default_rng(0), X, X, ones, "float32", w) for w in (256, even_width(282, 256))]
+    assert [batches.X.shape for batches in made] == [(2, 256, 1), (2, 160, 1)]
+    np.testing.assert_array_equal(made[0].X[:, :160], made[1].X)
+    np.testing.assert_array_equal(made[0].weight[:, :160], made[1].weight)
 
 
 def test_pad_fills_up_with_rows_of_weight_zero():

@@ -16,12 +16,13 @@ from typing import Any
 
 import numpy as np
 
-from skbandit._core.rows import Batches, Data
+from skbandit._core.rows import Batches, Data, even_width
 from skbandit._core.scope import single_threaded_blas
 from skbandit._tabular.features.sparse_rows import dense, stacked
 from skbandit._tabular.pruning.calibration import Calibration
 from skbandit._tabular.pruning.compensation import fold_emissions
 from skbandit._tabular.pruning.judge import Judge
+from skbandit._tabular.training.compact import Programs
 from skbandit._tabular.training.fine_tune import fine_tune
 from skbandit._tabular.training.settings import PruneSettings, TrainSettings
 from skbandit._tabular.types import Layers, Network, Reporter, Rows
@@ -37,7 +38,7 @@ Vectors = tuple[Any, ...]
 CALIBRATION_ROWS = 2**14
 CALIBRATION_VALUES = 2**25
 FEWEST_CALIBRATION_ROWS = 2**11
-#: Rows of a mini-batch of a pull.
+#: Rows of a mini-batch of a pull at most.
 PULL_ROWS = 256
 
 
@@ -84,6 +85,11 @@ class MLPTask:
         self.judge = Judge(*calibration[:3], mlp) if self.held_out is None else self.held_out
         self.data = rows.pad(training.dtype) if data is None and settings.fine_tune_iter > 0 else data
         self.validation = held_out.pad(training.dtype) if held_out is not None and training.early_stopping else None
+        inputs = training.network.inputs
+        fits = inputs.is_identity or self.n_rows * inputs.n_features <= CALIBRATION_VALUES
+        self.programs = Programs(training.network, self.n_rows, settings.fine_tune_iter, embedded=fits)
+        self._sources = rows, held_out if self.validation is not None else None
+        self._features: tuple[Data | None, Data | None] | None = None
 
     def emissions(self, params: Layers, gates: Vectors) -> Vectors:
         """Return the mean activation of each unit, or zeros."""
@@ -102,14 +108,28 @@ class MLPTask:
         n_epochs, training = self.settings.fine_tune_iter, self.training
         if n_epochs == 0:
             return None
-        assert self.data is not None
         self.reporter.begin_fine_tuning(round_, n_epochs)
-        start = self.network._replace(layers=params)
+        start, compact = self.network._replace(layers=params), self.programs.compact(gates)
+        embedded = compact is not None and self.programs.embedded
+        data, validation = self._as_features() if embedded else (self.data, self.validation)
+        assert data is not None
         tuned = fine_tune(
-            start, gates, self.data, self.validation, self.n_rows, training, n_epochs, self.rng, self.reporter
+            start, gates, data, validation, self.n_rows, training, n_epochs, self.rng, self.reporter, compact, embedded
         )
         self.reporter.end_fine_tuning()
         return tuned
+
+    def _as_features(self) -> tuple[Data | None, Data | None]:
+        """Return the rows of fine-tuning, and those of its validation, as the first layer reads them."""
+        if self.training.network.inputs.is_identity:
+            return self.data, self.validation
+        if self._features is None:
+            rows, held_out = (
+                None if of is None else as_read_by_layers(self.network, of, self.training).pad(self.training.dtype)
+                for of in self._sources
+            )
+            self._features = rows, held_out
+        return self._features
 
     def measure(self, params: Layers, gates: Vectors, emissions: Vectors | None) -> float:
         """Return the loss on the calibration rows."""
@@ -215,7 +235,8 @@ def prune(
     n_features = training.network.inputs.n_features
     measured = calibration_rows(rows, held_out, settings.calibration, rng, n_features)
     calibration = as_read_by_layers(network, measured, training)
-    batches = Batches.partition(rng, *calibration[:3], training.dtype, PULL_ROWS, calibration.row_id)
+    width = even_width(measured.X.shape[0], PULL_ROWS)
+    batches = Batches.partition(rng, *calibration[:3], training.dtype, width, calibration.row_id)
     task = MLPTask(network, rows, held_out, calibration, training, settings, rng, reporter=reporter, data=data)
     pruner = Pruner(
         training.network.mlp,

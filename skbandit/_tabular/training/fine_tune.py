@@ -10,6 +10,7 @@ import numpy as np
 from skbandit._core.rows import Data
 from skbandit._core.scope import to_numpy
 from skbandit._tabular.network.trainable import Params
+from skbandit._tabular.training.compact import Compact, without_inputs
 from skbandit._tabular.training.epochs import run_epochs
 from skbandit._tabular.training.loop import init_state
 from skbandit._tabular.training.plan import Planner, steps_per_epoch
@@ -28,11 +29,13 @@ def fine_tune(
     n_epochs: int,
     rng: np.random.Generator,
     reporter: Reporter,
+    compact: Compact | None = None,
+    embedded: bool = False,
 ) -> Layers:
     """Train the layers on, with a fresh optimizer and a learning rate that falls to 0 along a cosine.
 
-    The program is that of training. Dropout and decoupled weight decay are off: they are for a network that has units
-    to spare. The inputs stay as they are.
+    The program is that of training, or that of a compact network. Dropout and decoupled weight decay are off: they are
+    for a network that has units to spare. The inputs stay as they are.
 
     Parameters
     ----------
@@ -53,6 +56,11 @@ def fine_tune(
         Shuffles the rows.
     reporter : Reporter
         May end fine-tuning after an epoch.
+    compact : Compact, optional
+        Where the units that are left stand in a smaller network, which is then trained.
+    embedded : bool
+        Whether ``data`` and ``validation`` hold features, as the first layer reads them, and not columns; for a compact
+        network.
 
     Returns
     -------
@@ -78,28 +86,36 @@ def fine_tune(
         shuffle=training.shuffle,
         balanced=training.balanced_batches,
     )
-    state = init_state((network.inputs, network.layers), solver)
+    # By the shapes of the whole network: a rate may depend on them.
+    rates = leaf_rates(network, training.parametrization, solver, frozen_inputs=True)
+    start, static = network, training.network
+    if compact is not None:
+        start, gates = network._replace(layers=compact.cut(network.layers)), compact.gates(data.X.dtype)
+        static = compact.static(static, embedded)
+        if embedded:
+            start, rates = without_inputs(start, rates)
+
+    def layers_of(params: Params) -> Layers:
+        """Copy the layers to the host."""
+        layers: Layers = to_numpy(params[1])
+        return layers if compact is None else compact.put_back(layers, network.layers)
+
+    state = init_state((start.inputs, start.layers), solver)
     chunks = run_epochs(
         state,
         planner,
         n_epochs,
-        dataclasses.replace(training, solver=solver, hyper=hyper),
+        dataclasses.replace(training, network=static, solver=solver, hyper=hyper),
         gates=gates,
         data=data,
         validation=validation,
-        rates=leaf_rates(network, training.parametrization, solver, frozen_inputs=True),
+        rates=rates,
         one_by_one=reporter.every_epoch,
     )
     for state, losses, _ in chunks:
         stopped = False
         for loss in losses:
-            stopped |= reporter.fine_tune_epoch(float(loss), functools.partial(_layers_of, state.params))
+            stopped |= reporter.fine_tune_epoch(float(loss), functools.partial(layers_of, state.params))
         if stopped:
             break
-    return _layers_of(state.params if validation is None else state.best_params)
-
-
-def _layers_of(params: Params) -> Layers:
-    """Copy the layers to the host."""
-    layers: Layers = to_numpy(params[1])
-    return layers
+    return layers_of(state.params if validation is None else state.best_params)

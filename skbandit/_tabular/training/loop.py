@@ -40,6 +40,7 @@ from skbandit._tabular.training.solvers import (
     DECOUPLED,
     Hyper,
     OneVector,
+    Parts,
     SameTree,
     Solver,
     init_opt_state,
@@ -69,7 +70,7 @@ class TrainState(NamedTuple):
     """What one chunk hands to the next."""
 
     params: Any
-    """A tree, `Params`; within a chunk, for solvers that go by name, one vector."""
+    """A tree, `Params`; within a chunk, in the form that the solver sees (`parameter_form`)."""
     opt_state: Any
     best_params: Any
     """The parameters of the best epoch on the validation rows, or of the last; without such rows, of the start."""
@@ -145,15 +146,21 @@ def run_chunk(
         Number of epochs that were run; training may stop before ``plan.n_epochs``.
     """
     tx = make_solver(solver, hyper)
-    n_batches = (data.n + width - 1) // width
-    form = parameter_form(solver, state.params)
+    form = parameter_form(solver, state.params, data.X.shape[0])
     rates = Rates(*map(form.spread, rates))
-    chunk = _Chunk(gates, data, validation, plan, hyper, rates, network, solver, width, tx, n_batches, form)
+    chunk = _Chunk(gates, data, validation, plan, hyper, rates, network, solver, width, tx, form)
     blank = jnp.zeros(plan.order.shape[0], chunk.dtype)
-    state = state._replace(params=form.pack(state.params), best_params=form.pack(state.best_params))
+    given = state.opt_state
+    state = state._replace(
+        params=form.pack(state.params), best_params=form.pack(state.best_params), opt_state=form.opened(given)
+    )
     start = state, jnp.zeros((), jnp.int32), blank, blank
     state, n_run, losses, scores = lax.while_loop(chunk.goes_on, chunk.epoch, start)
-    state = state._replace(params=form.unpack(state.params), best_params=form.unpack(state.best_params))
+    state = state._replace(
+        params=form.unpack(state.params),
+        best_params=form.unpack(state.best_params),
+        opt_state=form.closed(state.opt_state, given),
+    )
     return state, losses, scores, n_run
 
 
@@ -172,8 +179,7 @@ class _Chunk:
     solver: Solver
     width: int
     tx: optax.GradientTransformation
-    n_batches: jax.Array
-    form: OneVector | SameTree
+    form: OneVector | Parts | SameTree
 
     @property
     def dtype(self) -> Any:
@@ -192,7 +198,7 @@ class _Chunk:
         state, e, losses, scores = carry
         params, opt_state, summed = lax.fori_loop(
             0,
-            self.n_batches,
+            self.plan.n_batches,
             lambda b, c: self.step(b, c, e, state.lr_scale),
             (state.params, state.opt_state, jnp.zeros((), self.dtype)),
         )

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from skbandit._core.rows import bucket
+from skbandit._core.rows import bucket, even_width
 
 #: Entries of the row order that one call takes (4 MB of int32), and epochs at most: a chunk stays interruptible.
 CHUNK_ROWS = 2**20
@@ -31,12 +31,14 @@ class Plan(NamedTuple):
     """u32[E]: of each epoch's dropout."""
     edges: np.ndarray
     """i32[B + 1]: where in the order each batch begins, and the last one ends."""
+    n_batches: np.int32
+    """Batches of an epoch, at most B."""
     n_epochs: np.int32
     """Epochs to run, at most E."""
 
 
-def batch_width(n_rows: int, batch_size: int) -> int:
-    """Return the static width of a batch: its size; with fewer rows than that, their bucket, however they are padded.
+def batch_width(n_rows: int, batch_size: int, balanced: bool = False) -> int:
+    """Return the static width of a batch, whatever the padding: the most rows that one of the same bucket has.
 
     Parameters
     ----------
@@ -44,8 +46,10 @@ def batch_width(n_rows: int, batch_size: int) -> int:
         Rows that are not padding.
     batch_size : int
         Rows of a batch at most.
+    balanced : bool
+        Whether the batches of an epoch are of equal size.
     """
-    return min(batch_size, bucket(n_rows))
+    return even_width(n_rows, batch_size) if balanced else min(batch_size, bucket(n_rows))
 
 
 def steps_per_epoch(n_rows: int, batch_size: int) -> int:
@@ -76,7 +80,7 @@ class Planner:
     @property
     def width(self) -> int:
         """Static width of a batch."""
-        return batch_width(self.n_rows, self.batch_size)
+        return batch_width(self.n_rows, self.batch_size, self.balanced)
 
     @property
     def steps_per_epoch(self) -> int:
@@ -95,7 +99,7 @@ class Planner:
         rows = np.arange(self.n_rows, dtype=np.int32)
         for e in range(n_epochs):
             order[e, : self.n_rows] = self.rng.permutation(rows) if self.shuffle else rows
-        lr, regular = np.zeros((2, self.chunk, -(-self.size // self.width)))
+        lr, regular = np.zeros((2, self.chunk, -(-self.size // batch_width(self.n_rows, self.batch_size))))
         steps = self.n_steps + np.arange(n_epochs * self.steps_per_epoch).reshape(n_epochs, -1)
         lr[:n_epochs, : self.steps_per_epoch] = self.schedule(steps)
         regular[:n_epochs, : self.steps_per_epoch] = self.regular(steps.astype(float))
@@ -105,4 +109,5 @@ class Planner:
         self.n_steps += steps.size
         batch = np.arange(lr.shape[1] + 1)
         edges = batch * self.n_rows // self.steps_per_epoch if self.balanced else batch * self.width
-        return Plan(order, lr, regular, seed, np.minimum(edges, self.n_rows).astype(np.int32), np.int32(n_epochs))
+        edges = np.minimum(edges, self.n_rows).astype(np.int32)
+        return Plan(order, lr, regular, seed, edges, np.int32(self.steps_per_epoch), np.int32(n_epochs))

@@ -44,7 +44,8 @@ class TrainSettings:
     def program(self, data: Data, validation: Data | None) -> Hashable:
         """Return the cache key of the training program, for these rows to train on and to hold out."""
         n_held_out = 0 if validation is None else validation.X.shape[0]
-        return self.network, self.solver, self.batch_size, data.X.shape, n_held_out, self.dtype
+        batches = self.batch_size, self.balanced_batches
+        return self.network, self.solver, batches, data.X.shape, n_held_out, self.dtype
 
 
 @dataclasses.dataclass(frozen=True)

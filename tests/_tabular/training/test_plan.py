@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from skbandit._tabular.training.plan import Planner
+from skbandit._core.rows import bucket
+from skbandit._tabular.training.plan import Planner, batch_width, steps_per_epoch
 
 
 def test_every_epoch_visits_every_row_once():
@@ -52,3 +53,27 @@ def test_every_row_is_in_one_balanced_batch(rows, train):
         for balanced in (True, False)
     )
     assert even == pytest.approx(tail, rel=1e-6)
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 20, 200, 256])
+@pytest.mark.parametrize("balanced", [True, False])
+def test_a_width_holds_the_batches_of_all_rows_of_a_bucket(batch_size, balanced):
+    for n_rows in range(1, 1300):
+        width = batch_width(n_rows, batch_size, balanced)
+        assert width == batch_width(bucket(n_rows), batch_size, balanced)
+        steps = steps_per_epoch(n_rows, batch_size)
+        assert -(-n_rows // steps) <= width <= batch_size
+        assert balanced or steps == -(-n_rows // width)
+
+
+@pytest.mark.parametrize(("n_rows", "width"), [(50, 64), (235, 128), (282, 160), (384, 192), (400, 200), (5000, 200)])
+def test_balanced_batches_are_no_wider_than_they_need(n_rows, width):
+    assert batch_width(n_rows, 200, balanced=True) == width
+
+
+def test_narrower_batches_learn_the_same(rows, train, assert_close):
+    # 90 rows in batches of at most 80: two of 45, in a width of 48. The order of the rows is that of a width of 80.
+    narrow = train(rows(90), batch_size=80, balanced_batches=True, dtype="float64")
+    assert batch_width(90, 80, balanced=True) == 48
+    assert narrow.n_steps == 14
+    assert_close(narrow.network, train(rows(90), batch_size=45, dtype="float64").network, 1e-12)

@@ -7,7 +7,8 @@ import optax
 import pytest
 
 from skbandit._core.scope import jax_scope
-from skbandit._tabular.training.solvers import SOLVERS, Hyper, init_opt_state, parameter_form
+from skbandit._tabular.training import loop, solvers
+from skbandit._tabular.training.solvers import SOLVERS, Hyper, Parts, init_opt_state, parameter_form
 from skbandit._tabular.types import Rows
 
 
@@ -97,13 +98,66 @@ def test_a_state_goes_on_from_its_arrays(solver, assert_equal):
 
 def test_one_vector_and_back(assert_equal):
     tree = ({"scale": jnp.arange(2.0)}, ((jnp.full((3, 2), 5.0), jnp.zeros(())),))
-    form = parameter_form("adam", tree)
+    form = parameter_form("adam", tree, 100)
     np.testing.assert_array_equal(form.pack(tree), [0, 1, 5, 5, 5, 5, 5, 5, 0])
     assert_equal(form.unpack(form.pack(tree)), tree)
     np.testing.assert_array_equal(form.spread(({"scale": 2.0}, ((3.0, 4.0),))), [2, 2, 3, 3, 3, 3, 3, 3, 4])
 
 
+def test_large_arrays_stand_beside_the_vector_of_the_others(assert_equal):
+    tree = ({"scale": jnp.arange(2.0)}, ((jnp.ones((128, 64)), jnp.zeros(3)), (jnp.full((64, 128), 2.0), jnp.ones(1))))
+    form = parameter_form("adam", tree, 2**20)
+    vector, large = form.pack(tree)
+    np.testing.assert_array_equal(vector, [0, 1, 0, 0, 0, 1])
+    assert [a.shape for a in large] == [(128, 64), (64, 128)]
+    assert_equal(form.unpack((vector, large)), tree)
+    vector, large = form.spread(({"scale": 2.0}, ((3.0, 4.0), (5.0, 6.0))))
+    np.testing.assert_array_equal(vector, [2, 2, 4, 4, 4, 6])
+    assert large == [3.0, 5.0]
+    # Between calls a state has vectors of all entries.
+    state = init_opt_state(tree, "adam")
+    state = state._replace(mu=np.arange(state.mu.size, dtype="float32"))
+    opened = form.opened(state)
+    assert_equal(form.unpack(opened.mu)[1][1][0], state.mu[-64 * 128 - 1 : -1].reshape(64, 128))
+    assert_equal(form.closed(opened, state), state)
+
+
+def test_all_arrays_may_be_large():
+    tree = ({}, ((jnp.ones((128, 64)),),))
+    form = parameter_form("adam", tree, 2**20)
+    assert form.unpack(form.pack(tree))[1][0][0].shape == (128, 64)
+
+
+@pytest.mark.parametrize(
+    ("shape", "n_rows", "alone"), [((90, 91), 2**20, False), ((128, 64), 2**11, False), ((128, 64), 2**13, True)]
+)
+def test_an_array_is_large_by_its_entries_and_the_rows(shape, n_rows, alone):
+    assert isinstance(parameter_form("adam", ({}, ((jnp.ones(shape), jnp.ones(1)),)), n_rows), Parts) == alone
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_what_is_large_does_not_show(solver, rows, train, monkeypatch, assert_close):
+    # The same operations on each entry; float64 rounds at 1e-16, and steps are divided by roots of second moments.
+    options = {"solver": solver, "dtype": "float64", "hyper": Hyper(alpha=0.1), "parametrization": "ntk"}
+    on, held_out = rows(), rows(20, seed=1)
+    expected = train(on, held_out=held_out, early_stopping=True, **options)
+    half = train(on, held_out=held_out, early_stopping=True, max_iter=3, shuffle=False, **options)
+    rest = train(on, half.network, opt_leaves=half.opt_leaves, n_steps=half.n_steps, shuffle=False, **options)
+    monkeypatch.setattr(solvers, "LARGE", 5)
+    monkeypatch.setattr(solvers, "WORTH_KERNELS", 0)
+    loop.run_chunk.clear_cache()
+    try:
+        found = train(on, held_out=held_out, early_stopping=True, **options)
+        assert_close(found.network, expected.network, 1e-11)
+        assert_close(found.opt_leaves, expected.opt_leaves, 1e-11)
+        # A state of the one form goes on in the other.
+        goes_on = train(on, half.network, opt_leaves=half.opt_leaves, n_steps=half.n_steps, shuffle=False, **options)
+        assert_close(goes_on.network, rest.network, 1e-11)
+    finally:
+        loop.run_chunk.clear_cache()
+
+
 def test_a_transformation_of_the_users_sees_the_tree():
     tree = ({}, ((np.ones((3, 2)), np.ones(2)),))
-    form = parameter_form(optax.adam(1e-2), tree)
+    form = parameter_form(optax.adam(1e-2), tree, 100)
     assert form.pack(tree) is form.unpack(tree) is form.spread(tree) is tree
