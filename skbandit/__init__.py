@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from skbandit import rewards as rewards
     from skbandit import saved as saved
     from skbandit import stats as stats
+    from skbandit._core.cache import disable_compilation_cache as disable_compilation_cache
     from skbandit._core.cache import enable_compilation_cache as enable_compilation_cache
     from skbandit.estimators import BanditPrunedMLPClassifier as BanditPrunedMLPClassifier
     from skbandit.estimators import BanditPrunedMLPRegressor as BanditPrunedMLPRegressor
@@ -37,6 +38,7 @@ _PUBLIC = {
     "CriticalDifferenceDisplay": "skbandit.plotting",
     "PruneResult": "skbandit.pruning",
     "criteria": "",
+    "disable_compilation_cache": "skbandit._core.cache",
     "enable_compilation_cache": "skbandit._core.cache",
     "networks": "",
     "plotting": "",

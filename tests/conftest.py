@@ -8,6 +8,8 @@ import sys
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 # Without it scikit-learn skips its array API check.
 os.environ.setdefault("SCIPY_ARRAY_API", "1")
+# Programs are kept on disk by default: not in the folder of who runs the tests, and not past tests that count them.
+os.environ["SKBANDIT_COMPILATION_CACHE"] = "0"
 
 from pathlib import Path
 
@@ -19,6 +21,7 @@ from sklearn.utils import Bunch
 
 import skbandit
 from skbandit import BanditPrunedMLPClassifier, BanditPrunedMLPRegressor
+from skbandit._core import cache, store
 from skbandit.criteria import CRITERIA
 from skbandit.presets import preset_params
 
@@ -40,8 +43,36 @@ def pytest_runtest_teardown(item, nextitem):
 
 
 @pytest.fixture
+def own_store(monkeypatch):
+    """Return a function that moves the store of programs to a folder for the test; it has none before.
+
+    What JAX's own cache holds is not kept in the store, so that is off.
+    """
+
+    def move(folder):
+        store.use(str(folder))
+        return store.where()
+
+    monkeypatch.setenv(store.VARIABLE, "0")
+    monkeypatch.setattr(store, "_chosen", "")
+    store.where.cache_clear()
+    folder = jax.config.jax_compilation_cache_dir
+    jax.config.update("jax_compilation_cache_dir", None)
+    compilation_cache.reset_cache()
+    yield move
+    monkeypatch.undo()
+    store.where.cache_clear()
+    jax.config.update("jax_compilation_cache_dir", folder)
+    compilation_cache.reset_cache()
+
+
+@pytest.fixture
 def cache_settings(monkeypatch):
-    """Restore JAX's compilation cache, its settings and the environment."""
+    """Restore the store of programs, and JAX's compilation cache, its settings and the environment."""
+    monkeypatch.setenv(store.VARIABLE, "0")
+    monkeypatch.setattr(store, "_chosen", "")
+    store.where.cache_clear()
+    monkeypatch.setattr(cache, "_before", {})
     names = [
         "jax_compilation_cache_dir",
         "jax_persistent_cache_min_compile_time_secs",
@@ -54,6 +85,7 @@ def cache_settings(monkeypatch):
     for name, value in before.items():
         jax.config.update(name, value)
     compilation_cache.reset_cache()
+    store.where.cache_clear()
 
 
 @pytest.fixture

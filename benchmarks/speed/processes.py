@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import subprocess
 import sys
 import time
@@ -13,7 +14,10 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 
-CACHE_VARIABLES = ("JAX_COMPILATION_CACHE", "JAX_PERSISTENT_CACHE", "JAX_ENABLE_COMPILATION_CACHE")
+CACHE_VARIABLES = (
+    *("JAX_COMPILATION_CACHE", "JAX_PERSISTENT_CACHE", "JAX_ENABLE_COMPILATION_CACHE"),
+    "SKBANDIT_COMPILATION_CACHE",
+)
 
 _CALL = (
     "import time; start = time.perf_counter(); import importlib, json, sys; "
@@ -25,8 +29,10 @@ _CALL = (
 def run_python(code: str, *arguments: str, **environment: str) -> str:
     """Run Python code in a fresh process, in the top folder of the checkout, and return what it printed.
 
-    A compilation cache that the caller's environment sets up is left out: whether there is one is what is compared.
+    Compilation caches that the caller's environment sets up are left out, and so is the one that is there by default:
+    whether there is one is what is compared.
     """
+    environment = {"SKBANDIT_COMPILATION_CACHE": "0"} | environment
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(CACHE_VARIABLES)}
     done = subprocess.run(
         [sys.executable, "-c", code, *arguments],
@@ -38,6 +44,18 @@ def run_python(code: str, *arguments: str, **environment: str) -> str:
     if done.returncode:
         raise RuntimeError(f"A measured process failed:\n{done.stderr}")
     return done.stdout
+
+
+def cpu_seconds(code: str, *arguments: str, **environment: str) -> float:
+    """Run Python code as `run_python` does, and return the CPU seconds of its process."""
+
+    def spent() -> float:
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return used.ru_utime + used.ru_stime
+
+    before = spent()
+    run_python(code, *arguments, **environment)
+    return spent() - before
 
 
 def call_in_process(

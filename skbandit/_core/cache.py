@@ -1,4 +1,9 @@
-"""Compiled programs on disk: JAX's persistent compilation cache, switched on by the user."""
+"""Compiled programs on disk: this package's own store of them, and JAX's persistent compilation cache.
+
+The store (`skbandit._core.store`) is there unless the user says otherwise. It holds the programs of this package, which
+it finds before they are traced. JAX's cache holds all programs of the process, is switched on by the user, and finds a
+program when it has been traced and lowered.
+"""
 
 from __future__ import annotations
 
@@ -6,16 +11,22 @@ import contextlib
 import hashlib
 import os
 import platform
-import sys
+from typing import Any
 
+from skbandit._core import store
+from skbandit._core.imports import importing
 from skbandit._core.private import make_private
+
+#: The settings of JAX and the variables of the environment that `enable_compilation_cache` has changed, as they were.
+_before: dict[str, tuple[Any, str | None]] = {}
 
 
 def enable_compilation_cache(path: str | os.PathLike[str] | None = None) -> str:
     """Keep compiled programs on disk, so that later processes load them instead of compiling.
 
-    It turns on JAX's persistent compilation cache, for every program of this process and of the processes that it
-    starts from now on (joblib's workers among them). Nothing is cached unless this is called.
+    The programs of this package are kept without this call, in a folder of the user's cache directory. The call moves
+    them to another folder, and turns on JAX's persistent compilation cache as well: for every program of this process
+    and of the processes that it starts from now on (joblib's workers among them).
 
     Parameters
     ----------
@@ -43,9 +54,17 @@ def enable_compilation_cache(path: str | os.PathLike[str] | None = None) -> str:
 
     Notes
     -----
-    The cache grows without bounds; the folder may be deleted while no process uses it. To do without this call, set the
-    environment variables ``JAX_COMPILATION_CACHE_DIR``, ``JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS=0`` and
+    JAX's cache grows without bounds; the folder may be deleted while no process uses it. To do without this call, set
+    the environment variables ``JAX_COMPILATION_CACHE_DIR``, ``JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS=0`` and
     ``JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES=-1``.
+
+    This package's own programs lie in the subfolder ``skbandit-programs``, which takes 512 MiB at most. They are found
+    before they are traced. The environment variable ``SKBANDIT_COMPILATION_CACHE`` names another folder for them alone,
+    or is 0 for none. With a URL as ``path`` they stay where they are.
+
+    See Also
+    --------
+    disable_compilation_cache : Keep no programs on disk.
 
     Examples
     --------
@@ -60,7 +79,8 @@ def enable_compilation_cache(path: str | os.PathLike[str] | None = None) -> str:
         if "\0" in os.fsdecode(path):
             raise ValueError(f"The 'path' of the compilation cache must not hold a null character. Got {path!r}.")
 
-    import jax
+    with importing():
+        import jax
 
     chosen = path
     if chosen is None:
@@ -68,17 +88,57 @@ def enable_compilation_cache(path: str | os.PathLike[str] | None = None) -> str:
     folder = os.fsdecode(chosen).removeprefix("file://")
     if not folder:
         raise ValueError("The 'path' of the compilation cache must not be empty; None is the default folder.")
-    if "://" not in folder:
+    is_url = "://" in folder
+    if not is_url:
         folder = os.path.abspath(os.path.expanduser(folder))
         make_private(folder)
-    settings = {
-        "jax_compilation_cache_dir": folder,
-        # JAX leaves out what compiles in less than a second, which is every program here.
-        "jax_persistent_cache_min_compile_time_secs": 0.0,
-        "jax_persistent_cache_min_entry_size_bytes": -1,
-    }
-    moved = getattr(jax.config, "jax_compilation_cache_dir", None) != folder
+    _set(
+        {
+            "jax_compilation_cache_dir": folder,
+            # JAX leaves out what compiles in less than a second, which is every program here.
+            "jax_persistent_cache_min_compile_time_secs": 0.0,
+            "jax_persistent_cache_min_entry_size_bytes": -1,
+        }
+    )
+    if not is_url:
+        store.use(folder)
+    return folder
+
+
+def disable_compilation_cache() -> None:
+    """Keep no compiled programs on disk, and load none, from now on.
+
+    It holds for this process and for those that it starts. JAX's persistent compilation cache is as it was before
+    `enable_compilation_cache`; one that was switched on in another way stays. Files that are there stay, too. The
+    environment variable ``SKBANDIT_COMPILATION_CACHE=0`` does without this call.
+
+    See Also
+    --------
+    enable_compilation_cache : Choose the folder.
+
+    Examples
+    --------
+    >>> import skbandit
+    >>> skbandit.disable_compilation_cache()
+    """
+    store.use("")
+    if _before:
+        _set({name: setting for name, (setting, _) in _before.items()})
+        for name, (_, variable) in _before.items():
+            if variable is None:
+                os.environ.pop(name.upper(), None)
+            else:
+                os.environ[name.upper()] = variable
+        _before.clear()
+
+
+def _set(settings: dict[str, Any]) -> None:
+    """Give JAX these settings, and those processes that this one starts."""
+    import jax
+
+    moved = getattr(jax.config, "jax_compilation_cache_dir", None) != settings["jax_compilation_cache_dir"]
     for name, value in settings.items():
+        _before.setdefault(name, (getattr(jax.config, name), os.environ.get(name.upper())))
         jax.config.update(name, value)
         os.environ[name.upper()] = str(value)
     if moved:
@@ -86,22 +146,12 @@ def enable_compilation_cache(path: str | os.PathLike[str] | None = None) -> str:
         from jax.experimental.compilation_cache import compilation_cache
 
         compilation_cache.reset_cache()
-    return folder
 
 
 def _cache_folder(version: str) -> str:
     """Return the default folder: machine code is of use to one kind of processor, and a home may be shared by many."""
-    home = os.path.expanduser("~")
-    base = (
-        {
-            "win32": os.environ.get("LOCALAPPDATA") or os.path.join(home, "AppData", "Local"),
-            "darwin": os.path.join(home, "Library", "Caches"),
-        }.get(sys.platform)
-        or os.environ.get("XDG_CACHE_HOME")
-        or os.path.join(home, ".cache")
-    )
     processor = f"{platform.machine()} {platform.processor()}"
     with contextlib.suppress(OSError), open("/proc/cpuinfo", encoding="utf-8") as cpuinfo:
         processor += next((line for line in cpuinfo if line.startswith(("flags", "Features"))), "")
     kind = hashlib.sha256(processor.encode()).hexdigest()[:8]
-    return os.path.join(base, "skbandit", f"jax-{version}-{platform.machine()}-{kind}")
+    return os.path.join(store.cache_home(), "skbandit", f"jax-{version}-{platform.machine()}-{kind}")

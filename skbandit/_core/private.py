@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 #: Who else may write: the group, and everyone.
-_OTHERS = stat.S_IWGRP | stat.S_IWOTH
+OTHERS = stat.S_IWGRP | stat.S_IWOTH
 #: As many links Linux follows on one way; a link may be passed more than once.
 _MOST_LINKS = 40
 
@@ -31,19 +31,37 @@ def make_private(folder: str) -> None:
         If the folder cannot be made or written to.
     """
     if hasattr(os, "geteuid"):
-        for path, found in _way_to(folder):  # before anything is made there
-            _check_on_the_way(folder, path, found)
-        _make(os.path.realpath(folder))
-        for path, found in _way_to(folder):
-            _check_on_the_way(folder, path, found)
-        found = os.stat(folder)
-        _check_closed(folder, Path(folder), found)
+        found = _made_closed(folder)
         # Under some umasks the group may write to JAX's files. They do no harm where it cannot get at them.
-        _check_content(folder, Path(folder), _OTHERS if found.st_mode & stat.S_IXGRP else stat.S_IWOTH)
+        _check_content(folder, Path(folder), OTHERS if found.st_mode & stat.S_IXGRP else stat.S_IWOTH)
     else:
         os.makedirs(folder, exist_ok=True)
     with tempfile.TemporaryFile(dir=folder):  # raises where nothing can be written
         pass
+
+
+def is_private(folder: str) -> bool:
+    """Make a folder that only this user writes to if there is none, and say whether there is one now.
+
+    It need not be one that can be written to, and what lies in it is not looked at.
+    """
+    try:
+        _made_closed(folder)
+    except (OSError, ValueError):  # of a null character
+        return False
+    return True
+
+
+def _made_closed(folder: str) -> os.stat_result:
+    """Make a folder if there is none, and check it and the way to it; return what it is."""
+    for path, found in _way_to(folder):  # before anything is made there
+        _check_on_the_way(folder, path, found)
+    _make(os.path.realpath(folder))
+    for path, found in _way_to(folder):
+        _check_on_the_way(folder, path, found)
+    found = os.stat(folder)
+    _check_closed(folder, Path(folder), found)
+    return found
 
 
 def _make(folder: str) -> None:
@@ -77,11 +95,11 @@ def _way_to(folder: str) -> Iterator[tuple[Path, os.stat_result]]:
 
 def _check_on_the_way(folder: str, path: Path, found: os.stat_result) -> None:
     _check_owner(folder, path, found)
-    if stat.S_ISDIR(found.st_mode) and found.st_mode & _OTHERS and not found.st_mode & stat.S_ISVTX:
+    if stat.S_ISDIR(found.st_mode) and found.st_mode & OTHERS and not found.st_mode & stat.S_ISVTX:
         _refuse(folder, path, f"may be written to by others (mode {_mode(found)})", f"chmod go-w {str(path)!r}")
 
 
-def _check_closed(folder: str, path: Path, found: os.stat_result, others: int = _OTHERS) -> None:
+def _check_closed(folder: str, path: Path, found: os.stat_result, others: int = OTHERS) -> None:
     if found.st_mode & others:
         _refuse(folder, path, f"may be written to by others (mode {_mode(found)})", f"chmod go-w {str(path)!r}")
 

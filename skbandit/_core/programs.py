@@ -1,19 +1,24 @@
 """The compiled programs of this process: how many there may be, who compiles them, and how fast.
 
-A jitted function of the package is declared with `compiled`, so that `make_room` can make it forget its programs. Who
-calls one with arrays of new shapes says so beforehand (`make_room`), and makes the call within `first_call`.
+A jitted function of the package is declared with `compiled`, so that `make_room` can make it forget its programs, and
+later processes find them on disk. Who calls one with arrays of new shapes says so beforehand (`make_room`), and makes
+the call within `first_call`.
 """
 
 from __future__ import annotations
 
 import contextlib
 import functools
+import inspect
 import threading
 from collections.abc import Callable, Hashable, Iterator
 from typing import Any
 
 import jax
 import numpy as np
+from jax.core import Tracer
+
+from skbandit._core import executables, keys, store
 
 #: Sets of shapes whose programs are kept.
 MOST_PROGRAMS = 128
@@ -25,23 +30,136 @@ _programs_lock, _first_call_lock = threading.Lock(), threading.Lock()
 
 
 def compiled(**options: Any) -> Callable[[Callable[..., Any]], Any]:
-    """Return a decorator: `jax.jit` with these options, registered for `make_room`."""
+    """Return a decorator: `jax.jit` with these options, registered for `make_room`, whose programs are kept on disk."""
 
     def decorate(function: Callable[..., Any]) -> Any:
+        made = Compiled(function, options)
+        _jitted.append(made)
+        return made
+
+    return decorate
+
+
+class Compiled:
+    """A jitted function that looks for its programs on disk (`skbandit._core.store`) before it traces them.
+
+    What is found there, or compiled here, is called for the same arguments that `jax.jit` would call it for. What has
+    no key, and what is no program of its own (under tracing, and where `jit` is disabled), goes to `jax.jit` as it is.
+
+    Parameters
+    ----------
+    function : callable
+    options : dict
+        Of `jax.jit`.
+    """
+
+    def __init__(self, function: Callable[..., Any], options: dict[str, Any]) -> None:
+        self._options = options
+        self._name = f"{function.__module__}:{function.__qualname__}"
+        parameters = [*inspect.signature(function).parameters]
+        self._static_names = frozenset(options.get("static_argnames", ()))
+        named = {parameters.index(name) for name in self._static_names}
+        self._static_places = frozenset(options.get("static_argnums", ())) | named
+        self._static_names |= {parameters[i] for i in self._static_places}
+
         @functools.wraps(function)
         def of_arrays(*args: Any, **kwargs: Any) -> Any:
             # Where the user has disabled `jit`, arguments come as they were given, and not as arrays of JAX.
             if getattr(jax.config, "jax_disable_jit", False):
-                static = options.get("static_argnames", ())
-                args = tuple(map(_on_device, args))
-                kwargs = {name: a if name in static else _on_device(a) for name, a in kwargs.items()}
+                args = tuple(a if i in self._static_places else _on_device(a) for i, a in enumerate(args))
+                kwargs = {name: a if name in self._static_names else _on_device(a) for name, a in kwargs.items()}
             return function(*args, **kwargs)
 
-        jitted = jax.jit(of_arrays, **options)
-        _jitted.append(jitted)
-        return jitted
+        self._jitted: Any = jax.jit(of_arrays, **options)
+        self._programs: dict[Hashable, Any] = {}
+        functools.update_wrapper(self, function)
 
-    return decorate
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the function."""
+        folder = store.where()
+        if folder is None:
+            return self._jitted(*args, **kwargs)
+        static: tuple[tuple[int | str, Any], ...] = (
+            *((i, a) for i, a in enumerate(args) if i in self._static_places),
+            *((name, a) for name, a in kwargs.items() if name in self._static_names),
+        )
+        if static:
+            traced = tuple(a for i, a in enumerate(args) if i not in self._static_places)
+            named = {name: a for name, a in kwargs.items() if name not in self._static_names}
+        else:
+            traced, named = args, kwargs
+        leaves, structure = jax.tree.flatten((traced, named))
+        try:
+            key = static, structure, tuple(map(_signature, leaves)), _settings()
+            program = self._programs.get(key)
+        except (keys.NoKeyError, TypeError):  # an argument that is not hashable is for JAX to refuse
+            return self._jitted(*args, **kwargs)
+        if program is None:
+            text = self._text(key)
+            if text is not None and (content := store.load(folder, self._name, text)) is not None:
+                program, result = executables.tried(content, structure, traced, named)
+                if program is not None:
+                    self._programs[key] = program
+                    return result
+            program = self._programs[key] = self._compiled(folder, text, args, kwargs)
+        return self._jitted(*args, **kwargs) if program is self._jitted else program(*traced, **named)
+
+    def _text(self, key: tuple[Any, ...]) -> str | None:
+        """Return what tells a program from all others in any process; None where nothing does."""
+        static, structure, signatures, _ = key
+        try:
+            return keys.describe(
+                {
+                    "function": self._name,
+                    "options": self._options,
+                    "static": static,
+                    "structure": keys.describe_structure(structure),
+                    "arguments": signatures,
+                    "settings": keys.describe_settings(),
+                    "process": keys.describe_process(),
+                }
+            )
+        except keys.NoKeyError:
+            return None
+
+    def _compiled(self, folder: str, text: str | None, args: Any, kwargs: Any) -> Any:
+        """Compile a program, and keep it; without a text it is for `jax.jit` to compile."""
+        if text is None:
+            return self._jitted
+        lowered = self._jitted.lower(*args, **kwargs)
+        with executables.listening() as loaded:
+            program = lowered.compile()
+        content = None if loaded else executables.as_bytes(lowered, program)
+        if content is not None:
+            store.keep(folder, self._name, text, content)
+        return program
+
+    def clear_cache(self) -> None:
+        """Forget all programs."""
+        self._programs.clear()
+        self._jitted.clear_cache()
+
+
+def _signature(leaf: Any) -> tuple[Any, ...]:
+    """Return what a program depends on of an argument."""
+    kind = type(leaf)
+    if kind is np.ndarray or isinstance(leaf, np.generic):
+        return leaf.dtype, leaf.shape, False, False  # as an array of JAX that may go anywhere
+    if kind in (bool, int, float):
+        return (kind,)
+    if isinstance(leaf, jax.Array) and not isinstance(leaf, Tracer):
+        aval: Any = leaf.aval
+        if isinstance(leaf.sharding, jax.sharding.SingleDeviceSharding) and isinstance(aval.dtype, np.dtype):
+            return aval.dtype, aval.shape, aval.weak_type, leaf.committed
+    raise keys.NoKeyError(f"an argument of the type {kind.__qualname__}")
+
+
+def _settings() -> tuple[Any, ...]:
+    """Return the settings of JAX that tell programs apart within the process."""
+    config: Any = jax.config
+    if config.jax_debug_nans or config.jax_debug_infs or config.jax_disable_jit:
+        raise keys.NoKeyError("a setting under which JAX does more than to call a program")
+    return keys.context()
 
 
 def _on_device(tree: Any) -> Any:
@@ -89,7 +207,13 @@ QUICK_COMPILE: dict[str, bool | int | str] = {"xla_cpu_use_fusion_emitters": Fal
 def quick_compile_is_known() -> bool:
     """Ask whether this XLA has the options of `QUICK_COMPILE`, which no version promises, by trying them."""
     try:
-        jax.jit(lambda: 0, compiler_options=QUICK_COMPILE)()
+        _nothing()
     except jax.errors.JaxRuntimeError:
         return False
     return True
+
+
+# Kept on disk as other programs are: compiling the first one of a process takes a twentieth of a second.
+@compiled(compiler_options=QUICK_COMPILE)
+def _nothing() -> int:
+    return 0

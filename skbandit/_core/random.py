@@ -9,13 +9,14 @@ simulation that needs more than the 2^32 words of a key. `jax.random` takes its 
 
 from __future__ import annotations
 
+import functools
 import math
+import threading
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jax.extend.random import define_prng_impl
 
 
 def _mix(x: jax.Array) -> jax.Array:
@@ -27,6 +28,7 @@ def _mix(x: jax.Array) -> jax.Array:
     return scrambled
 
 
+_making = threading.Lock()
 #: Streams of a key below this one serve the functions of the generator.
 _FREE_STREAM = 6
 
@@ -68,15 +70,28 @@ def bits_of_rows(key: jax.Array, row_id: jax.Array, n: int) -> jax.Array:
     return _word(jax.random.key_data(key), row_id[:, None], _counters((n,)) + jnp.uint32(_FREE_STREAM))
 
 
-COUNTER_HASH = define_prng_impl(
-    key_shape=(2,),
-    seed=_seed,
-    split=_split,
-    random_bits=_random_bits,
-    fold_in=_fold_in,
-    name="counter_hash",
-    tag="chash",
-)
+def counter_hash() -> Any:
+    """Return the generator, for ``impl=`` of `jax.random.key`.
+
+    It is made when a program is traced: to import `jax.extend` takes longer than to load a program.
+    """
+    with _making:  # JAX knows it by its name, which may be given once
+        return _made()
+
+
+@functools.cache
+def _made() -> Any:
+    from jax.extend.random import define_prng_impl
+
+    return define_prng_impl(
+        key_shape=(2,),
+        seed=_seed,
+        split=_split,
+        random_bits=_random_bits,
+        fold_in=_fold_in,
+        name="counter_hash",
+        tag="chash",
+    )
 
 
 def key_of(seed: Any) -> jax.Array:
@@ -85,7 +100,7 @@ def key_of(seed: Any) -> jax.Array:
     `jax.random.key` returns the same, but for adding the user's ``jax_random_seed_offset``: that is for the user's own
     keys, and ours go by ``random_state`` alone.
     """
-    key: jax.Array = jax.random.wrap_key_data(_seed(seed), impl=COUNTER_HASH)
+    key: jax.Array = jax.random.wrap_key_data(_seed(seed), impl=counter_hash())
     return key
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from typing import Any
 
-from skbandit._core.interrupts import uninterrupted
+from skbandit._core.imports import importing
 
 
 def computing(dtype: str, device: str | None) -> AbstractContextManager[None]:
@@ -25,7 +25,7 @@ def resolve(policy: Any) -> Any:
 
 
 def _load() -> None:
-    with uninterrupted():
+    with importing():
         from skbandit._tabular.pruning import task  # noqa: F401
         from skbandit._tabular.training import fit  # noqa: F401
         from skbandit.estimators import _settings  # noqa: F401

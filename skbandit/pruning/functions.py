@@ -7,8 +7,9 @@ that they do later reaches the network in hand.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -35,8 +36,10 @@ from skbandit.networks.checks import (
     checked_loss,
     described,
 )
-from skbandit.networks.traced import TracedNetwork
 from skbandit.pruning.scoring import losses_of_a_row, mean_loss
+
+if TYPE_CHECKING:
+    from skbandit.networks.traced import TracedNetwork
 
 Params = Any
 
@@ -112,8 +115,10 @@ def checked_functions(
     _check_numbers(network)
     if by_row and offers(network, GATES_BY_ROW):
         _check_gates_by_row(network, params, batches)
-    if isinstance(network, TracedNetwork):
-        remarks += _mixed_rows(network, params, batches)
+    # Not imported to ask: who has such a network has imported its module, and the estimators never do.
+    traced = sys.modules.get("skbandit.networks.traced")
+    if traced is not None and isinstance(network, traced.TracedNetwork):
+        remarks += _mixed_rows(cast("TracedNetwork", network), params, batches)
     if jnp.finfo(dtype).eps > jnp.finfo(np.float32).eps:
         remarks.append(
             f"The loss of the network is {dtype}. A damage is a difference of two losses, and most differences below "

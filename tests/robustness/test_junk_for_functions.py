@@ -154,6 +154,7 @@ VALID = {
         {"optimizer": optax.sgd(1e-2), "epochs": 1, "batch_size": 16, "train_apply": None, "opt_state": None}
         | {"data": None, "loss": None},
     ),
+    skbandit.disable_compilation_cache: (skbandit.disable_compilation_cache, {}),
     skbandit.enable_compilation_cache: (skbandit.enable_compilation_cache, {"path": "cache"}),
     criteria.resolve: (criteria.resolve, {"policy": "ucb1"}),
     policies.get: (policies.get, {"name": "ucb1"}),

@@ -1,0 +1,26 @@
+"""The import of JAX, and of what takes it: at the first fit of a process, not when the package is imported."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+from collections.abc import Iterator
+
+from skbandit._core.interrupts import uninterrupted
+
+
+@contextlib.contextmanager
+def importing() -> Iterator[None]:
+    """Import modules as a whole: Ctrl-C waits, and the garbage collector too.
+
+    Functions and classes are made by the hundred thousand, and none of them is garbage: to look for it takes a fifth of
+    the time of the import.
+    """
+    with uninterrupted():
+        was_on = gc.isenabled()
+        gc.disable()
+        try:
+            yield
+        finally:
+            if was_on:
+                gc.enable()

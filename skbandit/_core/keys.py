@@ -1,0 +1,254 @@
+"""What a compiled program depends on, as text that is the same in every process.
+
+Two programs of the same text must be the same program. What has no such text raises `NoKeyError`: what is not of this
+package, such as a network, a loss or a policy of the user's, may compute something else under the same name in the next
+process. The hash of an object, and its address, are of one process, and no part of a text.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import functools
+import hashlib
+import os
+import platform
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from types import FunctionType
+from typing import Any
+
+import jax
+import numpy as np
+
+import skbandit._core as core
+
+#: What JAX says, does and keeps beside a program, and no part of one, by the beginnings of the settings' names.
+_NOT_OF_PROGRAMS = (
+    "jax_compilation_cache",
+    "jax_persistent_cache",
+    "jax_enable_compilation_cache",
+    "jax_raise_persistent_cache_errors",
+    "jax_explain_cache_misses",
+    "jax_log",
+    "jax_debug_log_modules",
+    "jax_debug_leaked_clients",
+    "jax_distributed_debug",
+    "jax_traceback_filtering",
+    "jax_dump",
+    "jax_include_debug_info_in_dumps",
+    "jax_platforms",  # the device is part of the text
+)
+#: Variables that XLA and what it runs on read by themselves, by the beginnings of their names.
+_VARIABLES = ("XLA_", "TF_", "NPROC", "LLVM_", "MLIR_", "DNNL_", "ONEDNN_")
+#: Lines of /proc/cpuinfo: what the processor can do, and what the compiler tunes its code for.
+_OF_PROCESSOR = (
+    *("vendor_id", "cpu family", "model", "model name", "stepping", "flags"),  # x86
+    *("Features", "CPU implementer", "CPU architecture", "CPU variant", "CPU part", "CPU revision"),  # Arm
+)
+#: Packages of the ground floor whose types may be part of a structure: their versions are part of the text.
+_LIBRARIES = ("jax", "jaxlib", "optax", "numpy")
+_PACKAGE = Path(core.__file__).parents[1]
+#: Rooms of this package that no program is traced from: what is traced does not import them.
+_NEVER_TRACED = {"cli", "estimators", "export", "plotting", "stats"}
+#: Seconds by which a file system may date a file too early.
+_COARSE = 0.1
+
+
+class NoKeyError(Exception):
+    """There is no text that tells what a program depends on."""
+
+
+def describe(value: Any) -> str:
+    """Return a text for a value that is part of a program: the same for equal contents, another for any other."""
+    kind = type(value)
+    if value is None or kind in (bool, int, str, bytes):
+        return repr(value)
+    if kind is float:
+        return value.hex()  # type: ignore[no-any-return]
+    if kind in (tuple, list):
+        return f"{kind.__name__}({_joined(map(describe, value))})"
+    if kind is dict:
+        return f"dict({_joined(f'{describe(name)}: {describe(item)}' for name, item in value.items())})"
+    if kind is frozenset:
+        return f"frozenset({_joined(sorted(map(describe, value)))})"
+    if isinstance(value, np.dtype) and value.fields is None and not value.hasobject:
+        return f"dtype({value.name}, {value.str})"
+    if kind is np.ndarray or isinstance(value, np.generic):
+        array = np.asarray(value)
+        return f"array({describe(array.dtype)}, {array.shape}, {hashlib.sha256(array.tobytes()).hexdigest()})"
+    if value is type(None):
+        return "NoneType"
+    if isinstance(value, type):
+        return _address(value, ("skbandit", "builtins", "collections", *_LIBRARIES))
+    if isinstance(value, FunctionType):
+        return _address(value, ("skbandit",))
+    if isinstance(value, enum.Enum):
+        return f"{_address(kind, ('skbandit', *_LIBRARIES))}.{value.name}"
+    if isinstance(value, tuple) and hasattr(kind, "_fields"):
+        return f"{_address(kind, ('skbandit', *_LIBRARIES))}({_joined(map(describe, value))})"
+    if dataclasses.is_dataclass(kind):
+        return f"{_address(kind, ('skbandit',))}({_joined(_fields(value))})"
+    raise NoKeyError(f"an object of the type {kind.__qualname__}")
+
+
+def describe_structure(tree: Any) -> str:
+    """Return a text for the structure of a pytree, with the static fields of what it holds."""
+    node = tree.node_data()
+    if node is None:
+        return "*"
+    kind, static = node
+    within = _joined(map(describe_structure, tree.children()))
+    return f"{describe(kind)}<{describe(static)}>({within})"
+
+
+def describe_settings() -> str:
+    """Return a text for all settings of JAX, as they are here and now, that a program may depend on."""
+    # The values that this thread has: the contexts of a program, and what is set for the process.
+    return describe({name: _setting(value) for name, value in _settings_here()})
+
+
+def _settings_here() -> Iterable[tuple[str, Any]]:
+    yield "context", context()
+    for name, value in sorted(jax.config.values.items()):
+        if not name.startswith(_NOT_OF_PROGRAMS):
+            yield name, value
+
+
+def _setting(value: Any) -> Any:
+    """Return a value that can be described: a device by its kind, no mesh and no axes as None."""
+    if isinstance(value, jax.Device):
+        return value.platform, value.id, value.device_kind
+    if isinstance(value, tuple):
+        return tuple(map(_setting, value))
+    if getattr(value, "empty", False) is True:  # a mesh
+        return None
+    sizes = getattr(value, "axis_sizes", None)
+    return None if sizes is not None and not list(sizes) else value
+
+
+def context() -> tuple[Any, ...]:
+    """Return what JAX itself tells the traces of a function apart by, besides its arguments: hashable.
+
+    Raises
+    ------
+    NoKeyError
+        If this JAX does not say.
+    """
+    if _trace_context is None:
+        raise NoKeyError("a version of JAX that does not say what its traces depend on")
+    config: Any = jax.config
+    return (*_trace_context(), config.jax_optimization_level, config.jax_memory_fitting_level)
+
+
+try:  # it is private
+    from jax._src.config import trace_context as _trace_context
+except ImportError:
+    _trace_context = None
+
+
+@functools.cache
+def describe_process() -> str:
+    """Return a text for all that is the same for the whole process: versions, sources, processor, device, environment.
+
+    Raises
+    ------
+    NoKeyError
+        If something of it is not known, and where a program would be for other devices than one processor.
+    """
+    (device, *others) = jax.devices()
+    if others or device.platform != "cpu" or jax.process_count() > 1:
+        raise NoKeyError("devices other than one processor")
+    parts = {
+        "python": (sys.implementation.cache_tag, sys.version),
+        "versions": _versions(),
+        "sources": digest_of_sources(),
+        "processor": _processor(),
+        # A program is cut into as many parts as there are cores for it.
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "device": (device.platform, device.device_kind, device.client.platform_version),
+        "compiler": _compiler_options(),
+        "environment": {name: os.environ[name] for name in sorted(os.environ) if name.startswith(_VARIABLES)},
+    }
+    return describe(parts)
+
+
+def _versions() -> dict[str, str]:
+    modules: dict[str, Any] = {name: sys.modules.get(name) for name in (*_LIBRARIES, "ml_dtypes", "skbandit")}
+    found = {name: str(module.__version__) for name, module in modules.items() if module is not None}
+    for name, version in found.items():
+        # Of libraries; our own sources are looked at.
+        if "dev" in version and name != "skbandit":
+            raise NoKeyError(f"{name} {version}, which is not one state of its code")
+    return found
+
+
+def digest_of_sources(package: Path = _PACKAGE) -> str:
+    """Return a digest of the sources that programs are traced from.
+
+    Raises
+    ------
+    NoKeyError
+        If there are none, or they have changed since the package was imported: then other code runs.
+    """
+    total = hashlib.sha256()
+    try:
+        for path in sorted(package.rglob("*.py")):
+            where = path.relative_to(package)
+            if where.parts[0] not in _NEVER_TRACED:
+                content, changed = path.read_bytes(), path.stat().st_ctime
+                if changed > core.IMPORTED - _COARSE:
+                    raise NoKeyError(f"the file {where}, which has changed since it was imported")
+                total.update(f"{where} {len(content)} ".encode() + content)
+    except OSError as error:
+        raise NoKeyError(f"sources that cannot be read: {error}") from error
+    if not (package / "_core" / "keys.py").is_file():
+        raise NoKeyError("a package without its sources")
+    return total.hexdigest()
+
+
+def _processor() -> tuple[Any, ...]:
+    """Return what is known of the processor: code for another one may end the process."""
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:
+            first = file.read().split("\n\n")[0]
+    except OSError as error:
+        raise NoKeyError("a processor that nothing is known of") from error
+    lines = tuple(line for line in first.splitlines() if line.partition(":")[0].strip() in _OF_PROCESSOR)
+    if not lines:
+        raise NoKeyError("a processor that nothing is known of")
+    return platform.machine(), *lines
+
+
+def _compiler_options() -> bytes:
+    """Return the options that XLA compiles with: it reads the environment once, which may have changed since."""
+    client: Any = sys.modules.get("jaxlib.xla_client")  # JAX's own, which has loaded it
+    try:
+        return hashlib.sha256(client.CompileOptions().SerializeAsString()).digest()
+    except AttributeError as error:
+        raise NoKeyError("a version of JAX that does not say how it compiles") from error
+
+
+def _joined(parts: Iterable[str]) -> str:
+    return ", ".join(parts)
+
+
+def _address(known: Any, packages: tuple[str, ...]) -> str:
+    """Return where a class or function is found, if it is found there, and in one of these packages."""
+    module, name = str(known.__module__), str(known.__qualname__)
+    found: Any = sys.modules.get(module) if module.partition(".")[0] in packages else None
+    for part in name.split("."):
+        found = getattr(found, part, None)
+    if found is not known:
+        raise NoKeyError(f"{module}.{name}, which is of no version of this package")
+    return f"{module}:{name}"
+
+
+def _fields(value: Any) -> Iterable[str]:
+    names = [field.name for field in dataclasses.fields(value)]
+    for name in vars(value):
+        # What is computed from the fields when it is first asked for may be there or not.
+        if name not in names and not isinstance(getattr(type(value), name, None), functools.cached_property):
+            raise NoKeyError(f"an object with the attribute {name!r}, which is no field")
+    return (f"{name}={describe(getattr(value, name))}" for name in names)
