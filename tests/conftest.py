@@ -8,6 +8,9 @@ import sys
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 # Without it scikit-learn skips its array API check.
 os.environ.setdefault("SCIPY_ARRAY_API", "1")
+# A test that fits twice means to train twice: what another test, or its own first fit, has trained would tell nothing.
+# tests/estimators/test_shared_training.py switches it on.
+os.environ.setdefault("SKBANDIT_SHARE_TRAINING", "0")
 
 from pathlib import Path
 

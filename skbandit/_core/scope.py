@@ -225,6 +225,11 @@ def _blas() -> ThreadpoolController:
     return ThreadpoolController().select(user_api="blas")
 
 
+def blas_threads() -> tuple[int, ...]:
+    """Return how many threads each of the BLAS libraries uses now."""
+    return tuple(library["num_threads"] for library in _blas().info())
+
+
 @contextlib.contextmanager
 def single_threaded_blas() -> Iterator[None]:
     """Keep NumPy's linear algebra on one thread within the scope.
