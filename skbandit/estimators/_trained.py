@@ -132,7 +132,7 @@ def digest(start: Network, rows: Rows, held_out: Rows | None, settings: TrainSet
     if n_devices() > 1 or not is_worth_hashing(start, rows, judges, settings):
         return None
     # An estimator computes the same whatever JAX's settings, but for those that steer the compiler, which round.
-    settings_of_jax = sorted((name, str(value)) for name, value in jax.config.values.items())
+    settings_of_jax = repr(sorted(jax.config.values.items(), key=lambda item: item[0]))
     threads = blas_threads() if settings.solver == "lbfgs" else ()  # SciPy's sums depend on them
     made_by = settings_of_jax, jax.default_backend(), os.environ.get("XLA_FLAGS"), threads
     hasher = hashlib.blake2b(digest_size=32)
