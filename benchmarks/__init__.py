@@ -9,9 +9,3 @@
 * `quick`: a little of everything;
 * ``records``: the records that the pages under ``docs`` quote.
 """
-
-import os
-
-# What is timed is trained each time: estimators of one process share trained networks (`skbandit`'s documentation on
-# memory and threads), and a fit that is repeated would be a search in a table. `speed.search` switches it on.
-os.environ.setdefault("SKBANDIT_SHARE_TRAINING", "0")

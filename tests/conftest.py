@@ -8,9 +8,6 @@ import sys
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 # Without it scikit-learn skips its array API check.
 os.environ.setdefault("SCIPY_ARRAY_API", "1")
-# A test that fits twice means to train twice: what another test, or its own first fit, has trained would tell nothing.
-# tests/estimators/test_shared_training.py switches it on.
-os.environ.setdefault("SKBANDIT_SHARE_TRAINING", "0")
 
 from pathlib import Path
 
@@ -26,6 +23,10 @@ from skbandit.criteria import CRITERIA
 from skbandit.presets import preset_params
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+# A test that fits twice means to train twice: what another test, or its own first fit, has trained would tell nothing.
+# tests/estimators/test_shared_training.py switches it on.
+os.environ.setdefault("SKBANDIT_SHARE_TRAINING", "0")
 
 
 def pytest_configure(config):

@@ -4,8 +4,8 @@ Both sides: ``GridSearchCV`` over a pipeline of ``StandardScaler`` and the estim
 18 candidates, one hidden layer of 100 units, 50 epochs a fit, no refit, one job. Ours searches six policies and three
 budgets and prunes in every fit; scikit-learn's searches 18 values of ``alpha``. Fresh processes take turns; the time
 runs from the first line of the process's code, before any import, to the end of the search. As information: the same
-search again in the same process; with JAX's persistent compilation cache, filled before; and with ``memory=``, which
-trains the dense network once per fold.
+search again in the same process; with JAX's persistent compilation cache, filled before; with ``memory=``, which keeps
+the dense network of each fold on disk; and without the networks that the fits of a process share by themselves.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ POLICIES = ("epsilon_greedy", "softmax", "ucb1", "thompson", "hedge", "exp3")
 BUDGETS = (2, 8, 32)
 EPOCHS, FOLDS = 50, 5
 TARGET = 2
-#: As a user has it; all other benchmarks train at each fit (`benchmarks`).
+#: As a user has it; all other benchmarks train at each fit (`benchmarks.common.timing`).
 SHARED, NOT_SHARED = {"SKBANDIT_SHARE_TRAINING": "1"}, {"SKBANDIT_SHARE_TRAINING": "0"}
 
 
