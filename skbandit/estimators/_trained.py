@@ -161,7 +161,7 @@ def _bytes_of(value: Network | Rows | None) -> int:
         return 0
     if isinstance(value, Network):
         return sum(a.nbytes for a in (*(a for layer in value.layers for a in layer), *parameter_arrays(value.inputs)))
-    X = value.X
+    X: Any = value.X
     n_bytes = X.data.nbytes + X.indices.nbytes + X.indptr.nbytes if sparse.issparse(X) else X.nbytes
     return int(n_bytes + value.y.nbytes + value.weight.nbytes + (0 if value.row_id is None else value.row_id.nbytes))
 
@@ -179,9 +179,10 @@ def _feed(hasher: Any, value: Any) -> None:
     elif isinstance(value, np.ndarray) and not value.dtype.hasobject:
         _head(hasher, name, value.dtype.str, value.shape)
         _feed_array(hasher, value)
-    elif sparse.issparse(value) and value.format == "csr":
-        _head(hasher, name, value.shape)
-        for part in (value.data, value.indices, value.indptr):
+    elif sparse.issparse(value) and getattr(value, "format", None) == "csr":
+        rows: Any = value
+        _head(hasher, name, rows.shape)
+        for part in (rows.data, rows.indices, rows.indptr):
             _feed(hasher, part)
     elif isinstance(value, (tuple, list)):
         _head(hasher, name, len(value))

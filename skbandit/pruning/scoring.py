@@ -15,7 +15,7 @@ from skbandit._core.random import key_of
 from skbandit._core.rows import Batches
 from skbandit._core.scope import n_devices
 from skbandit.criteria.base import Criterion, Problem, Scores, checked
-from skbandit.networks.capabilities import FAST_DAMAGES, Prunable, offers
+from skbandit.networks.capabilities import DENSE_LAYERS, FAST_DAMAGES, Prunable, offers
 from skbandit.pruning.selection import room_of_groups
 
 Params = Any
@@ -24,11 +24,12 @@ Vectors = tuple[Any, ...]
 #: With no more units than this (and an evaluator of arms) a round takes some milliseconds, and its compilation half a
 #: second: it is compiled quickly. On larger networks the faster program pays for itself.
 QUICK_UNITS = 128
-#: With no more mini-batches than this, a network that has an evaluator of arms measures the damages of all units on all
-#: of them before a bandit begins, which then looks up what it pulls. At the default budget a bandit pulls most units on
-#: both; at a smaller one the sweep costs up to twice its pulls, some milliseconds. The evaluator, most of the program
-#: of a round, is then compiled once for all policies.
-TABLE_BATCHES = 2
+#: With no more mini-batches and units than this, a chain of dense layers that has an evaluator of arms measures the
+#: damages of all units on all mini-batches before a bandit begins, which then looks up what it pulls. At the default
+#: budget a bandit pulls most units on both; at a smaller one the sweep costs up to twice its pulls, which is some
+#: milliseconds here, and may be minutes in other networks. The evaluator, most of the program of a round, is then
+#: compiled once for all policies.
+TABLE_BATCHES, TABLE_UNITS = 2, 1024
 
 
 @compiled()
@@ -154,10 +155,12 @@ def score_units(
     scores : Scores
     """
     network = problem.network
-    few = offers(network, FAST_DAMAGES) and problem.n_units <= QUICK_UNITS
+    fast = offers(network, FAST_DAMAGES)
+    few = fast and problem.n_units <= QUICK_UNITS
     criterion = canonical(criterion)
     key = program(network, criterion, problem.params, problem.batches)
-    if type(criterion).looks_up and offers(network, FAST_DAMAGES) and problem.n_batches_max <= TABLE_BATCHES:
+    small = problem.n_batches_max <= TABLE_BATCHES and problem.n_units <= TABLE_UNITS
+    if type(criterion).looks_up and small and fast and offers(network, DENSE_LAYERS):
         problem = dataclasses.replace(problem, table=_measured(problem, active, quick=few))
         few = True
     score = _score_quick if few and quick_compile_is_known() else _score_thorough

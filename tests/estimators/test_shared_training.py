@@ -6,6 +6,7 @@ import pickle
 import warnings
 import weakref
 
+import jax
 import joblib
 import numpy as np
 import optax
@@ -305,12 +306,38 @@ def test_the_switch_is_read_at_each_fit_and_empties_the_store(trainings, make_da
     assert len(trainings) == 3
 
 
-def test_settings_that_steer_the_compiler_count(make_data, regressor, trainings, monkeypatch):
-    data = make_data("regression")
-    threads = iter([(2,), (1,), (1,)])
-    monkeypatch.setattr("skbandit._core.scope.blas_threads", lambda: next(threads))
-    for _ in range(3):  # the sums of SciPy's solver depend on the threads of BLAS
+class Library:
+    """A BLAS library, as threadpoolctl shows it."""
+
+    def __init__(self):
+        self.num_threads = 2
+        self.lib_controllers = [self]
+
+    def set_num_threads(self, number):
+        self.num_threads = number
+
+
+def test_the_threads_of_blas_count_for_the_solver_of_scipy(make_data, regressor, trainings, monkeypatch):
+    data, library = make_data("regression"), Library()
+    monkeypatch.setattr("skbandit._core.scope._blas", lambda: library)
+    for threads in (2, 1, 1):  # its sums depend on them
+        library.num_threads = threads
         regressor(solver="lbfgs").fit(data.X, data.y)
+        regressor(solver="adam").fit(data.X, data.y)
+    assert len(trainings) == 3
+
+
+def test_settings_of_jax_count(make_data, regressor, trainings):
+    data = make_data("regression")
+    for _ in range(2):
+        regressor().fit(data.X, data.y)
+    name = "jax_exec_time_optimization_effort"  # how a program is compiled may change how it rounds
+    before = getattr(jax.config, name)
+    jax.config.update(name, 0.5)
+    try:
+        regressor().fit(data.X, data.y)
+    finally:
+        jax.config.update(name, before)
     assert len(trainings) == 2
 
 

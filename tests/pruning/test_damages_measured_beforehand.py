@@ -76,10 +76,13 @@ def test_the_damages_are_compiled_once_for_all_policies(make, compilations):
     assert compilations.count("jit(_score)") == len(POLICIES)
 
 
-@pytest.mark.parametrize(("criterion", "n"), [(LeaveOneOut(), 300), (Bandit(), 600)])
-def test_who_does_not_look_up_and_many_rows_have_no_table(criterion, n, make, monkeypatch):
+@pytest.mark.parametrize(
+    ("criterion", "n", "most_units"), [(LeaveOneOut(), 300, 1024), (Bandit(), 600, 1024), (Bandit(), 300, 11)]
+)
+def test_who_does_not_look_up_and_many_rows_or_units_have_no_table(criterion, n, most_units, make, monkeypatch):
     problem, active = make(n=n)
     monkeypatch.setattr(scoring, "_measured", None)
+    monkeypatch.setattr(scoring, "TABLE_UNITS", most_units)
     scores = score_units(criterion, np.uint32(0), None, problem, active)[1]
     assert np.isfinite(np.asarray(scores.damage)[active]).all()
 
