@@ -27,6 +27,10 @@ from skbandit.presets import preset_params
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
+# A test that fits twice means to train twice: what another test, or its own first fit, has trained would tell nothing.
+# tests/estimators/test_shared_training.py switches it on.
+os.environ.setdefault("SKBANDIT_SHARE_TRAINING", "0")
+
 
 def pytest_configure(config):
     """Keep compiled programs between runs: most of the suite's time would be compilation."""

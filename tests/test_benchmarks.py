@@ -3,7 +3,10 @@
 import ast
 import importlib
 import json
+import os
 import re
+import subprocess
+import sys
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -215,3 +218,13 @@ def test_records_are_read_as_they_were_written(load, tmp_path):
     records.write(path, found[:1])
     assert records.read(path) == found[:1]
     assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(("given", "found"), [({}, "0"), ({"SKBANDIT_SHARE_TRAINING": "1"}, "1")])
+def test_what_is_timed_is_trained_each_time_unless_a_benchmark_says_otherwise(given, found):
+    code = "import os, benchmarks.common.timing; print(os.environ['SKBANDIT_SHARE_TRAINING'])"
+    environment = {name: value for name, value in os.environ.items() if name != "SKBANDIT_SHARE_TRAINING"} | given
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == found

@@ -8,11 +8,16 @@ from __future__ import annotations
 
 import gc
 import math
+import os
 import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
+
+# What is timed is trained each time, in this process and in those that it starts: the fits of a process share trained
+# networks, and one that is repeated would find its own. `speed.search`, whose fits are a user's, switches that on.
+os.environ.setdefault("SKBANDIT_SHARE_TRAINING", "0")
 
 #: Seconds between two timings: worker threads of OpenMP and OpenBLAS spin for some milliseconds after their work, on
 #: cores that the next side needs.

@@ -56,7 +56,7 @@ _CHECKS_OF_THE_PROCESS = {f"jax_error_checking_behavior_{what}": "ignore" for wh
 
 _blas_lock = threading.Lock()
 _blas_users = 0
-_blas_limit: Any = None
+_blas_before: tuple[int, ...] = ()
 
 
 def resolve_devices(device: str | None) -> list[Any]:
@@ -225,18 +225,34 @@ def _blas() -> ThreadpoolController:
     return ThreadpoolController().select(user_api="blas")
 
 
+def blas_threads() -> tuple[int, ...]:
+    """Return how many threads each of the BLAS libraries uses now."""
+    return tuple(library.num_threads for library in _blas().lib_controllers)
+
+
+def _set_blas_threads(numbers: tuple[int, ...]) -> None:
+    """Set them, from any thread.
+
+    Of OpenBLAS, threadpoolctl 3.8 lets one thread set them, the first that has, and does nothing for all others, so
+    that threads do not fight over a limit. Ours do not: they share one.
+    """
+    for library, number in zip(_blas().lib_controllers, numbers, strict=True):
+        getattr(library, "_real_set_num_threads", library.set_num_threads)(number)
+
+
 @contextlib.contextmanager
 def single_threaded_blas() -> Iterator[None]:
     """Keep NumPy's linear algebra on one thread within the scope.
 
     The limit is the process's, not the thread's: the first of several concurrent scopes sets it, the last lifts it.
     """
-    global _blas_users, _blas_limit
+    global _blas_users, _blas_before
     counted = False
     try:
         with uninterrupted(), _blas_lock:
             if _blas_users == 0:
-                _blas_limit = _blas().limit(limits=1)
+                _blas_before = blas_threads()
+                _set_blas_threads((1,) * len(_blas_before))
             _blas_users += 1
             counted = True
         yield
@@ -245,4 +261,4 @@ def single_threaded_blas() -> Iterator[None]:
             with uninterrupted(), _blas_lock:
                 _blas_users -= 1
                 if _blas_users == 0:
-                    _blas_limit.restore_original_limits()
+                    _set_blas_threads(_blas_before)

@@ -110,6 +110,8 @@ class Bandit(Criterion):
         "rank_by": (OneOf((*SUMMARIES, "reward")),),
     }
 
+    looks_up: ClassVar[bool] = True
+
     policy: Policy = UCB1()
     reward: Reward = SmoothReward()
     rank_by: str = static(default="mean")
@@ -129,6 +131,7 @@ class Bandit(Criterion):
         # Every n_max steps some arm meets a mini-batch that is new to it, if the policy picks one at all.
         last_step = jnp.minimum(budget, _INT32_MAX // n_max - 1) * n_max + n_max
 
+        pull = problem.pull if problem.table is None else problem.look_up
         mean_weight = jnp.sum(problem.batches.total) / n_batches
         begin, identifies = self.policy.init(n), isinstance(self.policy, IdentificationPolicy)
         hint = self.hint(key, state, problem, active)
@@ -154,7 +157,7 @@ class Bandit(Criterion):
             probs = jnp.where(first, 1, jnp.pad(probs.astype(dtype), rest, constant_values=1))
             # A policy that draws with replacement may fill several slots with one arm; that counts as one pull.
             pulled = jnp.zeros(n, bool).at[arms].set(True, mode="drop")
-            damage, weight = problem.pull(batch, pulled)
+            damage, weight = pull(batch, pulled)
             measured = _number_for_each(self.reward, "scale", self.reward.scale(damage, active), ())
             scale = jnp.where(first, measured.astype(dtype), carry.scale)
             learned = damage_of_pull(damage, scale, self.rank_by)

@@ -14,6 +14,7 @@ from typing import Any, ClassVar, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 
 from skbandit._core.pytree import ParamsMixin, pytree_dataclass, static
 from skbandit._core.rows import Batches
@@ -45,6 +46,9 @@ class Problem:
     """The network; `skbandit.networks.capabilities.offers` tells what it offers beyond `Prunable`."""
     arms_per_step: int = static()
     """Number of units that a bandit pulls in one step, on one mini-batch, unless its policy sweeps over all units."""
+    table: jax.Array | None = None
+    """f[D, n]: damages of the active units on each mini-batch, where few mini-batches let them be measured beforehand;
+    `look_up` reads them."""
 
     @property
     def n_units(self) -> int:
@@ -76,6 +80,11 @@ class Problem:
         X, y, weight, total = self.batches.take(t)
         X, y, weight = spread(X, y, weight)
         return self.damages(X, y, weight, arms), total
+
+    def look_up(self, t: jax.Array, arms: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """Return what `pull` would return, from the damages that were measured beforehand."""
+        assert self.table is not None
+        return jnp.where(arms, lax.dynamic_index_in_dim(self.table, t, keepdims=False), 0), self.batches.total[t]
 
     def damages(self, X: jax.Array, y: jax.Array, weight: jax.Array, arms: jax.Array) -> jax.Array:
         """Measure the damage of some units on rows, each masked alone.
@@ -178,6 +187,8 @@ class Criterion(ParamsMixin, abc.ABC):
     name: ClassVar[str] = ""
     needs: ClassVar[tuple[Capability[Any], ...]] = ()
     """Capabilities that a network must have besides `Prunable`, whatever the fields; see `required`."""
+    looks_up: ClassVar[bool] = False
+    """Whether `step` reads the damages of `Problem.table`, where there is one."""
     draws_by_row: ClassVar[bool] = False
     """Whether the criterion draws random numbers for each row. Copies of a row then share an id and its random numbers,
     so that a row of weight 2 has the same effect as two copies of the row."""

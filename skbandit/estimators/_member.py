@@ -20,6 +20,7 @@ from skbandit.estimators._memory import remembered
 from skbandit.estimators._notes import Note, Notes
 from skbandit.estimators._rows import FitTask, Split, split_rows
 from skbandit.estimators._state import raise_not_finite
+from skbandit.estimators._trained import STORE, digest, is_on
 from skbandit.pruning.results import Outcome, PruneResult
 
 if TYPE_CHECKING:
@@ -332,24 +333,38 @@ def _train(
     reporter: FitReporter,
     notes: Notes,
 ) -> tuple[Trained, Any]:
-    """Train, or take the dense network from ``memory``; raises ValueError if training diverges."""
+    """Train, or take the dense network from ``memory`` or from this process; raises ValueError if training diverges.
+
+    Returns
+    -------
+    trained : Trained
+    data : Data or None
+        The training rows on the device, where they were put there.
+    """
     from skbandit._tabular.training import fit as _fit
 
     reporter.begin("train", settings.max_iter)
     task = (start, state, rows, held_out, settings, seed, 0)  # a schedule begins anew with each fit
-    if params["memory"] is None:
-        # On the device once, for training, damages and fine-tuning.
-        data = rows.pad(params["dtype"])
-        trained = _fit.train(*task, reporter=reporter, data=data)
-    else:
+    data = None
+    if params["memory"] is not None:
         if not isinstance(settings.solver, str) or callable(settings.learning_rate):
             raise ValueError(
                 "'memory' keeps the dense network under the values of the parameters, which needs 'solver' and "
                 f"'learning_rate' given by name. Got solver={params['solver']!r}, "
                 f"learning_rate={params['learning_rate']!r}."
             )
-        data = None
         trained = remembered(params["memory"], task, lambda: _fit.train(*task, reporter=reporter), notes)
+    else:
+        # Who watches wants to see the epochs, and a warm start goes on from the optimizer's state, which is not kept.
+        alone = state is None and not (reporter.callbacks or reporter.verbose or params["warm_start"])
+        key = digest(start, rows, held_out, settings, seed) if alone and is_on() else None
+        found = None if key is None else STORE.find(key)
+        if found is None:
+            data = rows.pad(params["dtype"])  # on the device once, for training, damages and fine-tuning
+            found = _fit.train(*task, reporter=reporter, data=data)
+            if key is not None:
+                STORE.keep(key, found)
+        trained = found
     reporter.end("train")
     if trained.status == Ending.NOT_FINITE:
         raise_not_finite(params["learning_rate_init"])

@@ -455,11 +455,13 @@ _PRUNING = {
     "memory": Parameter(
         "str, path-like, joblib.Memory or None",
         """
-        Cache of trained networks: a folder, or an object with the methods of `joblib.Memory`. With it, a search over
-        pruning parameters trains once per fold. It needs ``solver`` and ``learning_rate`` given by name, and an int as
-        ``random_state``: with None, each fit trains anew. An entry that is damaged is trained anew, and a folder that
-        cannot be written to (a full disk) costs the cache, not the fit; either gives a warning. The files are pickles,
-        which are executed when they are read: give a folder that no other user can write to.
+        Cache of trained networks on disk: a folder, or an object with the methods of `joblib.Memory`. With it, a search
+        over pruning parameters trains once per fold, also one whose fits are spread over processes, or one that comes
+        later. (Without it, the fits of one process share the networks trained last, in memory.) It needs ``solver`` and
+        ``learning_rate`` given by name, and an int as ``random_state``: with None, each fit trains anew. An entry that
+        is damaged is trained anew, and a folder that cannot be written to (a full disk) costs the cache, not the fit;
+        either gives a warning. The files are pickles, which are executed when they are read: give a folder that no
+        other user can write to.
         """,
         (
             NONE,

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 
 from skbandit._core.programs import QUICK_COMPILE, compiled, first_call, make_room, quick_compile_is_known
 from skbandit._core.random import key_of
 from skbandit._core.rows import Batches
 from skbandit._core.scope import n_devices
 from skbandit.criteria.base import Criterion, Problem, Scores, checked
-from skbandit.networks.capabilities import FAST_DAMAGES, Prunable, offers
+from skbandit.networks.capabilities import DENSE_LAYERS, FAST_DAMAGES, Prunable, offers
 from skbandit.pruning.selection import room_of_groups
 
 Params = Any
@@ -22,6 +24,12 @@ Vectors = tuple[Any, ...]
 #: With no more units than this (and an evaluator of arms) a round takes some milliseconds, and its compilation half a
 #: second: it is compiled quickly. On larger networks the faster program pays for itself.
 QUICK_UNITS = 128
+#: With no more mini-batches and units than this, a chain of dense layers that has an evaluator of arms measures the
+#: damages of all units on all mini-batches before a bandit begins, which then looks up what it pulls. At the default
+#: budget a bandit pulls most units on both; at a smaller one the sweep costs up to twice its pulls, which is some
+#: milliseconds here, and may be minutes in other networks. The evaluator, most of the program of a round, is then
+#: compiled once for all policies.
+TABLE_BATCHES, TABLE_UNITS = 2, 1024
 
 
 @compiled()
@@ -35,8 +43,19 @@ def _score(criterion: Criterion, seed: Any, state: Any, problem: Problem, active
     return checked(criterion, result, problem.n_units)
 
 
-_score_thorough = compiled()(_score)
-_score_quick = compiled(compiler_options=QUICK_COMPILE)(_score)
+def _table(problem: Problem, active: Any) -> Any:
+    def measure(t: Any, table: Any) -> Any:
+        damage, _ = problem.pull(t, active)
+        return lax.dynamic_update_index_in_dim(table, damage, t, 0)
+
+    dtype = problem.batches.weight.dtype
+    return lax.fori_loop(
+        0, problem.batches.n_batches, measure, jnp.zeros((problem.n_batches_max, problem.n_units), dtype)
+    )
+
+
+_score_thorough, _table_thorough = compiled()(_score), compiled()(_table)
+_score_quick, _table_quick = (compiled(compiler_options=QUICK_COMPILE)(function) for function in (_score, _table))
 
 
 @compiled(static_argnames=("network",))
@@ -136,16 +155,30 @@ def score_units(
     scores : Scores
     """
     network = problem.network
-    few = offers(network, FAST_DAMAGES) and problem.n_units <= QUICK_UNITS
-    score = _score_quick if few and quick_compile_is_known() else _score_thorough
+    fast = offers(network, FAST_DAMAGES)
+    few = fast and problem.n_units <= QUICK_UNITS
     criterion = canonical(criterion)
     key = program(network, criterion, problem.params, problem.batches)
+    small = problem.n_batches_max <= TABLE_BATCHES and problem.n_units <= TABLE_UNITS
+    if type(criterion).looks_up and small and fast and offers(network, DENSE_LAYERS):
+        problem = dataclasses.replace(problem, table=_measured(problem, active, quick=few))
+        few = True
+    score = _score_quick if few and quick_compile_is_known() else _score_thorough
     make_room(key)
     with first_call(key):
         if state is None:
             state = () if type(criterion).init is Criterion.init else _init(criterion, seed, problem)
         state, scores = score(criterion, seed, state, problem, active)
     return state, scores
+
+
+def _measured(problem: Problem, active: np.ndarray, *, quick: bool) -> Any:
+    """Return the damages f[D, n] of the active units on each mini-batch: one program for all policies."""
+    measure = _table_quick if quick and quick_compile_is_known() else _table_thorough
+    key = "table", *program(problem.network, None, problem.params, problem.batches)
+    make_room(key)
+    with first_call(key):
+        return measure(problem, active)
 
 
 def mean_loss(network: Prunable, params: Params, gates: Vectors, emissions: Vectors, batches: Batches) -> float:

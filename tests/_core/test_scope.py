@@ -5,6 +5,7 @@ import stat
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import jax
 import jax.numpy as jnp
@@ -92,50 +93,48 @@ def test_an_unknown_device_leaves_no_trace():
     assert default_float() == "float32"
 
 
+class Library:
+    """A BLAS library of four threads, as threadpoolctl shows it."""
+
+    num_threads = 4
+
+    def __init__(self, on_change=lambda number: None):
+        self.on_change = on_change
+        self.lib_controllers = [self]
+
+    def set_num_threads(self, number):
+        self.on_change(number)
+        self.num_threads = number
+
+
 def test_blas_stays_on_one_thread_until_the_last_scope_ends(monkeypatch):
-    limits = []
-
-    class Limit:
-        def restore_original_limits(self):
-            limits.append("restored")
-
-    class Controller:
-        def limit(self, limits):
-            return Limit()
-
-    monkeypatch.setattr(scope, "_blas", Controller)
+    library = Library()
+    monkeypatch.setattr(scope, "_blas", lambda: library)
     first, second = scope.single_threaded_blas(), scope.single_threaded_blas()
     first.__enter__()
     second.__enter__()
     first.__exit__(None, None, None)
-    assert limits == []
+    assert library.num_threads == 1
     second.__exit__(None, None, None)
-    assert limits == ["restored"]
+    assert library.num_threads == 4
 
 
-@pytest.mark.parametrize("moment", ["limit", "restore"])
+@pytest.mark.parametrize("moment", [1, 4])
 def test_an_interrupt_leaves_the_threads_of_blas_to_the_next_scope(moment, monkeypatch):
-    limits = []
+    changes = []
 
-    def at(now):
-        limits.append(now)
-        if now == moment and limits.count(now) == 1:
+    def change(number):
+        changes.append(number)
+        if number == moment and changes.count(number) == 1:
             signal.raise_signal(signal.SIGINT)
 
-    class Controller:
-        def limit(self, limits):
-            at("limit")
-            return self
-
-        def restore_original_limits(self):
-            at("restore")
-
-    monkeypatch.setattr(scope, "_blas", Controller)
+    library = Library(change)
+    monkeypatch.setattr(scope, "_blas", lambda: library)
     with pytest.raises(KeyboardInterrupt), single_threaded_blas():
         pass
     with single_threaded_blas():
-        assert limits == ["limit", "restore", "limit"]
-    assert limits == ["limit", "restore"] * 2
+        assert changes == [1, 4, 1]
+    assert changes == [1, 4] * 2
 
 
 def test_an_interrupt_leaves_no_setting_of_jax_behind(monkeypatch):
@@ -171,6 +170,30 @@ def test_blas_has_one_thread_inside_the_scope_only():
     assert set(blas_threads()) == {2}
     with pytest.raises(KeyError), single_threaded_blas():
         raise KeyError
+    assert set(blas_threads()) == {2}
+
+
+@pytest.mark.usefixtures("several_threads")
+def test_any_thread_can_limit_blas_and_any_other_lift_the_limit():
+    # The main thread has set them before, and by itself threadpoolctl 3.8 then lets no other thread do so.
+    seen, both_in, first_out = [], threading.Barrier(2, timeout=30), threading.Event()
+
+    def first():
+        with single_threaded_blas():
+            seen.append(blas_threads())
+            both_in.wait()
+        first_out.set()
+
+    def second():
+        with single_threaded_blas():
+            both_in.wait()
+            first_out.wait(timeout=30)
+            seen.append(blas_threads())
+
+    with ThreadPoolExecutor(2) as pool:
+        for done in [pool.submit(first), pool.submit(second)]:
+            done.result()
+    assert [set(numbers) for numbers in seen] == [{1}, {1}]
     assert set(blas_threads()) == {2}
 
 

@@ -18,7 +18,7 @@ from skbandit.criteria.base import Criterion
 
 @dataclasses.dataclass(frozen=True)
 class TrainSettings:
-    """How to train; every field is part of the key under which ``memory=`` keeps the dense network."""
+    """How to train; every field is part of the key of a dense network, for ``memory=`` and among fits of a process."""
 
     network: Trainable
     solver: Solver
