@@ -14,6 +14,7 @@ import platform
 from typing import Any
 
 from skbandit._core import store
+from skbandit._core.imports import importing
 from skbandit._core.private import make_private
 
 #: The settings of JAX and the variables of the environment that `enable_compilation_cache` has changed, as they were.
@@ -78,7 +79,8 @@ def enable_compilation_cache(path: str | os.PathLike[str] | None = None) -> str:
         if "\0" in os.fsdecode(path):
             raise ValueError(f"The 'path' of the compilation cache must not hold a null character. Got {path!r}.")
 
-    import jax
+    with importing():
+        import jax
 
     chosen = path
     if chosen is None:

@@ -223,11 +223,10 @@ def _processor() -> tuple[Any, ...]:
 
 def _compiler_options() -> bytes:
     """Return the options that XLA compiles with: it reads the environment once, which may have changed since."""
+    client: Any = sys.modules.get("jaxlib.xla_client")  # JAX's own, which has loaded it
     try:
-        from jaxlib.xla_client import CompileOptions
-
-        return hashlib.sha256(CompileOptions().SerializeAsString()).digest()
-    except (ImportError, AttributeError) as error:
+        return hashlib.sha256(client.CompileOptions().SerializeAsString()).digest()
+    except AttributeError as error:
         raise NoKeyError("a version of JAX that does not say how it compiles") from error
 
 
