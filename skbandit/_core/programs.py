@@ -19,6 +19,7 @@ import numpy as np
 from jax.core import Tracer
 
 from skbandit._core import executables, keys, store
+from skbandit._core.imports import without_collector
 
 #: Sets of shapes whose programs are kept.
 MOST_PROGRAMS = 128
@@ -68,7 +69,9 @@ class Compiled:
             if getattr(jax.config, "jax_disable_jit", False):
                 args = tuple(a if i in self._static_places else _on_device(a) for i, a in enumerate(args))
                 kwargs = {name: a if name in self._static_names else _on_device(a) for name, a in kwargs.items()}
-            return function(*args, **kwargs)
+                return function(*args, **kwargs)
+            with without_collector():
+                return function(*args, **kwargs)
 
         self._jitted: Any = jax.jit(of_arrays, **options)
         self._programs: dict[Hashable, Any] = {}
@@ -126,7 +129,8 @@ class Compiled:
         """Compile a program, and keep it; without a text it is for `jax.jit` to compile."""
         if text is None:
             return self._jitted
-        lowered = self._jitted.lower(*args, **kwargs)
+        with without_collector():
+            lowered = self._jitted.lower(*args, **kwargs)
         with executables.listening() as loaded:
             program = lowered.compile()
         content = None if loaded else executables.as_bytes(lowered, program)
