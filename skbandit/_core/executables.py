@@ -15,6 +15,10 @@ from typing import Any
 
 import jax
 
+_serialization: Any = None
+with contextlib.suppress(ImportError):  # an experiment may end
+    from jax.experimental import serialize_executable as _serialization
+
 #: Calls in a program that mean nothing to another process than to this one.
 _CALLS = re.compile(r"custom_call\s+@([\w.$]+)")
 _HARMLESS = {"Sharding", "SPMDFullToShardShape", "SPMDShardToFullShape"}
@@ -27,9 +31,7 @@ def as_bytes(lowered: Any, compiled: Any) -> bytes | None:
     if set(_CALLS.findall(lowered.as_text())) - _HARMLESS:
         return None
     try:
-        from jax.experimental.serialize_executable import serialize
-
-        program, _, structure = serialize(compiled)
+        program, _, structure = _serialization.serialize(compiled)
         # Structures cannot be pickled: an object of this one can.
         example = pickle.dumps(jax.tree.unflatten(structure, range(structure.num_leaves)))
         if jax.tree.structure(pickle.loads(example)) != structure:
@@ -52,10 +54,9 @@ def tried(content: bytes, arguments: Any, args: tuple[Any, ...], kwargs: dict[st
         Arguments, without those that are static.
     """
     try:
-        from jax.experimental.serialize_executable import deserialize_and_load
-
         program, example = pickle.loads(content)
-        loaded = deserialize_and_load(program, arguments, jax.tree.structure(pickle.loads(example)))
+        results = jax.tree.structure(pickle.loads(example))
+        loaded = _serialization.deserialize_and_load(program, arguments, results)
         # What is missing in a program is missed when it runs.
         return loaded, jax.block_until_ready(loaded(*args, **kwargs))
     except Exception:
@@ -78,4 +79,5 @@ def listening() -> Iterator[list[str]]:
     try:
         yield heard
     finally:
-        jax.monitoring.unregister_event_listener(listen)
+        with contextlib.suppress(AssertionError, ValueError):  # someone has removed all of them
+            jax.monitoring.unregister_event_listener(listen)

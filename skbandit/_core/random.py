@@ -18,6 +18,8 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from skbandit._core.imports import importing
+
 
 def _mix(x: jax.Array) -> jax.Array:
     """Scramble u32[...], one to one: C. Wellons' triple32 (hash-prospector, 2018)."""
@@ -81,7 +83,8 @@ def counter_hash() -> Any:
 
 @functools.cache
 def _made() -> Any:
-    from jax.extend.random import define_prng_impl
+    with importing():
+        from jax.extend.random import define_prng_impl
 
     return define_prng_impl(
         key_shape=(2,),
