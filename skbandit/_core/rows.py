@@ -84,7 +84,7 @@ def in_blocks(of: Callable[..., Any], arrays: tuple[jax.Array, ...], most_rows: 
 
 
 class Data(NamedTuple):
-    """Padded rows: X [N, ...], y [N, ...], weight f[N] (0 on the padding), n = number of real rows.
+    """Padded rows: X [N, ...], y [N, ...], weight f[N] (0 on the padding).
 
     ``row_id`` u32[N] tells rows apart where something is drawn for each; copies of a row may share one.
     """
@@ -92,7 +92,6 @@ class Data(NamedTuple):
     X: jax.Array
     y: jax.Array
     weight: jax.Array
-    n: jax.Array
     row_id: jax.Array
 
     @classmethod
@@ -118,7 +117,7 @@ class Data(NamedTuple):
             on_device: jax.Array = to_device(_placed(array, slice(n), size, dtype))
             return on_device
 
-        return cls(padded(X), padded(y), padded(weight), to_device(np.int32(n)), padded(row_id))
+        return cls(padded(X), padded(y), padded(weight), padded(row_id))
 
 
 def _placed(array: Any, place: np.ndarray | slice, n_rows: int, dtype: Any) -> np.ndarray:

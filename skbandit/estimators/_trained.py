@@ -25,10 +25,12 @@ if TYPE_CHECKING:
 
 #: Environment variable, read at each fit: "0" switches the store off and empties it.
 SWITCH = "SKBANDIT_SHARE_TRAINING"
-#: Networks kept: a search goes through all folds before it comes back to the first. Ten folds of four members are 40.
-MOST_NETWORKS = 64
-#: Bytes of all weights kept; a network that would take more by itself is not kept.
+#: Bytes of all that is kept; a network that would take more by itself is not kept. A search goes through all folds, and
+#: through all parameters of training, before it comes back to the first: a bound on the number of networks, which are
+#: small, would find nothing as soon as there is one more.
 MOST_BYTES = 2**27
+#: Bytes of an entry beside its arrays: those of an item of its lists of floats, and of all else.
+_OF_ITEM, _OF_ENTRY = 32, 1024
 
 #: Up to so many bytes are hashed in less than a millisecond, whatever the training takes.
 _FEW_BYTES = 2**20
@@ -49,12 +51,12 @@ class Store:
 
     Parameters
     ----------
-    most_networks, most_bytes : int
+    most_bytes : int
         What is kept at most. Those go first that have not been asked for the longest.
     """
 
-    def __init__(self, most_networks: int = MOST_NETWORKS, most_bytes: int = MOST_BYTES) -> None:
-        self.most_networks, self.most_bytes = most_networks, most_bytes
+    def __init__(self, most_bytes: int = MOST_BYTES) -> None:
+        self.most_bytes = most_bytes
         self._kept: OrderedDict[bytes, Trained] = OrderedDict()
         self._n_bytes = 0
         self._lock = threading.Lock()
@@ -74,7 +76,7 @@ class Store:
         """Keep a copy, without the optimizer's state, of a training that has come to its end."""
         if trained.status in (Ending.STOPPED, Ending.INTERRUPTED, Ending.NOT_FINITE):
             return
-        size = _bytes_of(trained.network)
+        size = _size(trained)
         if size > self.most_bytes:
             return
         trained = copy.deepcopy(trained._replace(opt_leaves=None))
@@ -83,9 +85,9 @@ class Store:
                 return
             self._kept[key] = trained
             self._n_bytes += size
-            while len(self._kept) > self.most_networks or self._n_bytes > self.most_bytes:
+            while self._n_bytes > self.most_bytes:
                 _, oldest = self._kept.popitem(last=False)
-                self._n_bytes -= _bytes_of(oldest.network)
+                self._n_bytes -= _size(oldest)
 
     def clear(self) -> None:
         """Forget everything."""
@@ -99,7 +101,7 @@ STORE = Store()
 
 def is_on() -> bool:
     """Say whether trainings are shared; where they are not, the store is emptied."""
-    if os.environ.get(SWITCH, "") != "0":
+    if os.environ.get(SWITCH, "").strip().lower() not in {"0", "false", "no", "off", "none", "disabled"}:
         return True
     STORE.clear()
     return False
@@ -123,7 +125,7 @@ def digest(start: Network, rows: Rows, held_out: Rows | None, settings: TrainSet
     """
     import jax
 
-    from skbandit._core.scope import blas_threads, n_devices
+    from skbandit._core.scope import n_devices
 
     # What training does not look at does not count.
     judges = held_out if settings.early_stopping else None
@@ -133,8 +135,7 @@ def digest(start: Network, rows: Rows, held_out: Rows | None, settings: TrainSet
         return None
     # An estimator computes the same whatever JAX's settings, but for those that steer the compiler, which round.
     settings_of_jax = repr(sorted(jax.config.values.items(), key=lambda item: item[0]))
-    threads = blas_threads() if settings.solver == "lbfgs" else ()  # SciPy's sums depend on them
-    made_by = settings_of_jax, jax.default_backend(), os.environ.get("XLA_FLAGS"), threads
+    made_by = settings_of_jax, jax.default_backend(), os.environ.get("XLA_FLAGS")
     hasher = hashlib.blake2b(digest_size=32)
     try:
         _feed(hasher, (made_by, settings, seed, start, judges, rows))
@@ -154,6 +155,12 @@ def is_worth_hashing(start: Network, rows: Rows, judges: Rows | None, settings: 
     n_steps = -(-n_rows // settings.batch_size)
     training = n_epochs * (operations / _OPERATIONS_PER_SECOND + n_steps * _SECONDS_PER_STEP)
     return bool(hashed / _HASHED_PER_SECOND <= _MOST_SHARE * training)
+
+
+def _size(trained: Trained) -> int:
+    """Return about how many bytes an entry takes."""
+    n_items = len(trained.loss_curve) + len(trained.validation_scores or ())
+    return _bytes_of(trained.network) + _OF_ITEM * n_items + _OF_ENTRY
 
 
 def _bytes_of(value: Network | Rows | None) -> int:

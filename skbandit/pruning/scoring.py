@@ -156,14 +156,14 @@ def score_units(
     """
     network = problem.network
     fast = offers(network, FAST_DAMAGES)
-    few = fast and problem.n_units <= QUICK_UNITS
+    quick = fast and problem.n_units <= QUICK_UNITS
     criterion = canonical(criterion)
     key = program(network, criterion, problem.params, problem.batches)
     small = problem.n_batches_max <= TABLE_BATCHES and problem.n_units <= TABLE_UNITS
     if type(criterion).looks_up and small and fast and offers(network, DENSE_LAYERS):
-        problem = dataclasses.replace(problem, table=_measured(problem, active, quick=few))
-        few = True
-    score = _score_quick if few and quick_compile_is_known() else _score_thorough
+        problem = dataclasses.replace(problem, table=_measured(problem, active, quick=quick))
+        quick = True  # what is left of the round is the bandit
+    score = _score_quick if quick and quick_compile_is_known() else _score_thorough
     make_room(key)
     with first_call(key):
         if state is None:

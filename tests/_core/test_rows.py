@@ -69,7 +69,6 @@ def test_pad_fills_up_with_rows_of_weight_zero():
     X, y, weight = np.ones((3, 2)), np.array([[1], [2], [3]]), np.array([1.0, 0.5, 2.0])
     data = Data.pad(X, y, weight, "float32")
     assert data.X.shape == (64, 2)
-    assert data.n == 3
     assert data.X.dtype == data.weight.dtype == "float32"
     np.testing.assert_array_equal(data.X[:3], X)
     np.testing.assert_array_equal(data.y[:3], y)

@@ -11,6 +11,7 @@ import joblib
 import numpy as np
 import optax
 import pytest
+import scipy.optimize
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
@@ -18,11 +19,12 @@ from scipy import sparse
 from sklearn.model_selection import GridSearchCV
 
 from skbandit import BanditPrunedMLPRegressor
+from skbandit._core.scope import blas_threads
 from skbandit._tabular.training import epochs
 from skbandit._tabular.training import fit as _fit
 from skbandit._tabular.types import Ending, Network, Rows, Trained
 from skbandit.estimators import _trained
-from skbandit.estimators._trained import STORE, Store, digest, is_worth_hashing
+from skbandit.estimators._trained import STORE, Store, _size, digest, is_worth_hashing
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -306,25 +308,21 @@ def test_the_switch_is_read_at_each_fit_and_empties_the_store(trainings, make_da
     assert len(trainings) == 3
 
 
-class Library:
-    """A BLAS library, as threadpoolctl shows it."""
+def test_the_solver_of_scipy_trains_on_one_thread_of_blas(make_data, regressor, monkeypatch):
+    # Its sums depend on their number, which is the process's: another fit may change it at any time.
+    seen = []
 
-    def __init__(self):
-        self.num_threads = 2
-        self.lib_controllers = [self]
+    def minimize(*args, **kwargs):
+        seen.append(blas_threads())
+        return scipy_minimize(*args, **kwargs)
 
-    def set_num_threads(self, number):
-        self.num_threads = number
-
-
-def test_the_threads_of_blas_count_for_the_solver_of_scipy(make_data, regressor, trainings, monkeypatch):
-    data, library = make_data("regression"), Library()
-    monkeypatch.setattr("skbandit._core.scope._blas", lambda: library)
-    for threads in (2, 1, 1):  # its sums depend on them
-        library.num_threads = threads
-        regressor(solver="lbfgs").fit(data.X, data.y)
-        regressor(solver="adam").fit(data.X, data.y)
-    assert len(trainings) == 3
+    scipy_minimize = scipy.optimize.minimize
+    monkeypatch.setattr(scipy.optimize, "minimize", minimize)
+    before = blas_threads()
+    data = make_data("regression")
+    regressor(solver="lbfgs").fit(data.X, data.y)
+    assert [set(numbers) for numbers in seen] == [{1}]
+    assert blas_threads() == before
 
 
 def test_settings_of_jax_count(make_data, regressor, trainings):
@@ -376,7 +374,7 @@ def trained(size=4, status=Ending.MAX_ITER):
 
 
 def test_the_network_that_was_asked_for_the_longest_time_ago_goes_first():
-    store = Store(most_networks=2)
+    store = Store(most_bytes=2 * _size(trained()))
     for name in (b"a", b"b"):
         store.keep(name, trained())
     assert store.find(b"a") is not None
@@ -385,21 +383,39 @@ def test_the_network_that_was_asked_for_the_longest_time_ago_goes_first():
 
 
 def test_the_bytes_are_bounded():
-    store = Store(most_bytes=100)
-    store.keep(b"too large", trained(13))
+    of_six = _size(trained(6))
+    store = Store(most_bytes=2 * of_six)
+    store.keep(b"too large", trained(6 + of_six))
     assert len(store) == 0
     for name in (b"a", b"b", b"c"):
-        store.keep(name, trained(6))  # 48 bytes
+        store.keep(name, trained(6))
     assert [store.find(name) is None for name in (b"a", b"b", b"c")] == [True, False, False]
-    store.keep(b"all of it", trained(12))
+    store.keep(b"all of it", trained(6 + of_six // 8))
     assert len(store) == 1
     store.clear()
-    store.keep(b"a", trained(12))
+    store.keep(b"a", trained(6 + of_six // 8))
     assert len(store) == 1
+
+
+def test_curves_count_as_bytes():
+    long = trained()._replace(loss_curve=[1.0] * 1000, validation_scores=[1.0] * 1000)
+    assert _size(long) - _size(trained()) >= 1999 * 32
+    store = Store(most_bytes=10_000)
+    store.keep(b"a", long)
+    assert len(store) == 0
+
+
+def test_a_search_over_many_trainings_finds_each_again():
+    store = Store()
+    for _ in range(2):
+        found = [store.find(b"%d" % i) is not None for i in range(500)]
+        for i in range(500):
+            store.keep(b"%d" % i, trained())
+    assert all(found)
 
 
 def test_what_is_kept_twice_counts_once():
-    store = Store(most_bytes=100)
+    store = Store(most_bytes=2 * _size(trained(6)))
     for _ in range(3):
         store.keep(b"a", trained(6))
     store.keep(b"b", trained(6))

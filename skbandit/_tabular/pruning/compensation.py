@@ -35,6 +35,8 @@ Params = tuple[tuple[np.ndarray, ...], ...]
 #: Ridge, as a share of the mean of the Gram matrix's diagonal: it keeps the solution near the old weights where the
 #: activations of a layer are nearly collinear, at a bias that a repaired layer does not notice.
 RIDGE = 1e-2
+#: A sum of many products of such numbers is one of float32.
+_MOST = 1e18
 #: Residuals that there are at a time: 128 MB in float32, as the rows that pruning measures on take at most.
 MOST_RESIDUALS = 2**25
 
@@ -93,9 +95,9 @@ def reweight(
         if after is None:
             # The residual is what the removed units gave.
             gave, mean = _centred(before[:, leaves], share, root)
-            gone = W_on[leaves]
-            delta = solve(gave) @ gone if len(gone) < gone.shape[1] else solve(gave @ gone)
-            residual_mean = mean @ gone
+            W_gone = W_on[leaves]
+            delta = solve(gave) @ W_gone if len(W_gone) < W_gone.shape[1] else solve(gave @ W_gone)
+            residual_mean = mean @ W_gone
         elif len(W_on) + B.shape[1] < W.shape[1]:
             # Of many outputs: the solution is linear in the residuals, which need not be computed.
             gave, mean = _centred(before, share, root)
@@ -149,7 +151,15 @@ def _least_squares(A: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
             return x
 
     if by_rows:
-        return lambda R: A.T @ inverse(R).astype(A.dtype)
+
+        def solution(R: np.ndarray) -> np.ndarray:
+            x = inverse(R)
+            small = np.abs(x).max(initial=0) < _MOST
+            # Of units that hardly vary, what is divided by their squares may be beyond float32 before it is multiplied.
+            delta: np.ndarray = A.T @ x.astype(A.dtype) if small else (A.T.astype(np.float64) @ x).astype(A.dtype)
+            return delta
+
+        return solution
     return lambda R: inverse(A.T @ R).astype(A.dtype)
 
 

@@ -11,6 +11,7 @@ import scipy.optimize
 
 from skbandit._core.programs import make_room
 from skbandit._core.rows import Data
+from skbandit._core.scope import single_threaded_blas
 from skbandit._tabular.training.loop import full_loss
 from skbandit._tabular.training.rates import leaf_rates
 from skbandit._tabular.training.settings import TrainSettings
@@ -77,14 +78,16 @@ def train_lbfgs(start: Network, data: Data, settings: TrainSettings, reporter: R
             raise StopIteration
 
     try:
-        result = scipy.optimize.minimize(
-            objective,
-            form.pack(form.leaves),
-            jac=True,
-            method="L-BFGS-B",
-            callback=progress,
-            options={"maxiter": settings.max_iter, "maxfun": settings.max_fun, "gtol": settings.hyper.tol},
-        )
+        # SciPy's sums depend on the threads of BLAS, and those on what else the process does.
+        with single_threaded_blas():
+            result = scipy.optimize.minimize(
+                objective,
+                form.pack(form.leaves),
+                jac=True,
+                method="L-BFGS-B",
+                callback=progress,
+                options={"maxiter": settings.max_iter, "maxfun": settings.max_fun, "gtol": settings.hyper.tol},
+            )
     except KeyboardInterrupt:
         return Trained(latest, None, curve, None, min(curve, default=np.inf), 0, Ending.INTERRUPTED)
     curve = curve or [float(result.fun)]

@@ -7,7 +7,7 @@ from skbandit._tabular.network.inference import hidden_activations, raw_output
 from skbandit._tabular.network.initialization import init_params
 from skbandit._tabular.network.mlp import MLP
 from skbandit._tabular.pruning import compensation
-from skbandit._tabular.pruning.compensation import fold_emissions, reweight
+from skbandit._tabular.pruning.compensation import _least_squares, fold_emissions, reweight
 
 NETWORK = MLP((3, 5, 4, 2), "tanh", "squared_error")
 ALL = np.ones(9, bool)
@@ -339,3 +339,15 @@ def test_the_cost_does_not_grow_with_the_cube_of_the_units():
     before = output(params, X, activation="relu")
     error = np.square(output(repaired, X, gates, "relu") - before)
     assert np.average(error[:, 0], weights=weight) < 1e-6 * before.var()
+
+
+@pytest.mark.parametrize("size", [0.0, 1e-20, 1e-12])
+def test_few_rows_of_units_that_hardly_vary_give_numbers(size):
+    # Fewer rows than units: what is divided by the squares of such activations is beyond float32.
+    rng = np.random.default_rng(0)
+    A = (size * rng.normal(size=(4, 8))).astype("float32")
+    R = np.full((4, 2), 10, "float32")
+    few, many = _least_squares(A)(R), _least_squares(np.repeat(A, 4, axis=0))(np.repeat(R, 4, axis=0))
+    assert np.isfinite(few).all()
+    if size != 1e-20:  # whose squares are 0 in float32: nothing but the smallest ridge is left of them
+        np.testing.assert_allclose(few, many, rtol=1e-3, atol=1e-6 * np.abs(many).max())
