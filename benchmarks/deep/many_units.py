@@ -214,15 +214,15 @@ def table(records: Sequence[Record]) -> str:
     rows = []
     for policy, budget in [(CHANCE, None), (REFERENCE, None), *bandits]:
         first = own(records, policy, None if policy == CHANCE else SUMMARIES[0], budget)
-        pulls, seconds = mean(first, "n_pulls"), mean(first, "seconds")
+        pulls, seconds = mean(first, "n_pulls"), mean(first, "cpu_seconds")
         cells = [policy if policy == CHANCE else f"`{policy}`", number(pulls / first[0]["n_units"])]
         cells += [f"{pulls / mean(reference, 'n_pulls'):.1%}", number(seconds)]
-        cells += [f"{seconds / mean(reference, 'seconds'):.1%}"]
+        cells += [f"{seconds / mean(reference, 'cpu_seconds'):.1%}"]
         for by in SUMMARIES:
             some = own(records, policy, None if policy == CHANCE else by, budget)
             cells += [f"{mean(some, 'loss'):.3f}", f"{mean(some, 'accuracy'):.3f}"]
         rows.append(cells)
-    header = ["policy", "pulls a unit", "of all pulls", "s", "of its seconds"]
+    header = ["policy", "pulls a unit", "of all pulls", "CPU s", "of its seconds"]
     header += [f"{what}, {by}" for by in SUMMARIES for what in ("loss", "accuracy")]
     return markdown(header, rows)
 
@@ -238,7 +238,7 @@ def page(records: Sequence[Record]) -> str:
     for policy in policies_of(records):
         shares = [reached(records, policy, by) for by in SUMMARIES]
         told.append([f"`{policy}`", *("not reached" if share is None else f"{share:.1%}" for share in shares)])
-    n_seeds = len({r["seed"] for r in records})
+    n_seeds = len({r["seed"] for r in records if r["budget"] is not None})
     return "\n".join(
         [
             "# Bandits against leave-one-out: ten thousand units",
@@ -247,8 +247,8 @@ def page(records: Sequence[Record]) -> str:
             f"trained on {wide.DATA} in {first['train_seconds']:.0f} s: accuracy {before['accuracy']:.3f}, loss",
             f"{before['loss']:.3f} on the test rows. Half of the units are chosen by damages on {first['n_rows']}",
             f"training rows, in mini-batches of {first['batch_size']}, and removed together, without repair or",
-            f"fine-tuning. Loss and accuracy are those on the test rows, means over {n_seeds} seeds. Seconds are those",
-            "of scoring by the mean, without compilation. *Of all pulls*, *of its seconds*: shares of what",
+            f"fine-tuning. Loss and accuracy are those on the test rows, means over {n_seeds} seeds. Seconds of",
+            "CPU time are those of scoring by the mean, without compilation. *Of all pulls*, *of its seconds*: shares of what",
             "leave-one-out takes.",
             "",
             "Units are ranked by a summary of their damages (`rank_by` of `Bandit` and `LeaveOneOut`): the *mean*, its",
