@@ -116,6 +116,10 @@ class Bandit(Criterion):
     reward: Reward = SmoothReward()
     rank_by: str = static(default="mean")
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # "mean" was called "damage" when it was the only summary.
+        vars(self).update(state | ({"rank_by": "mean"} if state.get("rank_by") == "damage" else {}))
+
     def step(self, key: jax.Array, state: Any, problem: Problem, active: jax.Array) -> tuple[Any, Scores]:
         """Spend the pulls of the round."""
         # Compilation takes some 10 ms for each XLA kernel. The code therefore avoids branches, index arithmetic and
