@@ -31,7 +31,12 @@ _programs_lock, _first_call_lock = threading.Lock(), threading.Lock()
 
 
 def compiled(**options: Any) -> Callable[[Callable[..., Any]], Any]:
-    """Return a decorator: `jax.jit` with these options, registered for `make_room`, whose programs are kept on disk."""
+    """Return a decorator: `jax.jit` with these options, registered for `make_room`, whose programs are kept on disk.
+
+    No argument can be donated: where a program fails that was loaded, its arguments are needed again.
+    """
+    if any(name.startswith("donate") for name in options):
+        raise ValueError(f"A compiled function of this package donates no argument. Got {sorted(options)}.")
 
     def decorate(function: Callable[..., Any]) -> Any:
         made = Compiled(function, options)
@@ -104,7 +109,8 @@ class Compiled:
                 if program is not None:
                     self._programs[key] = program
                     return result
-            program = self._programs[key] = self._compiled(folder, text, args, kwargs)
+                store.remove(folder, self._name, text)
+            program = self._programs[key] = self._compiled(folder, key, text, args, kwargs)
         return self._jitted(*args, **kwargs) if program is self._jitted else program(*traced, **named)
 
     def _text(self, key: tuple[Any, ...]) -> str | None:
@@ -125,16 +131,16 @@ class Compiled:
         except keys.NoKeyError:
             return None
 
-    def _compiled(self, folder: str, text: str | None, args: Any, kwargs: Any) -> Any:
+    def _compiled(self, folder: str, key: tuple[Any, ...], text: str | None, args: Any, kwargs: Any) -> Any:
         """Compile a program, and keep it; without a text it is for `jax.jit` to compile."""
         if text is None:
             return self._jitted
         with without_collector():
             lowered = self._jitted.lower(*args, **kwargs)
-        with executables.listening() as loaded:
-            program = lowered.compile()
-        content = None if loaded else executables.as_bytes(lowered, program)
-        if content is not None:
+        program, is_whole = executables.compiled(lowered)
+        content = executables.as_bytes(lowered, program) if is_whole else None
+        # The sources may have changed since the text was made: what was traced may be the new code.
+        if content is not None and self._text(key) == text:
             store.keep(folder, self._name, text, content)
         return program
 
