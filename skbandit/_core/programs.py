@@ -159,7 +159,9 @@ def _signature(leaf: Any) -> tuple[Any, ...]:
         return (kind,)
     if isinstance(leaf, jax.Array) and not isinstance(leaf, Tracer):
         aval: Any = leaf.aval
-        if isinstance(leaf.sharding, jax.sharding.SingleDeviceSharding) and isinstance(aval.dtype, np.dtype):
+        sharding: Any = leaf.sharding
+        is_here = isinstance(sharding, jax.sharding.SingleDeviceSharding) and sharding.device_set == keys.processors()
+        if is_here and isinstance(aval.dtype, np.dtype):
             return aval.dtype, aval.shape, aval.weak_type, leaf.committed
     raise keys.NoKeyError(f"an argument of the type {kind.__qualname__}")
 
