@@ -93,6 +93,16 @@ def describe(value: Any) -> str:
     raise NoKeyError(f"an object of the type {kind.__qualname__}")
 
 
+def is_own(static: Any, tree: Any) -> bool:
+    """Whether static arguments, and the structure of the others, hold nothing that is not of this package."""
+    try:
+        describe(static)
+        describe_structure(tree)
+    except NoKeyError:
+        return False
+    return True
+
+
 def describe_structure(tree: Any) -> str:
     """Return a text for the structure of a pytree, with the static fields of what it holds."""
     node = tree.node_data()

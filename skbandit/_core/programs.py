@@ -75,7 +75,9 @@ class Compiled:
                 args = tuple(a if i in self._static_places else _on_device(a) for i, a in enumerate(args))
                 kwargs = {name: a if name in self._static_names else _on_device(a) for name, a in kwargs.items()}
                 return function(*args, **kwargs)
-            with without_collector():
+            static, traced, named = self._apart(args, kwargs)
+            own = keys.is_own(static, jax.tree.structure((traced, named)))
+            with without_collector() if own else contextlib.nullcontext():
                 return function(*args, **kwargs)
 
         self._jitted: Any = jax.jit(of_arrays, **options)
@@ -87,15 +89,7 @@ class Compiled:
         folder = store.where()
         if folder is None:
             return self._jitted(*args, **kwargs)
-        static: tuple[tuple[int | str, Any], ...] = (
-            *((i, a) for i, a in enumerate(args) if i in self._static_places),
-            *((name, a) for name, a in kwargs.items() if name in self._static_names),
-        )
-        if static:
-            traced = tuple(a for i, a in enumerate(args) if i not in self._static_places)
-            named = {name: a for name, a in kwargs.items() if name not in self._static_names}
-        else:
-            traced, named = args, kwargs
+        static, traced, named = self._apart(args, kwargs)
         leaves, structure = jax.tree.flatten((traced, named))
         try:
             key = static, structure, tuple(map(_signature, leaves)), _settings()
@@ -112,6 +106,19 @@ class Compiled:
                 store.remove(folder, self._name, text)
             program = self._programs[key] = self._compiled(folder, key, text, args, kwargs)
         return self._jitted(*args, **kwargs) if program is self._jitted else program(*traced, **named)
+
+    def _apart(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[tuple[tuple[int | str, Any], ...], tuple[Any, ...], dict[str, Any]]:
+        """Return the static arguments with their places or names, and the others."""
+        static: tuple[tuple[int | str, Any], ...] = (
+            *((i, a) for i, a in enumerate(args) if i in self._static_places),
+            *((name, a) for name, a in kwargs.items() if name in self._static_names),
+        )
+        if not static:
+            return static, args, kwargs
+        traced = tuple(a for i, a in enumerate(args) if i not in self._static_places)
+        return static, traced, {name: a for name, a in kwargs.items() if name not in self._static_names}
 
     def _text(self, key: tuple[Any, ...]) -> str | None:
         """Return what tells a program from all others in any process; None where nothing does."""
