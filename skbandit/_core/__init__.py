@@ -3,4 +3,5 @@
 import time
 
 #: When the package was imported, in seconds since the epoch: a source file that is newer is not the code that runs.
-IMPORTED = time.time()
+#: To reload this module reloads no other one: it stays what it was.
+IMPORTED: float = globals().get("IMPORTED") or time.time()

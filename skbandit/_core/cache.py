@@ -60,7 +60,7 @@ def enable_compilation_cache(path: str | os.PathLike[str] | None = None) -> str:
 
     This package's own programs lie in the subfolder ``skbandit-programs``, which takes 512 MiB at most. They are found
     before they are traced. The environment variable ``SKBANDIT_COMPILATION_CACHE`` names another folder for them alone,
-    or is 0 for none. With a URL as ``path`` they stay where they are.
+    or is 0 for none; a warning says if that folder cannot be used. With a URL as ``path`` they stay where they are.
 
     See Also
     --------

@@ -93,6 +93,16 @@ def describe(value: Any) -> str:
     raise NoKeyError(f"an object of the type {kind.__qualname__}")
 
 
+def is_own(static: Any, tree: Any) -> bool:
+    """Whether static arguments, and the structure of the others, hold nothing that is not of this package."""
+    try:
+        describe(static)
+        describe_structure(tree)
+    except NoKeyError:
+        return False
+    return True
+
+
 def describe_structure(tree: Any) -> str:
     """Return a text for the structure of a pytree, with the static fields of what it holds."""
     node = tree.node_data()
@@ -104,8 +114,17 @@ def describe_structure(tree: Any) -> str:
 
 
 def describe_settings() -> str:
-    """Return a text for all settings of JAX, as they are here and now, that a program may depend on."""
+    """Return a text for all settings of JAX, as they are here and now, that a program may depend on.
+
+    Raises
+    ------
+    NoKeyError
+        If one of them has none, and where JAX computes on another device than the one processor.
+    """
     # The values that this thread has: the contexts of a program, and what is set for the process.
+    config: Any = jax.config
+    if config.jax_default_device not in (None, "cpu", processor()):
+        raise NoKeyError("a default device other than the one processor")
     return describe({name: _setting(value) for name, value in _settings_here()})
 
 
@@ -148,22 +167,46 @@ except ImportError:
     _trace_context = None
 
 
+def processor() -> Any:
+    """Return the one device that programs are kept for.
+
+    Raises
+    ------
+    NoKeyError
+        Where JAX computes on several devices, or on others than processors.
+    """
+    (device, *others) = jax.devices()
+    if others or device.platform != "cpu" or jax.process_count() > 1:
+        raise NoKeyError("devices other than one processor")
+    return device
+
+
 @functools.cache
+def processors() -> set[Any]:
+    """Return the one device that programs are kept for as a set, once: it is compared with that of every array."""
+    return {processor()}
+
+
 def describe_process() -> str:
     """Return a text for all that is the same for the whole process: versions, sources, processor, device, environment.
 
     Raises
     ------
     NoKeyError
-        If something of it is not known, and where a program would be for other devices than one processor.
+        If something of it is not known, if the sources have changed since they were imported, and where a program would
+        be for other devices than one processor.
     """
-    (device, *others) = jax.devices()
-    if others or device.platform != "cpu" or jax.process_count() > 1:
-        raise NoKeyError("devices other than one processor")
+    return f"{digest_of_sources()} {_describe_surroundings()}"
+
+
+@functools.cache
+def _describe_surroundings() -> str:
+    """Return the part of the text that nothing changes once the process has begun to compute."""
+    device = processor()
     parts = {
         "python": (sys.implementation.cache_tag, sys.version),
         "versions": _versions(),
-        "sources": digest_of_sources(),
+        "build": _build(),
         "processor": _processor(),
         # A program is cut into as many parts as there are cores for it.
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
@@ -172,6 +215,23 @@ def describe_process() -> str:
         "environment": {name: os.environ[name] for name in sorted(os.environ) if name.startswith(_VARIABLES)},
     }
     return describe(parts)
+
+
+def _build() -> tuple[Any, ...]:
+    """Return what tells builds of one version of jaxlib apart: its commit, and its compiled libraries."""
+    jaxlib: Any = sys.modules["jaxlib"]
+    folder = Path(jaxlib.__file__).parent
+    libraries = [(path.name, path.stat()) for path in sorted(folder.glob("*.so"))]
+    if not libraries:
+        raise NoKeyError("a jaxlib without compiled libraries")
+    commit = str(getattr(sys.modules.get("jaxlib.version"), "_git_hash", None))
+    record = folder.parent / f"jaxlib-{jaxlib.__version__}.dist-info" / "RECORD"
+    try:  # of a wheel: the digests of its files
+        digests = [line for line in record.read_text(encoding="utf-8").splitlines() if ".so,sha256=" in line]
+    except OSError:
+        digests = []
+    # A time is of one installation, and digests are of all of the same wheel.
+    return commit, digests, [(name, of.st_size, None if digests else of.st_mtime_ns) for name, of in libraries]
 
 
 def _versions() -> dict[str, str]:
@@ -184,28 +244,75 @@ def _versions() -> dict[str, str]:
     return found
 
 
-def digest_of_sources(package: Path = _PACKAGE) -> str:
-    """Return a digest of the sources that programs are traced from.
+class Sources:
+    """The files that programs are traced from: their digest, while they are those that were imported.
 
-    Raises
-    ------
-    NoKeyError
-        If there are none, or they have changed since the package was imported: then other code runs.
+    A file that has changed may be imported again, or not, and old code may go on running beside new code: from then on
+    there is no digest in this process, whatever becomes of the file.
+
+    Parameters
+    ----------
+    package : Path
+        The package's folder.
     """
-    total = hashlib.sha256()
-    try:
-        for path in sorted(package.rglob("*.py")):
-            where = path.relative_to(package)
-            if where.parts[0] not in _NEVER_TRACED:
-                content, changed = path.read_bytes(), path.stat().st_ctime
-                if changed > core.IMPORTED - _COARSE:
-                    raise NoKeyError(f"the file {where}, which has changed since it was imported")
+
+    def __init__(self, package: Path = _PACKAGE) -> None:
+        self._package = package
+        self._taken: tuple[dict[str, Any], str] | None = None
+        self._reason = ""
+
+    def digest(self) -> str:
+        """Return the digest, which is taken once, after a look at each file.
+
+        Raises
+        ------
+        NoKeyError
+            If there are no sources, or they have changed since the package was imported.
+        """
+        if not self._reason:
+            try:
+                return self._unchanged()
+            except NoKeyError as error:
+                self._reason = str(error)
+            except OSError as error:
+                self._reason = f"sources that cannot be read: {error}"
+        raise NoKeyError(self._reason)
+
+    def _unchanged(self) -> str:
+        found = self._found()
+        if self._taken is None:
+            total = hashlib.sha256()
+            for where in sorted(found):
+                content = (self._package / where).read_bytes()
                 total.update(f"{where} {len(content)} ".encode() + content)
-    except OSError as error:
-        raise NoKeyError(f"sources that cannot be read: {error}") from error
-    if not (package / "_core" / "keys.py").is_file():
-        raise NoKeyError("a package without its sources")
-    return total.hexdigest()
+            self._taken = found, total.hexdigest()
+            found = self._found()  # what has changed while they were read
+        taken, digest = self._taken
+        if found != taken:
+            raise NoKeyError("sources that have changed since they were read")
+        return digest
+
+    def _found(self) -> dict[str, Any]:
+        """Return what tells whether a file has changed, of each."""
+        found = {}
+        for folder, folders, names in os.walk(self._package):
+            within = os.path.relpath(folder, self._package)
+            if within == os.curdir:
+                folders[:] = set(folders) - _NEVER_TRACED
+            for name in names:
+                if name.endswith(".py"):
+                    where = os.path.normpath(os.path.join(within, name))
+                    state = os.stat(os.path.join(folder, name))
+                    if state.st_ctime > core.IMPORTED - _COARSE:
+                        raise NoKeyError(f"the file {where}, which has changed since it was imported")
+                    found[where] = state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns
+        if os.path.join("_core", "keys.py") not in found:
+            raise NoKeyError("a package without its sources")
+        return found
+
+
+#: What `describe_process` calls.
+digest_of_sources = Sources().digest
 
 
 def _processor() -> tuple[Any, ...]:

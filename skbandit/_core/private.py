@@ -31,7 +31,7 @@ def make_private(folder: str) -> None:
         If the folder cannot be made or written to.
     """
     if hasattr(os, "geteuid"):
-        found = _made_closed(folder)
+        found = make_closed(folder)
         # Under some umasks the group may write to JAX's files. They do no harm where it cannot get at them.
         _check_content(folder, Path(folder), OTHERS if found.st_mode & stat.S_IXGRP else stat.S_IWOTH)
     else:
@@ -40,20 +40,20 @@ def make_private(folder: str) -> None:
         pass
 
 
-def is_private(folder: str) -> bool:
-    """Make a folder that only this user writes to if there is none, and say whether there is one now.
+def make_closed(folder: str) -> os.stat_result:
+    """Make a folder that only this user writes to, or make sure that it is one; return what it is.
 
     It need not be one that can be written to, and what lies in it is not looked at.
+
+    Raises
+    ------
+    PermissionError
+        Names what is not so.
+    OSError
+        If the folder cannot be made.
+    ValueError
+        If it cannot be the name of a folder.
     """
-    try:
-        _made_closed(folder)
-    except (OSError, ValueError):  # of a null character
-        return False
-    return True
-
-
-def _made_closed(folder: str) -> os.stat_result:
-    """Make a folder if there is none, and check it and the way to it; return what it is."""
     for path, found in _way_to(folder):  # before anything is made there
         _check_on_the_way(folder, path, found)
     _make(os.path.realpath(folder))

@@ -31,7 +31,12 @@ _programs_lock, _first_call_lock = threading.Lock(), threading.Lock()
 
 
 def compiled(**options: Any) -> Callable[[Callable[..., Any]], Any]:
-    """Return a decorator: `jax.jit` with these options, registered for `make_room`, whose programs are kept on disk."""
+    """Return a decorator: `jax.jit` with these options, registered for `make_room`, whose programs are kept on disk.
+
+    No argument can be donated: where a program fails that was loaded, its arguments are needed again.
+    """
+    if any(name.startswith("donate") for name in options):
+        raise ValueError(f"A compiled function of this package donates no argument. Got {sorted(options)}.")
 
     def decorate(function: Callable[..., Any]) -> Any:
         made = Compiled(function, options)
@@ -70,7 +75,9 @@ class Compiled:
                 args = tuple(a if i in self._static_places else _on_device(a) for i, a in enumerate(args))
                 kwargs = {name: a if name in self._static_names else _on_device(a) for name, a in kwargs.items()}
                 return function(*args, **kwargs)
-            with without_collector():
+            static, traced, named = self._apart(args, kwargs)
+            own = keys.is_own(static, jax.tree.structure((traced, named)))
+            with without_collector() if own else contextlib.nullcontext():
                 return function(*args, **kwargs)
 
         self._jitted: Any = jax.jit(of_arrays, **options)
@@ -82,15 +89,7 @@ class Compiled:
         folder = store.where()
         if folder is None:
             return self._jitted(*args, **kwargs)
-        static: tuple[tuple[int | str, Any], ...] = (
-            *((i, a) for i, a in enumerate(args) if i in self._static_places),
-            *((name, a) for name, a in kwargs.items() if name in self._static_names),
-        )
-        if static:
-            traced = tuple(a for i, a in enumerate(args) if i not in self._static_places)
-            named = {name: a for name, a in kwargs.items() if name not in self._static_names}
-        else:
-            traced, named = args, kwargs
+        static, traced, named = self._apart(args, kwargs)
         leaves, structure = jax.tree.flatten((traced, named))
         try:
             key = static, structure, tuple(map(_signature, leaves)), _settings()
@@ -104,8 +103,22 @@ class Compiled:
                 if program is not None:
                     self._programs[key] = program
                     return result
-            program = self._programs[key] = self._compiled(folder, text, args, kwargs)
+                store.remove(folder, self._name, text)
+            program = self._programs[key] = self._compiled(folder, key, text, args, kwargs)
         return self._jitted(*args, **kwargs) if program is self._jitted else program(*traced, **named)
+
+    def _apart(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[tuple[tuple[int | str, Any], ...], tuple[Any, ...], dict[str, Any]]:
+        """Return the static arguments with their places or names, and the others."""
+        static: tuple[tuple[int | str, Any], ...] = (
+            *((i, a) for i, a in enumerate(args) if i in self._static_places),
+            *((name, a) for name, a in kwargs.items() if name in self._static_names),
+        )
+        if not static:
+            return static, args, kwargs
+        traced = tuple(a for i, a in enumerate(args) if i not in self._static_places)
+        return static, traced, {name: a for name, a in kwargs.items() if name not in self._static_names}
 
     def _text(self, key: tuple[Any, ...]) -> str | None:
         """Return what tells a program from all others in any process; None where nothing does."""
@@ -125,16 +138,16 @@ class Compiled:
         except keys.NoKeyError:
             return None
 
-    def _compiled(self, folder: str, text: str | None, args: Any, kwargs: Any) -> Any:
+    def _compiled(self, folder: str, key: tuple[Any, ...], text: str | None, args: Any, kwargs: Any) -> Any:
         """Compile a program, and keep it; without a text it is for `jax.jit` to compile."""
         if text is None:
             return self._jitted
         with without_collector():
             lowered = self._jitted.lower(*args, **kwargs)
-        with executables.listening() as loaded:
-            program = lowered.compile()
-        content = None if loaded else executables.as_bytes(lowered, program)
-        if content is not None:
+        program, is_whole = executables.compiled(lowered)
+        content = executables.as_bytes(lowered, program) if is_whole else None
+        # The sources may have changed since the text was made: what was traced may be the new code.
+        if content is not None and self._text(key) == text:
             store.keep(folder, self._name, text, content)
         return program
 
@@ -153,7 +166,9 @@ def _signature(leaf: Any) -> tuple[Any, ...]:
         return (kind,)
     if isinstance(leaf, jax.Array) and not isinstance(leaf, Tracer):
         aval: Any = leaf.aval
-        if isinstance(leaf.sharding, jax.sharding.SingleDeviceSharding) and isinstance(aval.dtype, np.dtype):
+        sharding: Any = leaf.sharding
+        is_here = isinstance(sharding, jax.sharding.SingleDeviceSharding) and sharding.device_set == keys.processors()
+        if is_here and isinstance(aval.dtype, np.dtype):
             return aval.dtype, aval.shape, aval.weak_type, leaf.committed
     raise keys.NoKeyError(f"an argument of the type {kind.__qualname__}")
 

@@ -2,7 +2,8 @@
 
 A program that is found is executed. So only this user, and root, may have written the folder and the file
 (`skbandit._core.private`), and the file must hold the whole key and a checksum of all that it holds. Whatever is not
-so, and whatever the system refuses, means that there is no program: nothing here raises or warns.
+so, and whatever the system refuses, means that there is no program: nothing here raises. What is said is that a folder
+that somebody has named cannot be used, once.
 
 Files are written beside their place and renamed, so that processes may share a folder without locks. The bound on the
 size is kept when a file is written: those that were used longest ago are removed.
@@ -18,15 +19,16 @@ import re
 import stat
 import sys
 import tempfile
+import threading
 import time
+import warnings
 import zlib
 
-from skbandit._core.private import OTHERS, is_private
+from skbandit._core.private import OTHERS, make_closed
+from skbandit._core.switches import is_off, is_on
 
-#: What it may hold: a folder, or one of the words below.
+#: What it may hold: a folder, or a word that switches the store on or off.
 VARIABLE = "SKBANDIT_COMPILATION_CACHE"
-_OFF = {"0", "false", "no", "off"}
-_DEFAULT = {"", "1", "true", "yes", "on"}
 #: Of the folder that a user gives, which JAX's own cache lies in as well.
 SUBFOLDER = "skbandit-programs"
 
@@ -44,6 +46,9 @@ _LENGTH = 8  # bytes of the number of bytes of the key
 
 #: The folder that was chosen in this process; None where none was, "" where the store is off.
 _chosen: str | None = None
+_warning = threading.Lock()
+#: Whether this process has said that a folder cannot be used.
+_has_warned = False
 
 
 def use(folder: str) -> None:
@@ -60,17 +65,49 @@ def where() -> str | None:
     if not sys.platform.startswith("linux"):
         # Elsewhere nothing tells whose the folder is (Windows), or what the processor can do (macOS).
         return None
-    chosen = _chosen
-    if chosen is None:
-        said = os.environ.get(VARIABLE, "")
-        chosen = "" if said.lower() in _OFF else said if said.lower() not in _DEFAULT else None
-    if chosen is None:
-        base = cache_home()
-        # A home that is not there is none of a user's: it is not made.
-        folder = os.path.join(base, "skbandit", "programs") if os.path.isdir(os.path.dirname(base)) else ""
-    else:
-        folder = os.path.join(os.path.expanduser(chosen), SUBFOLDER) if chosen else ""
-    return folder if os.path.isabs(folder) and is_private(folder) else None
+    named = _named() if _chosen is None else _chosen
+    if named == "":
+        return None
+    folder = _default_folder() if named is None else os.path.join(named, SUBFOLDER)
+    if folder is None:
+        return None
+    try:
+        folder = os.path.abspath(folder)
+        make_closed(folder)
+    except (OSError, ValueError) as error:  # a working directory that is gone; a null character
+        if named is not None:
+            _warn(folder, error)
+        return None
+    return folder
+
+
+def _named() -> str | None:
+    """Return the folder that the environment names; None where it names none, "" where it switches the store off."""
+    said = os.environ.get(VARIABLE, "").strip()
+    if is_off(said):
+        return ""
+    # What starts a process without a shell (a service, a container) passes "~" and "$HOME" on as they are.
+    return None if not said or is_on(said) else os.path.expanduser(os.path.expandvars(said))
+
+
+def _default_folder() -> str | None:
+    """Return the folder where nobody names one; None for a home that is not there: it is none of a user's."""
+    base = cache_home()
+    found = os.path.isabs(base) and os.path.isdir(os.path.dirname(base))
+    return os.path.join(base, "skbandit", "programs") if found else None
+
+
+def _warn(folder: str, error: Exception) -> None:
+    """Say once in the process that a folder cannot be used, which somebody has named."""
+    global _has_warned
+    with _warning:
+        before, _has_warned = _has_warned, True
+    if not before:
+        message = (
+            f"Compiled programs are neither kept nor loaded: the folder {folder!r}, which {VARIABLE} or "
+            f"skbandit.enable_compilation_cache has named, cannot be used. {error}"
+        )
+        warnings.warn(message, RuntimeWarning, stacklevel=2)
 
 
 def cache_home() -> str:
@@ -125,6 +162,12 @@ def keep(folder: str, name: str, key: str, program: bytes) -> None:
                 os.unlink(draft)
             raise
         _keep_small(folder)
+
+
+def remove(folder: str, name: str, key: str) -> None:
+    """Remove what is kept under a key."""
+    with contextlib.suppress(OSError):
+        os.unlink(_path(folder, name, key))
 
 
 def _path(folder: str, name: str, key: str) -> str:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -162,6 +163,12 @@ def test_a_use_is_noted_once_a_day(folder, kept):
         assert (os.stat(kept).st_mtime > was + 1) == noted
 
 
+def test_what_is_removed_is_gone_and_may_be_gone_before(folder, kept):
+    for _ in range(2):
+        store.remove(folder, NAME, KEY)
+        assert os.listdir(folder) == []
+
+
 def test_drafts_of_processes_that_are_gone_are_removed(folder, kept):
     old, new = (os.path.join(folder, f"{store._DRAFT}{name}") for name in ("old", "new"))
     for path in (old, new):
@@ -198,6 +205,7 @@ def test_processes_share_a_folder_without_locks(folder):
 def asked(own_store, monkeypatch):
     """Return a function from the variable's value, None for none, to the folder that a process finds."""
     monkeypatch.setattr(store, "_chosen", None)
+    monkeypatch.setattr(store, "_has_warned", False)
 
     def ask(value):
         if value is None:
@@ -214,13 +222,13 @@ def test_the_default_is_a_folder_of_the_user_alone(asked, tmp_path, monkeypatch)
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
     made = tmp_path / ".cache" / "skbandit" / "programs"
-    for value in (None, "", "1", "on", "True"):
+    for value in (None, "", " ", "1", " 1", "on", "True"):
         assert asked(value) == str(made)
     for path in (made, *list(made.parents)[:2]):
         assert stat.S_IMODE(path.stat().st_mode) == 0o700
 
 
-@pytest.mark.parametrize("value", ["0", "off", "False", "no"])
+@pytest.mark.parametrize("value", ["0", "off", "False", "no", " 0", "none", "Disabled", "0 "])
 def test_the_variable_switches_it_off(value, asked, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert asked(value) is None
@@ -229,7 +237,8 @@ def test_the_variable_switches_it_off(value, asked, tmp_path, monkeypatch):
 
 def test_the_variable_names_another_folder(asked, tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
-    for value in (tmp_path / "mine", "~/mine"):
+    monkeypatch.chdir(tmp_path)
+    for value in (tmp_path / "mine", f" {tmp_path}/mine\n", "~/mine", "$HOME/mine", "${HOME}/mine", "./mine", "mine/"):
         assert asked(value) == str(tmp_path / "mine" / store.SUBFOLDER)
 
 
@@ -241,11 +250,42 @@ def test_a_home_that_is_not_there_is_not_made(asked, tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("value", ["relative/folder", "a\0b", "/dev/null", "/proc/none"])
-def test_a_folder_that_cannot_be_is_none(value, asked, monkeypatch):
+@pytest.mark.parametrize("value", ["a\0b", "/dev/null", "/proc/none"])
+def test_a_chosen_folder_that_cannot_be_is_none_and_a_warning_says_so_once(value, asked, monkeypatch):
     monkeypatch.setattr(store, "_chosen", value)
     store.where.cache_clear()
-    assert store.where() is None
+    with pytest.warns(RuntimeWarning, match="cannot be used"):
+        assert store.where() is None
+    store.where.cache_clear()
+    assert store.where() is None  # warnings are errors in tests
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o770])
+def test_a_folder_that_is_named_and_refused_is_named_in_a_warning(mode, asked, tmp_path):
+    made = asked(tmp_path / "mine")
+    os.chmod(made, mode)
+    with pytest.warns(RuntimeWarning) as warned:
+        assert asked(tmp_path / "mine") is None
+    (said,) = (str(warning.message) for warning in warned)
+    assert repr(made) in said
+    assert store.VARIABLE in said
+    assert f"may be written to by others (mode {mode:#o})" in said
+    assert asked(tmp_path / "mine") is None  # and no second one
+
+
+def test_a_relative_folder_where_the_working_directory_is_gone_is_named_in_a_warning(asked, tmp_path, monkeypatch):
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    with pytest.warns(RuntimeWarning, match="'mine/skbandit-programs'.*cannot be used"):
+        assert asked("mine") is None
+
+
+def test_threads_are_warned_once(asked):
+    with warnings.catch_warnings(record=True) as warned, ThreadPoolExecutor(8) as pool:
+        warnings.simplefilter("always")
+        assert set(pool.map(lambda _: asked("/dev/null"), range(40))) == {None}
+    assert len(warned) == 1
 
 
 @pytest.mark.parametrize("mode", [0o777, 0o770])
