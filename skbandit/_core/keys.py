@@ -23,6 +23,7 @@ import jax
 import numpy as np
 
 import skbandit._core as core
+from skbandit._core.replaced import replaced
 
 #: What JAX says, does and keeps beside a program, and no part of one, by the beginnings of the settings' names.
 _NOT_OF_PROGRAMS = (
@@ -193,9 +194,12 @@ def describe_process() -> str:
     Raises
     ------
     NoKeyError
-        If something of it is not known, if the sources have changed since they were imported, and where a program would
-        be for other devices than one processor.
+        If something of it is not known, if the sources have changed since they were imported or a function of theirs
+        was replaced, and where a program would be for other devices than one processor.
     """
+    found = replaced()
+    if found is not None:
+        raise NoKeyError(f"{found}, which is not the one of the sources")
     return f"{digest_of_sources()} {_describe_surroundings()}"
 
 

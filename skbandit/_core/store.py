@@ -130,6 +130,8 @@ def load(folder: str, name: str, key: str) -> bytes | None:
             found = os.fstat(descriptor)
             if not stat.S_ISREG(found.st_mode) or found.st_mode & OTHERS or found.st_uid not in (0, os.geteuid()):
                 return None
+            if found.st_size > MOST_BYTES:
+                return None
             content = file.read()
         start = len(_MAGIC) + hashlib.sha256().digest_size
         checksum, body = content[len(_MAGIC) : start], content[start:]
@@ -138,7 +140,7 @@ def load(folder: str, name: str, key: str) -> bytes | None:
         if not intact or body[_LENGTH:end] != told:
             return None
         program = zlib.decompress(body[end:])
-    except (OSError, ValueError, zlib.error):
+    except (OSError, ValueError, MemoryError, zlib.error):
         return None
     if time.time() - found.st_mtime > _NOTED:
         with contextlib.suppress(OSError):

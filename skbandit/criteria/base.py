@@ -188,8 +188,8 @@ class Criterion(ParamsMixin, abc.ABC):
     needs: ClassVar[tuple[Capability[Any], ...]] = ()
     """Capabilities that a network must have besides `Prunable`, whatever the fields; see `required`."""
     looks_up: ClassVar[bool] = False
-    """Whether `step` reads the damages of `Problem.table`, where there is one. They are measured before it, so that a
-    subclass of `Bandit` whose `step` does not read them sets this to False."""
+    """Whether the `step` of this very class reads the damages of `Problem.table`, where there is one. They are those of
+    the problem as it is given. A subclass with a `step` of its own inherits nothing here."""
     draws_by_row: ClassVar[bool] = False
     """Whether the criterion draws random numbers for each row. Copies of a row then share an id and its random numbers,
     so that a row of weight 2 has the same effect as two copies of the row."""

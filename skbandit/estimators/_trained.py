@@ -17,13 +17,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import sparse
 
+from skbandit._core.switches import is_off
 from skbandit._tabular.features.embeddings import parameter_arrays
 from skbandit._tabular.types import Ending, Network, Rows, Trained
 
 if TYPE_CHECKING:
     from skbandit._tabular.training.settings import TrainSettings
 
-#: Environment variable, read at each fit: "0" switches the store off and empties it.
+#: Environment variable, read at each fit: "0", or another word for off, switches the store off and empties it.
 SWITCH = "SKBANDIT_SHARE_TRAINING"
 #: Bytes of all that is kept; a network that would take more by itself is not kept. A search goes through all folds, and
 #: through all parameters of training, before it comes back to the first: a bound on the number of networks, which are
@@ -101,7 +102,7 @@ STORE = Store()
 
 def is_on() -> bool:
     """Say whether trainings are shared; where they are not, the store is emptied."""
-    if os.environ.get(SWITCH, "").strip().lower() not in {"0", "false", "no", "off", "none", "disabled"}:
+    if not is_off(os.environ.get(SWITCH, "")):
         return True
     STORE.clear()
     return False

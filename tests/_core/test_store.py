@@ -343,3 +343,10 @@ def test_a_folder_that_is_chosen_is_that_of_processes_started_later(own_store, t
 def test_there_is_none_where_nothing_tells_whose_a_folder_is(asked, tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "platform", "win32")
     assert asked(tmp_path) is None
+
+
+def test_a_file_that_is_larger_than_all_may_be_is_not_read(folder):
+    store.keep(folder, NAME, KEY, PROGRAM)
+    (name,) = os.listdir(folder)
+    os.truncate(os.path.join(folder, name), store.MOST_BYTES + 1)  # of holes: it takes no room
+    assert store.load(folder, NAME, KEY) is None

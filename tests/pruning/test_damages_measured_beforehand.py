@@ -4,6 +4,7 @@ import dataclasses
 from itertools import pairwise
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -103,6 +104,22 @@ def test_a_pull_is_measured_whatever_was_measured_beforehand(make, monkeypatch):
     pulled, looked_up = both_ways(OfHalfTheNetwork(), problem, active, monkeypatch)
     np.testing.assert_allclose(pulled.value, looked_up.value, rtol=1e-4, atol=1e-6)
     assert not np.allclose(looked_up.value, -np.asarray(looked_up.damage), rtol=1e-2)
+
+
+@pytree_dataclass
+class OfNoWeights(Bandit):
+    """Ranks the units of another problem than the one that is given."""
+
+    def step(self, key, state, problem, active):
+        zeros = jax.tree.map(jnp.zeros_like, problem.params)
+        return super().step(key, state, dataclasses.replace(problem, params=zeros), active)
+
+
+def test_a_subclass_may_change_the_problem(make):
+    problem, active = make()
+    assert problem.n_batches_max == 2
+    _, scores = score_units(OfNoWeights(), np.uint32(5), None, problem, active)
+    np.testing.assert_array_equal(scores.damage, 0)
 
 
 def test_a_damage_that_is_not_finite_stays_its_own(make, monkeypatch):
