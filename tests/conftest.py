@@ -21,7 +21,7 @@ from sklearn.utils import Bunch
 
 import skbandit
 from skbandit import BanditPrunedMLPClassifier, BanditPrunedMLPRegressor
-from skbandit._core import cache, store
+from skbandit._core import cache, programs, store
 from skbandit.criteria import CRITERIA
 from skbandit.presets import preset_params
 
@@ -207,6 +207,12 @@ def make_estimator(regressor, classifier):
 def compilations():
     """Names of the functions that XLA compiles, or loads from the cache on disk, during the test."""
     names = []
+    # Where the process has many programs, all are forgotten now, and not in the middle of the test.
+    if len(programs._programs) > programs.MOST_PROGRAMS // 2:
+        for function in programs._jitted:
+            function.clear_cache()
+        programs._programs.clear()
+        programs._called.clear()
 
     def listen(event, duration, **info):
         if event == "/jax/core/compile/backend_compile_duration":
