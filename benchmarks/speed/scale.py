@@ -129,6 +129,9 @@ def plot(found: list[tuple[Panel, list[tuple[Any, dict[str, Any]]]]], folder: Pa
         )
         column[1].loglog(values, [r["data"] / 2**20 for _, r in points], "k:", label="the rows alone")
         column[1].set_xlabel(panel.label)
+        if values[-1] < 10 * values[0]:  # matplotlib labels every minor tick of less than a decade
+            column[1].set_xticks(values, [str(value) for value in values])
+            column[1].set_xticks([], minor=True)
         for axis in column:
             axis.grid(alpha=0.3)
     axes[0, 0].set_ylabel("warm fit (s)")
