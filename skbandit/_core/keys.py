@@ -23,7 +23,7 @@ import jax
 import numpy as np
 
 import skbandit._core as core
-from skbandit._core.replaced import replaced
+from skbandit._core.replaced import NEVER_TRACED, replaced
 
 #: What JAX says, does and keeps beside a program, and no part of one, by the beginnings of the settings' names.
 _NOT_OF_PROGRAMS = (
@@ -51,8 +51,6 @@ _OF_PROCESSOR = (
 #: Packages of the ground floor whose types may be part of a structure: their versions are part of the text.
 _LIBRARIES = ("jax", "jaxlib", "optax", "numpy")
 _PACKAGE = Path(core.__file__).parents[1]
-#: Rooms of this package that no program is traced from: what is traced does not import them.
-_NEVER_TRACED = {"cli", "estimators", "export", "plotting", "stats"}
 #: Seconds by which a file system may date a file too early.
 _COARSE = 0.1
 
@@ -302,7 +300,7 @@ class Sources:
         for folder, folders, names in os.walk(self._package):
             within = os.path.relpath(folder, self._package)
             if within == os.curdir:
-                folders[:] = set(folders) - _NEVER_TRACED
+                folders[:] = set(folders) - NEVER_TRACED
             for name in names:
                 if name.endswith(".py"):
                     where = os.path.normpath(os.path.join(within, name))

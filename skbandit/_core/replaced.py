@@ -16,14 +16,14 @@ _IMPORTED = {_PACKAGE, "jax", "jaxlib", "numpy", "scipy", "sklearn", "optax", "j
 _TRUSTED = frozenset((_IMPORTED | sys.stdlib_module_names) - {"__main__", "unittest"})
 #: Where methods may come from: the package, and what makes classes. Special methods may come from where functions may.
 _MADE = frozenset({_PACKAGE, "abc", "collections", "dataclasses", "enum", "functools", "typing"})
-#: Rooms and modules of the package that no program is traced from.
-_NEVER_TRACED = ("cli", "estimators", "export", "plotting", "stats")
+#: Rooms of the package that no program is traced from: what is traced does not import them. And modules of this room.
+NEVER_TRACED = frozenset({"cli", "estimators", "export", "plotting", "stats"})
 _HOUSEKEEPING = (
     *("cache", "executables", "forks", "imports", "interrupts", "keys", "memory", "private", "programs", "replaced"),
     *("store", "switches"),
 )
 _ELSEWHERE = (
-    *(f"{_PACKAGE}.{name}" for name in _NEVER_TRACED),
+    *(f"{_PACKAGE}.{name}" for name in NEVER_TRACED),
     *(f"{_PACKAGE}._core.{name}" for name in _HOUSEKEEPING),
 )
 #: What holds a function, and under which name.
