@@ -224,6 +224,22 @@ def compilations():
 
 
 @pytest.fixture
+def interrupted_in_its_second_chunk():
+    """What trains a chunk of epochs, with a Ctrl-C in the second call."""
+    from skbandit._tabular.training.epochs import run_chunk
+
+    calls = []
+
+    def interrupted(*args, **kwargs):
+        calls.append(1)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return run_chunk(*args, **kwargs)
+
+    return interrupted
+
+
+@pytest.fixture
 def python(tmp_path):
     """Run a script in another process, which finds the package where this one did; returns what it prints."""
 

@@ -142,19 +142,10 @@ def test_a_cache_that_cannot_be_written_to_costs_no_fit(tmp_path, trainings, mak
     assert same_network(model, regressor().fit(data.X, data.y))
 
 
-def test_an_interrupted_training_is_not_kept(store, make_data, regressor, monkeypatch):
+def test_an_interrupted_training_is_not_kept(store, make_data, regressor, monkeypatch, interrupted_in_its_second_chunk):
     data = make_data("regression")
     params = {"max_iter": 100, "tol": 0.0, "pruning_ratio": 0}
-    calls = []
-    original = epochs.run_chunk
-
-    def interrupted(*args, **kwargs):
-        calls.append(1)
-        if len(calls) == 2:
-            raise KeyboardInterrupt
-        return original(*args, **kwargs)
-
-    monkeypatch.setattr(epochs, "run_chunk", interrupted)
+    monkeypatch.setattr(epochs, "run_chunk", interrupted_in_its_second_chunk)
     with pytest.warns(UserWarning, match="Training interrupted"):
         model = regressor(memory=store, **params).fit(data.X, data.y)
     assert model.n_iter_ < 100

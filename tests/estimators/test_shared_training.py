@@ -269,19 +269,13 @@ def test_partial_fit_is_not_kept(make_data, regressor):
     assert len(STORE) == 0
 
 
-def test_a_training_that_was_interrupted_is_not_kept(trainings, make_data, regressor, monkeypatch):
-    data, calls = make_data("regression"), []
-    original = epochs.run_chunk
-
-    def interrupted(*args, **kwargs):
-        calls.append(1)
-        if len(calls) == 2:
-            raise KeyboardInterrupt
-        return original(*args, **kwargs)
-
+def test_a_training_that_was_interrupted_is_not_kept(
+    trainings, make_data, regressor, monkeypatch, interrupted_in_its_second_chunk
+):
+    data = make_data("regression")
     model = regressor(max_iter=100, tol=0.0, pruning_ratio=0)
     with monkeypatch.context() as patch:
-        patch.setattr(epochs, "run_chunk", interrupted)
+        patch.setattr(epochs, "run_chunk", interrupted_in_its_second_chunk)
         with pytest.warns(UserWarning, match="Training interrupted"):
             assert model.fit(data.X, data.y).n_iter_ < 100
     assert model.fit(data.X, data.y).n_iter_ == 100
