@@ -49,6 +49,15 @@ class Architecture:
     parametric: bool
     loss: str
 
+    def with_embedding(self, embedding: str | None) -> Architecture:
+        """Return the network that reads the same columns, but embeds their numbers otherwise, or not at all."""
+        if embedding == self.inputs.embedding:
+            return self
+        assert self.encoder is not None
+        n_embedded = 0 if embedding is None else self.encoder.n_embeddable
+        inputs = dataclasses.replace(self.inputs, embedding=embedding, n_embedded=n_embedded)
+        return dataclasses.replace(self, inputs=inputs)
+
     @property
     def out_activation(self) -> str:
         """Name of the function from the output layer's pre-activation to a prediction."""
@@ -236,14 +245,19 @@ class RawOutputs:
         models, X, rows = self.models, self.X, self.rows
         architecture = models[0].architecture
         shared = len(models) > 1 and all(model.architecture.encoder is architecture.encoder for model in models)
-        dtype = np.result_type(*(model.precision(X.dtype) for model in models))
-        forward = [model.forward(dtype, encoded=shared) for model in models]
+        dtypes = [model.precision(X.dtype) for model in models]
+        widest = np.result_type(*dtypes)
+        forward = [model.forward(dtype, encoded=shared) for model, dtype in zip(models, dtypes, strict=True)]
 
         def of_chunk(rows: Any) -> np.ndarray:
-            read = architecture.encode(rows, dtype) if shared else rows
-            raw = [one(read) for one in forward]
+            if not shared:
+                raw = [one(rows) for one in forward]
+            else:
+                encoded = architecture.encode(rows, widest)
+                read = {dtype: encoded.astype(dtype, copy=False) for dtype in dict.fromkeys(dtypes)}
+                raw = [one(read[dtype]) for one, dtype in zip(forward, dtypes, strict=True)]
             # What is made of outputs has the precision of the rows: that probabilities add up to 1, say.
-            return of(raw if dtype == X.dtype else [z.astype(np.result_type(z, X), copy=False) for z in raw])
+            return of([z.astype(np.result_type(z, X), copy=False) for z in raw])
 
         n = X.shape[0] if rows is None else len(rows)
         step = 1 if n == 1 else min(one.chunk_rows(X, len(forward)) for one in forward)

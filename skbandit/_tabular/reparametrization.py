@@ -108,6 +108,11 @@ class Reparametrization:
         slope[known], offset[known] = a, c
         return cls(before, after, slope, offset, now.transform(at_hand[0], np.float64), at_hand[1])
 
+    def for_embedding(self, embedding: str | None) -> Reparametrization:
+        """Return it for networks that read the same columns, but embed their numbers otherwise, or not at all."""
+        before, after = self.before.with_embedding(embedding), self.after.with_embedding(embedding)
+        return self if before is self.before else dataclasses.replace(self, before=before, after=after)
+
     def model(self, model: Model, rng: np.random.RandomState) -> Model:
         """Return the network that computes the same; what is drawn for new columns does not reach it yet."""
         W, b, old = model.coefs[0], model.intercepts[0], model.input_params

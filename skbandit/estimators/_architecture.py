@@ -14,7 +14,7 @@ from skbandit._tabular.features.embeddings import Inputs
 from skbandit._tabular.features.encoder import FeatureEncoder
 from skbandit._tabular.features.renewal import renewed
 from skbandit._tabular.model import Architecture
-from skbandit.estimators._kinds import as_sizes
+from skbandit.estimators._kinds import as_embeddings, as_sizes
 
 Parameters = Mapping[str, Any]
 
@@ -39,7 +39,7 @@ NETWORK_PARAMETERS = (
 def architecture_of(
     params: Parameters, X: Any, weight: np.ndarray, categories: tuple[int, ...], n_outputs: int, loss: str
 ) -> Architecture:
-    """Learn how columns become what a network reads, and lay out the network.
+    """Learn how columns become what a network reads, and lay out the network: the first member of several.
 
     Parameters
     ----------
@@ -53,12 +53,13 @@ def architecture_of(
         Those of the target.
     """
     encoder, inputs = None, Inputs(n_dense=X.shape[1], scaled=bool(params["input_scaling"]))
-    if params["preprocessing"] is not None or categories or params["numeric_embedding"] is not None:
+    if params["preprocessing"] is not None or categories or any(_embeddings_of(params)):
         encoder = _encoder_of(params, X, weight, categories)
         inputs = _inputs_of(params, encoder)
     hidden, parametric = as_sizes(params["hidden_layer_sizes"]), bool(params["parametric_activation"])
     architecture = Architecture(encoder, inputs, hidden, n_outputs, params["activation"], parametric, loss)
-    _require_memory(architecture)
+    for embedding in dict.fromkeys(_embeddings_of(params)):
+        _require_memory(architecture.with_embedding(embedding))
     return architecture
 
 
@@ -107,15 +108,20 @@ def _require_memory(architecture: Architecture) -> None:
 
 
 def _encoder_of(params: Parameters, X: np.ndarray, weight: np.ndarray, categories: tuple[int, ...]) -> FeatureEncoder:
-    preprocessed, embedded = params["preprocessing"] is not None, params["numeric_embedding"] is not None
-    return FeatureEncoder.fit(X, weight, categories, scale=preprocessed, embed=embedded)
+    # One encoder for all members: numbers that some of them embed come first.
+    embedded = any(_embeddings_of(params))
+    return FeatureEncoder.fit(X, weight, categories, scale=params["preprocessing"] is not None, embed=embedded)
 
 
 def _inputs_of(params: Parameters, encoder: FeatureEncoder) -> Inputs:
     # Tables are rounded up, so that folds with a category more or less share their programs.
     rows = tuple(1 << (n - 1).bit_length() for n in encoder.cardinalities)
-    embedding, scaled = params["numeric_embedding"], bool(params["input_scaling"])
-    return Inputs(encoder.n_dense, encoder.n_embeddable, embedding, rows, scaled)
+    embedding, scaled = _embeddings_of(params)[0], bool(params["input_scaling"])
+    return Inputs(encoder.n_dense, encoder.n_embeddable if embedding else 0, embedding, rows, scaled)
+
+
+def _embeddings_of(params: Parameters) -> tuple[str | None, ...]:
+    return as_embeddings(params["numeric_embedding"], int(params["n_members"]))
 
 
 def describe(params: Parameters) -> dict[str, Any]:

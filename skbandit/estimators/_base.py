@@ -23,9 +23,10 @@ from skbandit.estimators._callbacks import Callbacks, FitReporter, PathReporter
 from skbandit.estimators._computing import computing, resolve
 from skbandit.estimators._convert import CARRIED, member_of_sklearn, params_of_sklearn
 from skbandit.estimators._decorators import with_callbacks
-from skbandit.estimators._fitted import Member, PointsToMembers, attributes_of_ensemble
+from skbandit.estimators._fitted import Member, ReadsMembers, attributes_of_ensemble, measures_of_path
 from skbandit.estimators._given import as_weight
 from skbandit.estimators._incremental import Learned, RowsSeen, check_incremental, learn, learn_on
+from skbandit.estimators._kinds import as_embeddings
 from skbandit.estimators._member import fit_member, notes_on_judgements, prune_member, revealed, train_epoch
 from skbandit.estimators._notes import Notes
 from skbandit.estimators._parameters import PRUNING_PARAMETERS, as_plain, check_parameters, without_fields
@@ -44,11 +45,13 @@ from skbandit.estimators._targets import Kind, Target
 from skbandit.export.sklearn import to_sklearn
 from skbandit.presets import preset_params
 
+#: Parameters that are a member's own.
+_OF_MEMBERS = ("n_members", "random_state", "numeric_embedding")
 #: Fitted attributes that scikit-learn sets when it checks X.
 _OF_THE_CHECK = ("n_features_in_", "feature_names_in_")
 
 
-class BaseBanditPrunedMLP(PointsToMembers, CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
+class BaseBanditPrunedMLP(ReadsMembers, CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
     """Base of the estimators: what follows is written once for classification and regression."""
 
     _doc_link_module = "skbandit"
@@ -290,24 +293,7 @@ class BaseBanditPrunedMLP(PointsToMembers, CallbackSupportMixin, BaseEstimator):
         [(32,), (16,), (8,), (4,)]
         """
         pruned, snapshots = self._prune_again(X, y, sample_weight, X_val, y_val, sample_weight_val, params)
-        networks = [e._networks() for e in snapshots]
-        sizes = [[m.model.hidden_layer_sizes for m in members] for members in networks]
-        n_units = np.array([sum(map(sum, of_members)) for of_members in sizes])
-        n_trained = sum(sum(m.architecture.hidden_layer_sizes) for m in networks[0])
-        losses = [np.mean([m.pruning.guard_loss for m in members]) for members in networks]
-        # The network as it was is judged by the rows that judge the others.
-        if len(snapshots) == 1:
-            losses[0] = np.mean([m.pruning.guard_loss for m in pruned._networks()])
-        else:
-            first = [m.pruning for m in networks[1]]
-            losses[0] = np.mean([p.history[0]["loss_before"] if p.history else p.guard_loss for p in first])
-        return Bunch(
-            estimators=snapshots,
-            pruning_ratios=1 - n_units / n_trained,
-            n_units=n_units,
-            hidden_layer_sizes=sizes if pruned.n_members_ > 1 else [of_members[0] for of_members in sizes],
-            losses=np.array(losses),
-        )
+        return Bunch(estimators=snapshots, **measures_of_path([e._networks() for e in snapshots], pruned._networks()))
 
     @classmethod
     def from_sklearn(cls, model: Any, **params: Any) -> Self:
@@ -496,22 +482,22 @@ class BaseBanditPrunedMLP(PointsToMembers, CallbackSupportMixin, BaseEstimator):
     def _show_ensemble(self, members: Sequence[Member], wrappers: Sequence[Self]) -> Self:
         """Become the estimator of these networks; each member is a copy of an estimator, with our parameters."""
         own = self.get_params(deep=False)
-        shared = {name: value for name, value in own.items() if name not in ("n_members", "random_state")}
+        shared = {name: value for name, value in own.items() if name not in _OF_MEMBERS}
         self.estimators_ = []
         for member, wrapper in zip(members, wrappers, strict=True):
             estimator = copy.copy(wrapper).set_params(**shared)
             estimator._target, estimator._columns = self._target, self._columns
-            estimator._architecture, estimator._seen = self._architecture, self._seen
+            estimator._architecture, estimator._seen = member.architecture, self._seen
             self.estimators_.append(estimator._show(member))
         self.__dict__.update(attributes_of_ensemble(members))
         return self
 
-    def _new_wrapper(self, random_state: int) -> Self:
+    def _new_wrapper(self, random_state: int, numeric_embedding: str | None) -> Self:
         """Return the estimator that a new member becomes."""
         wrapper = copy.copy(self)
         for name in list(filter(is_of_callbacks, vars(wrapper))):  # those, and the context of the fit
             delattr(wrapper, name)
-        wrapper.n_members, wrapper.random_state = 1, random_state
+        wrapper.n_members, wrapper.random_state, wrapper.numeric_embedding = 1, random_state, numeric_embedding
         wrapper._description = describe(wrapper._parameters())
         return wrapper
 
@@ -526,18 +512,24 @@ class BaseBanditPrunedMLP(PointsToMembers, CallbackSupportMixin, BaseEstimator):
 
     def _fit_ensemble(self, task: FitTask, rng: np.random.RandomState, reporter: FitReporter, notes: Notes) -> None:
         """Train and prune the members; a warm start goes on from those that are there."""
-        seeds = rng.randint(np.iinfo(np.int32).max, size=self.n_members_ + 1)
-        if hasattr(self, "estimators_"):
-            before, wrappers = self._networks(), self.estimators_
-        else:
-            before, wrappers = None, [self._new_wrapper(int(seed)) for seed in seeds[1:]]
-        random_states = [wrapper.random_state for wrapper in wrappers]
-        fitted = _ensemble.fit(
-            before, self._architecture, task, random_states, int(seeds[0]), reporter, notes, self._computing
-        )
+        before, wrappers, seeds = self._members_before(rng)
+        fitted = _ensemble.fit(before, self._architecture, task, seeds[1:], seeds[0], reporter, notes, self._computing)
         notes.add(*notes_on_judgements([one.judgement for one in fitted]))
         self._show_ensemble([one.member for one in fitted], wrappers)
         self._show_out_of_fold(_ensemble.out_of_fold(fitted, task))
+
+    def _members_before(self, rng: np.random.RandomState) -> tuple[list[Member] | None, list[Self], list[Any]]:
+        """Return the networks to go on with, if there are any, the estimators that they become, and seeds.
+
+        The seeds are that of the order of the rows and one of each member.
+        """
+        seeds = rng.randint(np.iinfo(np.int32).max, size=self.n_members_ + 1).tolist()
+        if hasattr(self, "estimators_"):
+            before, wrappers = self._networks(), self.estimators_
+        else:
+            embeddings = as_embeddings(self.numeric_embedding, self.n_members_)
+            before, wrappers = None, list(map(self._new_wrapper, seeds[1:], embeddings))
+        return before, wrappers, [seeds[0], *(wrapper.random_state for wrapper in wrappers)]
 
     @all_at_once()
     def _partial_fit(self, X: Any, y: Any, sample_weight: Any, **classes: Any) -> Self:
@@ -545,15 +537,25 @@ class BaseBanditPrunedMLP(PointsToMembers, CallbackSupportMixin, BaseEstimator):
         with Notes() as notes:
             params = self._checked_parameters()
             check_incremental(params)
-            first = not hasattr(self, "coefs_")
+            first = not self.__sklearn_is_fitted__()
             learned = self._learn(X, y, sample_weight, notes, reset=first, incremental=True, **classes)
             rng = check_random_state(self.random_state)
             task = FitTask(params, self._target, None, self._encode(learned.rows), None, learned.resumed)
             with self._computing():
+                if self.n_members_ > 1:
+                    return self._partial_fit_ensemble(task, rng, notes, anew=learned.anew)
                 before, reporter = None if first else self._member, FitReporter(verbose=bool(self.verbose))
                 return self._show(
                     train_epoch(before, self._architecture, task, rng, reporter, notes, anew=learned.anew)
                 )
+
+    def _partial_fit_ensemble(self, task: FitTask, rng: np.random.RandomState, notes: Notes, *, anew: bool) -> Self:
+        """One epoch of each member."""
+        before, wrappers, seeds = self._members_before(rng)
+        shared = self._architecture, task, seeds[1:], bool(self.verbose), notes, self._computing
+        members = _ensemble.train_epoch(before, *shared, anew=anew)
+        self._show_out_of_fold(None)  # those were of the networks before
+        return self._show_ensemble(members, wrappers)
 
     def _prune_again(
         self, X: Any, y: Any, sample_weight: Any, X_val: Any, y_val: Any, sample_weight_val: Any, params: dict[str, Any]

@@ -30,7 +30,7 @@ class Constructor:
     preprocessing: str | None
     categorical_features: str | Sequence[bool | int | str] | np.ndarray | None
     categories: Mapping[Any, Any] | None
-    numeric_embedding: str | None
+    numeric_embedding: str | Sequence[str | None] | None
     input_scaling: bool
     parametrization: str
     weight_init: str
@@ -65,10 +65,10 @@ class Constructor:
     pruning_ratio: float | str
     tolerance: float
     scope: str
-    n_rounds: int
+    n_rounds: int | str
     ablation: str
     compensate: bool
-    fine_tune_iter: int
+    fine_tune_iter: int | str
     calibration: str
     memory: str | os.PathLike[str] | joblib.Memory | None
     dtype: str

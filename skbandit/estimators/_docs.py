@@ -22,8 +22,10 @@ class Attribute(NamedTuple):
 
     type: str
     text: str
-    of: Literal["both", "network", "ensemble"] = "both"
-    """Which estimators have it: those of one network (``n_members=1``), ensembles, or both."""
+    of: Literal["both", "ensemble"] = "both"
+    """Which estimators have it: all, or those of several networks."""
+    of_members: Literal["own", "list", "mean"] = "own"
+    """What it is of several networks: something that the text says, a list with an item for each, or their mean."""
 
 
 def _out_of_fold(type: str, what: str) -> Attribute:
@@ -47,25 +49,25 @@ _SHARED = {
     "estimators_": Attribute(
         "list of estimators",
         """
-        The members, each a fitted estimator of one network, if ``n_members`` is larger than 1. The members then have
-        what belongs to one network: ``coefs_``, ``intercepts_``, ``activation_slopes_``, ``kept_units_``,
-        ``pruning_history_``, ``best_loss_``, ``loss_curve_``, ``validation_scores_`` and ``best_validation_score_``. Of
-        the others, ``hidden_layer_sizes_`` is a list with an entry for each member; ``n_units_``, ``n_pulls_``,
-        ``n_parameters_``, ``n_macs_`` and ``t_`` are sums over the members, ``loss_`` is their mean, and ``n_iter_``
-        their maximum.
+        The members, each a fitted estimator of one network, if ``n_members`` is larger than 1. Of several members,
+        ``hidden_layer_sizes_``, ``coefs_``, ``intercepts_``, ``activation_slopes_``, ``kept_units_`` and
+        ``pruning_history_`` are lists with an item for each member; ``n_units_``, ``n_pulls_``, ``n_parameters_``,
+        ``n_macs_`` and ``t_`` are sums over the members; ``loss_``, ``best_loss_``, ``loss_curve_``,
+        ``validation_scores_`` and ``best_validation_score_`` are their means (curves: at each epoch, of the members
+        that were trained for so long); and ``n_iter_`` is their maximum.
         """,
         of="ensemble",
     ),
     "coefs_": Attribute(
         "list of ndarray of shape (fan_in, fan_out)",
         "Weights of each layer of the pruned network. The first layer reads the features after preprocessing.",
-        of="network",
+        of_members="list",
     ),
-    "intercepts_": Attribute("list of ndarray of shape (fan_out,)", "Biases of each layer.", of="network"),
+    "intercepts_": Attribute("list of ndarray of shape (fan_out,)", "Biases of each layer.", of_members="list"),
     "activation_slopes_": Attribute(
         "list of ndarray of shape (n_units,), or None",
         "Slopes of the hidden units of each layer; None without ``parametric_activation``.",
-        of="network",
+        of_members="list",
     ),
     "hidden_layer_sizes_": Attribute(
         "tuple of int, or list of tuples",
@@ -75,7 +77,7 @@ _SHARED = {
     "kept_units_": Attribute(
         "list of ndarray of int",
         "For each hidden layer, the indices of the remaining units in the network before pruning.",
-        of="network",
+        of_members="list",
     ),
     "pruning_history_": Attribute(
         "list of dict",
@@ -84,7 +86,7 @@ _SHARED = {
         ``damage_predicted``, ``damage_measured``, ``loss_before``, ``loss_repaired``, ``loss_after``, ``fine_tuned``
         and ``seconds`` (see `skbandit.pruning.PruningRound`).
         """,
-        of="network",
+        of_members="list",
     ),
     "pruning_status_": Attribute("str", "How pruning ended, as a sentence."),
     "training_status_": Attribute(
@@ -104,20 +106,20 @@ _SHARED = {
         "float", "Training loss of the last epoch, with its dropout, penalty and label smoothing, before pruning."
     ),
     "best_loss_": Attribute(
-        "float or None", "Smallest training loss of an epoch; None with early stopping.", of="network"
+        "float or None", "Smallest training loss of an epoch; None with early stopping.", of_members="mean"
     ),
-    "loss_curve_": Attribute("list of float", "Training loss of each epoch, before pruning.", of="network"),
+    "loss_curve_": Attribute("list of float", "Training loss of each epoch, before pruning.", of_members="mean"),
     "validation_scores_": Attribute(
         "list of float or None",
         "Score on the held-out rows after each epoch; None without early stopping.",
-        of="network",
+        of_members="mean",
     ),
     "best_validation_score_": Attribute(
         "float or None",
         """
         Highest of the ``validation_scores_``. With ``validation_metric="loss"`` another epoch may have been kept.
         """,
-        of="network",
+        of_members="mean",
     ),
     "n_iter_": Attribute("int", "Number of epochs of training."),
     "t_": Attribute("int", "Number of training rows seen, counted in each epoch."),
@@ -144,8 +146,10 @@ ATTRIBUTES: dict[Kind, dict[str, Attribute]] = {
 }
 
 
-#: Attributes that an ensemble does not have, but each of its members.
-OF_ONE_NETWORK = frozenset(name for name, attribute in _SHARED.items() if attribute.of == "network")
+#: Attributes that an ensemble reads from its members, and how.
+OF_EACH_NETWORK: dict[str, str] = {
+    name: attribute.of_members for name, attribute in _SHARED.items() if attribute.of_members != "own"
+}
 
 
 def documented(kind: Kind) -> Callable[[type[T]], type[T]]:

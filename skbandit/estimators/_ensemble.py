@@ -25,7 +25,9 @@ from skbandit._core.scope import for_threads
 from skbandit._tabular.model import Architecture, RawOutputs
 from skbandit.estimators._callbacks import FitReporter, PathReporter
 from skbandit.estimators._fitted import Member
+from skbandit.estimators._kinds import as_embeddings
 from skbandit.estimators._member import Fitted, Pruned, fit_member, prune_member
+from skbandit.estimators._member import train_epoch as train_member_epoch
 from skbandit.estimators._notes import Note, Notes
 from skbandit.estimators._rows import FitTask
 
@@ -42,6 +44,12 @@ def check_shared(members: Sequence[Member]) -> None:
             "categories of their own. The ensemble can predict, but it can be neither pruned nor trained further: fit "
             "it again, with warm_start=False."
         )
+
+
+def of_members(architecture: Architecture, task: FitTask) -> list[Architecture]:
+    """Return the architecture of each member, from that of the first: they may embed numbers in ways of their own."""
+    embeddings = as_embeddings(task.params["numeric_embedding"], int(task.params["n_members"]))
+    return [architecture.with_embedding(embedding) for embedding in embeddings]
 
 
 def fit(
@@ -70,14 +78,14 @@ def fit(
         Opened in each thread.
     """
     check_shared(before or [])
-    n_members = len(seeds)
+    n_members, architectures = len(seeds), of_members(architecture, task)
     stop = threading.Event()
 
     def run(k: int, notes: Notes) -> Fitted:
         of_member = reporter.of_member(stop)
         start, rng = None if before is None else before[k], np.random.RandomState(seeds[k])
         order = (split_seed, k / n_members)  # windows in one order of the rows
-        fitted = fit_member(start, architecture, task, rng, of_member, notes, order=order)
+        fitted = fit_member(start, architectures[k], task, rng, of_member, notes, order=order)
         of_member.end_member()
         return fitted
 
@@ -98,6 +106,34 @@ def prune(
 
     n_members = len(members)
     return _for_each(n_members, run, stop, notes, scope, n_threads=_n_threads(n_members, task, verbose))
+
+
+def train_epoch(
+    before: Sequence[Member] | None,
+    architecture: Architecture,
+    task: FitTask,
+    seeds: Sequence[Any],
+    verbose: bool,
+    notes: Notes,
+    scope: Scope,
+    *,
+    anew: bool,
+) -> list[Member]:
+    """Train the members for one epoch, all of them on the same rows; the parameters are those of `fit`.
+
+    ``anew`` is that of `skbandit.estimators._member.train_epoch`.
+    """
+    check_shared(before or [])
+    n_members, stop, architectures = len(seeds), threading.Event(), of_members(architecture, task)
+
+    def run(k: int, notes: Notes) -> Fitted:
+        member, rng = None if before is None else before[k], np.random.RandomState(seeds[k])
+        reporter = FitReporter(verbose=verbose, stop=stop)
+        trained = train_member_epoch(member, architectures[k], task, rng, reporter, notes, anew=anew)
+        return Fitted(trained, None, False)
+
+    trained = _for_each(n_members, run, stop, notes, scope, n_threads=_n_threads(n_members, task, verbose))
+    return [one.member for one in trained]
 
 
 def paths(results: Sequence[Pruned], members: Sequence[Member]) -> list[list[Member]]:

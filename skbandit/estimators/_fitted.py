@@ -10,7 +10,7 @@ import numpy as np
 from skbandit._core.addresses import saved
 from skbandit._tabular.features.embeddings import fold_scale, parameter_arrays, unit_scale
 from skbandit._tabular.model import Architecture, Layers, Model
-from skbandit.estimators._docs import OF_ONE_NETWORK
+from skbandit.estimators._docs import OF_EACH_NETWORK
 from skbandit.estimators._state import check_finite
 
 if TYPE_CHECKING:
@@ -227,19 +227,61 @@ def attributes_of_ensemble(members: Sequence[Member]) -> dict[str, Any]:
     }
 
 
-class PointsToMembers:
-    """An ensemble says where its members have what one network has."""
+def measures_of_path(networks: Sequence[Sequence[Member]], pruned: Sequence[Member]) -> dict[str, Any]:
+    """Return what `prune_path` says of each size.
+
+    Parameters
+    ----------
+    networks : sequence of sequence of Member
+        The members at each size, from the networks as they were on.
+    pruned : sequence of Member
+        As pruning has left them: of the same sizes as the last.
+    """
+    sizes = [[m.model.hidden_layer_sizes for m in members] for members in networks]
+    n_units = np.array([sum(map(sum, of_members)) for of_members in sizes])
+    n_trained = sum(sum(m.architecture.hidden_layer_sizes) for m in networks[0])
+    losses = [np.mean([m.pruning.guard_loss for m in members]) for members in networks]
+    # The network as it was is judged by the rows that judge the others.
+    if len(networks) == 1:
+        losses[0] = np.mean([m.pruning.guard_loss for m in pruned])
+    else:
+        first = [m.pruning for m in networks[1]]
+        losses[0] = np.mean([p.history[0]["loss_before"] if p.history else p.guard_loss for p in first])
+    return {
+        "pruning_ratios": 1 - n_units / n_trained,
+        "n_units": n_units,
+        "hidden_layer_sizes": sizes if len(pruned) > 1 else [of_members[0] for of_members in sizes],
+        "losses": np.array(losses),
+    }
+
+
+class ReadsMembers:
+    """An ensemble reads from its members what each network has."""
 
     if not TYPE_CHECKING:  # to a type checker, an object would have every attribute
 
         def __getattr__(self, name: str) -> Any:
-            """Raise AttributeError; called where a name is not found."""
+            """Return it for all members; called where a name is not found."""
             members = vars(self).get("estimators_")
-            if members is None or name not in OF_ONE_NETWORK:
+            if members is None or name not in OF_EACH_NETWORK:
                 return super().__getattribute__(name)  # raises what it raised before: a descriptor's own error, say
-            raise AttributeError(
-                f"{name!r} belongs to one network, and this estimator has {len(members)}: each member has it, as "
-                f"estimators_[i].{name}.",
-                name=name,
-                obj=self,
-            )
+            values = [getattr(member, name) for member in members]
+            return _mean_of_members(values) if OF_EACH_NETWORK[name] == "mean" else _list_of_members(values)
+
+
+def _list_of_members(values: list[Any]) -> list[Any] | None:
+    return None if all(value is None for value in values) else values
+
+
+def _mean_of_members(values: list[Any]) -> Any:
+    """Return the mean of numbers, or of curves: at each epoch, of the members that were trained for so long."""
+    if any(value is None for value in values):
+        return None
+    if not isinstance(values[0], list):
+        return float(np.mean(values))
+    curves = np.full((len(values), max(map(len, values))), np.nan)
+    for curve, value in zip(curves, values, strict=True):
+        curve[: len(value)] = value
+    there = np.arange(curves.shape[1]) < np.array([len(value) for value in values])[:, None]
+    mean: list[float] = np.mean(curves, axis=0, where=there).tolist()
+    return mean

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from skbandit._core.constraints import Number
+from skbandit._tabular.features.embeddings import NUMERIC_EMBEDDINGS
 
 AT_LEAST_1 = Number(1, integral=True)
 
@@ -33,6 +34,22 @@ def is_sizes(value: Any) -> bool:
     """Say whether a value is the widths of the hidden layers: a positive int, or some in an order."""
     sizes = [value] if isinstance(value, Integral) else list(value) if _is_listing(value) else []
     return len(sizes) > 0 and all(AT_LEAST_1.accepts(size) and not AT_LEAST_1.lost(size, "float64") for size in sizes)
+
+
+def is_list_of_embeddings(value: Any) -> bool:
+    """Say whether a value is a sequence of names of embeddings, with None for none."""
+    items = list(value) if _is_listing(value) else []
+    return len(items) > 0 and all(
+        item is None or (isinstance(item, str) and item in NUMERIC_EMBEDDINGS) for item in items
+    )
+
+
+def as_embeddings(numeric_embedding: Any, n_members: int) -> tuple[str | None, ...]:
+    """Return the embedding of each member; they take turns through a sequence."""
+    if numeric_embedding is None or isinstance(numeric_embedding, str):
+        return (numeric_embedding,) * n_members
+    items = [None if item is None else str(item) for item in numeric_embedding]
+    return tuple(items[k % len(items)] for k in range(n_members))
 
 
 def may_name_columns(value: Any) -> bool:

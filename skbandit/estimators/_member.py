@@ -143,6 +143,7 @@ def resume(
     if columns is not None:
         # An int as random_state is the same in each call: the rows seen so far make the draws differ.
         seed = (int(rng.randint(np.iinfo(np.int32).max)) + member.training.n_rows) % 2**31
+        columns = columns.for_embedding(member.architecture.inputs.embedding)
         member = dataclasses.replace(member, model=columns.model(member.model, np.random.RandomState(seed)))
     start = network_of(member, task.target, dtype)
     if state is not None:

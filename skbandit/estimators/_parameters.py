@@ -36,6 +36,7 @@ from skbandit._tabular.network.activations import ACTIVATIONS
 from skbandit.estimators._kinds import (
     AT_LEAST_1,
     has_cache,
+    is_list_of_embeddings,
     is_place_for_a_cache,
     is_random_state,
     is_schedule,
@@ -130,14 +131,19 @@ _NETWORK = {
         (NONE, Where(lambda value: isinstance(value, Mapping), "a dict from columns to their values")),
     ),
     "numeric_embedding": Parameter(
-        '{None, "periodic", "piecewise_linear"}',
+        '{None, "periodic", "piecewise_linear"} or sequence of these',
         """
         Three learned features that are added to each numeric column of more than two distinct values. They are linear
         maps of sixteen terms: cosines with learned frequencies and phases (``"periodic"``), or a piecewise-linear
         encoding over sixteen quantile bins (``"piecewise_linear"``). Embeddings make training slower; they help where
-        the target is a rough function of a column.
+        the target is a rough function of a column, and may harm where there are few rows and many columns. Of a
+        sequence, the members take turns: with ``(None, "piecewise_linear")`` every second member embeds.
         """,
-        (NONE, OneOf(NUMERIC_EMBEDDINGS)),
+        (
+            NONE,
+            OneOf(NUMERIC_EMBEDDINGS),
+            Where(is_list_of_embeddings, "a non-empty sequence of None, 'periodic' and 'piecewise_linear'"),
+        ),
     ),
     "input_scaling": Parameter(
         "bool",
@@ -417,12 +423,13 @@ _PRUNING = {
         PRUNING["scope"],
     ),
     "n_rounds": Parameter(
-        "int",
+        'int or "auto"',
         """
         Number of rounds if ``pruning_ratio`` is a number. Each round ranks the units, removes some, refits the next
-        layers and fine-tunes. There are fewer rounds if the budget does not give every unit a pull in each.
+        layers and fine-tunes. There are fewer rounds if the budget does not give every unit a pull in each. ``"auto"``:
+        one for each halving, and at least two: 2 at a ratio of 0.5, 4 at 0.9.
         """,
-        PRUNING["n_rounds"],
+        (*PRUNING["n_rounds"], OneOf(("auto",))),
     ),
     "ablation": Parameter(
         '{"mean", "zero"}',
@@ -435,14 +442,16 @@ _PRUNING = {
         (BOOL,),
     ),
     "fine_tune_iter": Parameter(
-        "int",
+        'int or "auto"',
         """
-        Number of epochs of training after each removal. The solver starts with a fresh state (``"adam"`` takes the
-        place of ``"lbfgs"`` and of an optax transformation), without dropout and decoupled weight decay. The learning
-        rate falls from the initial one to 0 along a cosine; with ``learning_rate="coslog4"`` it starts at a tenth of
-        ``learning_rate_init``. The result is kept only if it lowers the loss, on the held-out rows if there are any.
+        Number of epochs of training after each removal. ``"auto"``: 2 epochs, but after the last removal 20 times
+        ``pruning_ratio``; with ``pruning_ratio="auto"``, 10 after each removal. The solver starts with a fresh state
+        (``"adam"`` takes the place of ``"lbfgs"`` and of an optax transformation), without dropout and decoupled weight
+        decay. The learning rate falls from the initial one to 0 along a cosine; with ``learning_rate="coslog4"`` it
+        starts at a tenth of ``learning_rate_init``. The result is kept only if it lowers the loss, on the held-out rows
+        if there are any.
         """,
-        (Number(0, integral=True),),
+        (Number(0, integral=True), OneOf(("auto",))),
     ),
     "calibration": Parameter(
         '{"train", "held_out", "all"}',

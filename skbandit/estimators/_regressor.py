@@ -11,7 +11,6 @@ from sklearn.base import RegressorMixin
 from skbandit._core.addresses import named_in
 from skbandit.estimators._base import BaseBanditPrunedMLP
 from skbandit.estimators._constructor import Constructor
-from skbandit.estimators._decorators import where_one_member
 from skbandit.estimators._docs import documented
 from skbandit.estimators._targets import REGRESSION
 
@@ -93,7 +92,7 @@ class BanditPrunedMLPRegressor(RegressorMixin, Constructor, BaseBanditPrunedMLP)
         preprocessing: str | None = "auto",
         categorical_features: str | Sequence[bool | int | str] | np.ndarray | None = "from_dtype",
         categories: Mapping[Any, Any] | None = None,
-        numeric_embedding: str | None = None,
+        numeric_embedding: str | Sequence[str | None] | None = None,
         input_scaling: bool = True,
         parametrization: str = "ntk",
         weight_init: str = "normal",
@@ -129,10 +128,10 @@ class BanditPrunedMLPRegressor(RegressorMixin, Constructor, BaseBanditPrunedMLP)
         pruning_ratio: float | str = 0.5,
         tolerance: float = 0.01,
         scope: str = "global",
-        n_rounds: int = 4,
+        n_rounds: int | str = "auto",
         ablation: str = "mean",
         compensate: bool = True,
-        fine_tune_iter: int = 10,
+        fine_tune_iter: int | str = "auto",
         calibration: str = "train",
         memory: str | os.PathLike[str] | joblib.Memory | None = None,
         dtype: str = "float32",
@@ -164,7 +163,6 @@ class BanditPrunedMLPRegressor(RegressorMixin, Constructor, BaseBanditPrunedMLP)
         target, raw = self._raw_predict(X)
         return target.predict(raw)
 
-    @where_one_member
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Train for one epoch on these rows; nothing is held out, and nothing pruned (see `prune`).
 

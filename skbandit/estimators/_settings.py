@@ -24,6 +24,12 @@ AUTO_STEPS, AUTO_FEWEST, AUTO_MOST = 12_000, 48, 256
 #: Iterations of ``"lbfgs"`` under ``max_iter="auto"``, scikit-learn's default.
 AUTO_LBFGS = 200
 
+#: Rounds of pruning to a share under ``n_rounds="auto"``, at least.
+AUTO_FEWEST_ROUNDS = 2
+#: Epochs of fine-tuning under ``fine_tune_iter="auto"``: after a round that others follow; after the last, times the
+#: share of units that is removed.
+AUTO_TUNE_BETWEEN, AUTO_TUNE = 2, 20
+
 Parameters = Mapping[str, Any]
 
 
@@ -136,6 +142,28 @@ def incremental_settings(settings: TrainSettings) -> TrainSettings:
     return dataclasses.replace(settings, max_iter=1, early_stopping=False, regularization_schedule="constant")
 
 
+def rounds_of(params: Parameters) -> int:
+    """Return the number of rounds of pruning to a share: under ``"auto"``, one for each halving, and two at least."""
+    if params["n_rounds"] != "auto":
+        return int(params["n_rounds"])
+    ratio = params["pruning_ratio"]
+    halvings = 0.0 if ratio == "auto" else -np.log2(1 - float(ratio))
+    return max(AUTO_FEWEST_ROUNDS, int(np.ceil(halvings - 1e-9)))
+
+
+def epochs_of_fine_tuning(params: Parameters) -> tuple[int, int]:
+    """Return the epochs of fine-tuning after a round that others follow, and after the last.
+
+    Under ``"auto"`` there are the more after the last, the more units have left. Of ``pruning_ratio="auto"`` each round
+    may be the last.
+    """
+    if params["fine_tune_iter"] != "auto":
+        return (int(params["fine_tune_iter"]),) * 2
+    if params["pruning_ratio"] == "auto":
+        return (AUTO_TUNE // 2,) * 2
+    return AUTO_TUNE_BETWEEN, max(AUTO_TUNE_BETWEEN, round(AUTO_TUNE * float(params["pruning_ratio"])))
+
+
 def prune_settings(
     params: Parameters, criterion: Any, n_trained: int, n_left: int, *, none: bool = False
 ) -> PruneSettings:
@@ -152,6 +180,7 @@ def prune_settings(
         Remove none, whatever the parameters say.
     """
     ratio = params["pruning_ratio"]
+    n_rounds, fine_tune_iter = rounds_of(params), epochs_of_fine_tuning(params)
     if none:
         ratio = 0.0
     elif ratio != "auto":
@@ -162,9 +191,9 @@ def prune_settings(
         budget=float(params["budget"]),
         tolerance=float(params["tolerance"]),
         scope=params["scope"],
-        n_rounds=int(params["n_rounds"]),
+        n_rounds=n_rounds,
         ablation=params["ablation"],
         compensate=bool(params["compensate"]),
-        fine_tune_iter=int(params["fine_tune_iter"]),
+        fine_tune_iter=fine_tune_iter,
         calibration=params["calibration"],
     )

@@ -247,8 +247,13 @@ class Pruner:
         """Return the units to remove, bool[n]."""
         return choose_units(verdict.value, now.active, self.group, n_remove, self.scope)
 
-    def attempt(self, now: Network, round_: int, verdict: Verdict, removed: np.ndarray) -> tuple[Network, PruningRound]:
-        """Remove the units ``removed``, bool[n], repair, fine-tune; nothing of ``now`` changes."""
+    def attempt(
+        self, now: Network, round_: int, verdict: Verdict, removed: np.ndarray, *, last: bool = True
+    ) -> tuple[Network, PruningRound]:
+        """Remove the units ``removed``, bool[n], repair, fine-tune; nothing of ``now`` changes.
+
+        ``last`` says whether the round may be the last.
+        """
         task, damage, emissions = self.task, verdict.damage, verdict.emissions
         active = now.active & ~removed
         gates = self.gates(active)
@@ -261,7 +266,7 @@ class Pruner:
         params = self.groups.zero(params, [np.flatnonzero(part) for part in self.groups.split(removed)])
         best = Network(params, active, task.guard(params, gates))
         repaired_loss, fine_tuned = best.loss, False
-        tuned = task.fine_tune(params, gates, round_)
+        tuned = task.fine_tune(params, gates, round_, last=last)
         if tuned is not None:
             loss = task.guard(tuned, gates)
             # The repaired network is the incumbent: fine-tuning must win on the guard rows.

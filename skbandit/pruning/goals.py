@@ -47,7 +47,8 @@ class FixedRatio:
         pulls = pulls_per_round(sizes, pruner.budget, n_start)
         for r, (n_remove, pulls_of_round) in enumerate(zip(removals, pulls, strict=True)):
             now, verdict = pruner.score(now, r, pulls_of_round, n_remove)
-            now, record = pruner.attempt(now, r, verdict, pruner.choose(now, verdict, n_remove))
+            removed, last = pruner.choose(now, verdict, n_remove), r == len(removals) - 1
+            now, record = pruner.attempt(now, r, verdict, removed, last=last)
             if pruner.accept(now, record):
                 return Ending(Outcome.STOPPED, f"{_STOPPED} after round {r}")
         status = f"removed {n_start - now.n_active} of {n_start} units in {len(removals)} rounds"

@@ -30,8 +30,11 @@ class PruningTask(Protocol):
         """
         ...
 
-    def fine_tune(self, params: Params, gates: Vectors, round_: int) -> Params | None:
-        """Train on, with removed units gated off; None where nothing is fine-tuned. Shapes stay."""
+    def fine_tune(self, params: Params, gates: Vectors, round_: int, *, last: bool) -> Params | None:
+        """Train on, with removed units gated off; None where nothing is fine-tuned. Shapes stay.
+
+        ``last`` says whether the round may be the last of its phase.
+        """
         ...
 
     def measure(self, params: Params, gates: Vectors, emissions: Vectors | None) -> float:
@@ -109,7 +112,7 @@ class AnyNetwork:
             )
         return repaired
 
-    def fine_tune(self, params: Params, gates: Vectors, round_: int) -> Params | None:
+    def fine_tune(self, params: Params, gates: Vectors, round_: int, *, last: bool) -> Params | None:
         """Call the user's function, if there is one; None where what it returns is not finite.
 
         Training that diverges is no fault of the function, and the repaired network is at hand, which fine-tuning has

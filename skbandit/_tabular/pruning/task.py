@@ -83,11 +83,11 @@ class MLPTask:
         self.held_out = None if held_out is None else judge_of(network, held_out, training)
         # The score of the calibration rows, where no others judge.
         self.judge = Judge(*calibration[:3], mlp) if self.held_out is None else self.held_out
-        self.data = rows.pad(training.dtype) if data is None and settings.fine_tune_iter > 0 else data
+        self.data = rows.pad(training.dtype) if data is None and max(settings.fine_tune_iter) > 0 else data
         self.validation = held_out.pad(training.dtype) if held_out is not None and training.early_stopping else None
         inputs = training.network.inputs
         fits = inputs.is_identity or self.n_rows * inputs.n_features <= CALIBRATION_VALUES
-        self.programs = Programs(training.network, self.n_rows, settings.fine_tune_iter, embedded=fits)
+        self.programs = Programs(training.network, self.n_rows, embedded=fits)
         self._sources = rows, held_out if self.validation is not None else None
         self._features: tuple[Data | None, Data | None] | None = None
 
@@ -103,13 +103,13 @@ class MLPTask:
             return self.measured.repair(params, active, removed, emissions)
         return fold_emissions(params, self.groups, removed, emissions)
 
-    def fine_tune(self, params: Layers, gates: Vectors, round_: int) -> Layers | None:
+    def fine_tune(self, params: Layers, gates: Vectors, round_: int, *, last: bool) -> Layers | None:
         """Train on for some epochs; None where that is switched off."""
-        n_epochs, training = self.settings.fine_tune_iter, self.training
+        n_epochs, training = self.settings.fine_tune_iter[last], self.training
         if n_epochs == 0:
             return None
         self.reporter.begin_fine_tuning(round_, n_epochs)
-        start, compact = self.network._replace(layers=params), self.programs.compact(gates)
+        start, compact = self.network._replace(layers=params), self.programs.compact(gates, n_epochs)
         embedded = compact is not None and self.programs.embedded
         data, validation = self._as_features() if embedded else (self.data, self.validation)
         assert data is not None

@@ -113,22 +113,24 @@ class Programs:
     ----------
     network : Trainable
         As it was trained.
-    n_rows, n_epochs : int
-        Of the fine-tuning of a round.
+    n_rows : int
+        Training rows.
     embedded : bool
         Whether a compact network is given features.
     """
 
-    def __init__(self, network: Trainable, n_rows: int, n_epochs: int, *, embedded: bool = True) -> None:
-        self.network, self.passes, self.embedded = network, n_rows * n_epochs, embedded
+    def __init__(self, network: Trainable, n_rows: int, *, embedded: bool = True) -> None:
+        self.network, self.n_rows, self.embedded = network, n_rows, embedded
         self._widths: list[tuple[int, ...]] = []
 
-    def compact(self, gates: Sequence[np.ndarray]) -> Compact | None:
+    def compact(self, gates: Sequence[np.ndarray], n_epochs: int) -> Compact | None:
         """Return the compact network to fine-tune; None where the program of training is as good.
 
         Parameters
         ----------
         gates : sequence of f[n_l]
+        n_epochs : int
+            Epochs of fine-tuning in this round.
         """
         if not on_cpu():  # an accelerator takes as long for a step, whatever the widths
             return None
@@ -139,7 +141,7 @@ class Programs:
         ]
         nearest = min(at_hand, key=self._cost, default=None)
         cost = self._cost(self.network.mlp.layer_sizes[1:-1], training=True) if nearest is None else self._cost(nearest)
-        if (cost - self._cost(best)) * self.passes >= WORTH_A_PROGRAM:
+        if (cost - self._cost(best)) * self.n_rows * n_epochs >= WORTH_A_PROGRAM:
             self._widths.append(best)
             nearest = best
         return None if nearest is None else Compact(kept, nearest)

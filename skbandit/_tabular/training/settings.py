@@ -60,7 +60,8 @@ class PruneSettings:
     n_rounds: int
     ablation: str
     compensate: bool
-    fine_tune_iter: int
+    fine_tune_iter: tuple[int, int]
+    """Epochs after a round that others follow, and after the last."""
     calibration: str
     """"train", "held_out" or "all": the rows that damages and repairs are computed on."""
 
