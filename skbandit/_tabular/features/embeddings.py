@@ -171,21 +171,29 @@ class Inputs:
         parts = []
         m = self.n_embedded
         if m:
-            parts.append(self._embed(xp, params, X[:, :m]).reshape(X.shape[0], m * WIDTH))
+            parts.append(self._embed(xp, params, X[:, :m].T).reshape(m * WIDTH, X.shape[0]).T)
         parts.append(X[:, m : self.n_dense])
         codes = X[:, self.n_dense :].astype(np.int32)
         parts += [table[codes[:, column]] for column, table in enumerate(params.get("tables", ()))]
         return xp.concatenate(parts, axis=1)
 
     def _embed(self, xp: Any, params: Params, X: Any) -> Any:
-        """Return numbers f[n, m] and the projections of their expansions, f[n, m, WIDTH]."""
-        x = X[:, :, None]
+        """Return numbers f[m, n] and the projections of their expansions, f[m, WIDTH, n].
+
+        The values of a feature lie side by side. With a row's terms side by side, XLA's loops on a CPU were over 16
+        terms, and over 3 projections, and took more than twice the time.
+        """
+        from jax import lax
+
+        x = X[:, None, :]
         if self.embedding == "periodic":
-            terms = _cosine_of_turns(xp, x * params["frequency"] + params["phase"] * (0.5 / np.pi))
+            turns = x * params["frequency"][:, :, None] + params["phase"][:, :, None] * (0.5 / np.pi)
+            terms = _cosine_of_turns(xp, turns)
         else:
-            terms = shares_of_bins(xp, x, params["edges"][:, :-1], params["edges"][:, 1:])
-        projected = xp.einsum("nmt,mtd->nmd", terms, params["weight"]) + params["bias"]
-        return xp.concatenate([x, projected], axis=2)
+            edges = lax.stop_gradient(params["edges"])  # they are not learned
+            terms = shares_of_bins(xp, x, edges[:, :-1, None], edges[:, 1:, None])
+        projected = xp.einsum("mtn,mtd->mdn", terms, params["weight"]) + params["bias"][:, :, None]
+        return xp.concatenate([x, projected], axis=1)
 
     def _features_on_host(self, params: Params, X: np.ndarray) -> np.ndarray:
         """Compute the features in NumPy, in the dtype of ``X``.
