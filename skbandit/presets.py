@@ -1,13 +1,13 @@
 """Presets: named sets of constructor parameters.
 
 * ``"plain"``: the defaults of scikit-learn's `MLPClassifier` and `MLPRegressor`;
-* ``"fast"``: the recipe RealMLP-TD-S (Holzmüller et al., 2024, arXiv 2407.04491), with dropout and weight decay; these
-  are the defaults of the constructors;
-* ``"strong"``: the recipe RealMLP-TD, with an ensemble of four networks.
+* ``"fast"``: an ensemble of four small networks, by the recipe RealMLP-TD (Holzmüller et al., 2024, arXiv 2407.04491);
+  two of them embed numbers, and two do not. These are the defaults of the constructors;
+* ``"strong"``: the same with eight networks, four of which embed numbers, in two ways.
 
-The values of both recipes are those of the authors, who tuned them on other data. Exceptions are layers of 128 units
-instead of 256, mini-batches of 200 rows instead of 256, the number of epochs, and the number of ensemble members
-(docs/decisions/0007).
+The values of the recipe are those of the authors, who tuned them on other data. Exceptions are layers of 64 units
+instead of 256, mini-batches of 200 rows instead of 256, the number of epochs, the embeddings, and the number of members
+(docs/decisions/0007 and 0023).
 """
 
 from __future__ import annotations
@@ -47,12 +47,14 @@ _PLAIN: dict[str, Any] = {
 }
 
 _FAST = _PLAIN | {
-    "hidden_layer_sizes": (128, 128, 128),
+    "hidden_layer_sizes": (64, 64, 64),
+    "parametric_activation": True,
     "preprocessing": "auto",
     "categorical_features": "from_dtype",
+    "numeric_embedding": (None, "piecewise_linear"),
     "input_scaling": True,
     "parametrization": "ntk",
-    "weight_init": "normal",
+    "weight_init": "data_driven",
     "solver": "adamw",
     "alpha": 0.02,
     "balanced_batches": True,
@@ -64,13 +66,17 @@ _FAST = _PLAIN | {
     "validation_fraction": 0.2,
     "beta_2": 0.95,
     "n_iter_no_change": float("inf"),
+    "n_members": 4,
 }
 
-_STRONG = _FAST | {
-    "parametric_activation": True,
-    "numeric_embedding": "periodic",
-    "weight_init": "data_driven",
-    "n_members": 4,
+_STRONG = _FAST | {"numeric_embedding": (None, "piecewise_linear", None, "periodic"), "n_members": 8}
+
+_OF_REGRESSION: dict[str, Any] = {"activation": "mish", "learning_rate_init": 0.2, "clip_predictions": True}
+_OF_CLASSIFICATION: dict[str, Any] = {
+    "activation": "selu",
+    "learning_rate_init": 0.04,
+    "label_smoothing": 0.1,
+    "validation_metric": "loss",
 }
 
 #: Parameters by preset and by task.
@@ -80,24 +86,12 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
         "classification": _PLAIN | {"label_smoothing": 0.0},
     },
     "fast": {
-        "regression": _FAST | {"activation": "mish", "learning_rate_init": 0.07, "clip_predictions": False},
-        "classification": _FAST
-        | {
-            "activation": "selu",
-            "learning_rate_init": 0.04,
-            "label_smoothing": 0.1,
-            "validation_metric": "loss",
-        },
+        "regression": _FAST | _OF_REGRESSION,
+        "classification": _FAST | _OF_CLASSIFICATION,
     },
     "strong": {
-        "regression": _STRONG | {"activation": "mish", "learning_rate_init": 0.2, "clip_predictions": True},
-        "classification": _STRONG
-        | {
-            "activation": "selu",
-            "learning_rate_init": 0.04,
-            "label_smoothing": 0.1,
-            "validation_metric": "loss",
-        },
+        "regression": _STRONG | _OF_REGRESSION,
+        "classification": _STRONG | _OF_CLASSIFICATION,
     },
 }
 
@@ -184,8 +178,8 @@ def param_distributions(task: str, prefix: str = "") -> dict[str, Any]:
         )
     space: dict[str, Any] = {
         "hidden_layer_sizes": [(64, 64, 64), (128, 128, 128), (256, 256, 256)],
-        "numeric_embedding": [None, "periodic"],
-        "learning_rate_init": loguniform(0.02, 0.3) if task == "regression" else loguniform(0.01, 0.15),
+        "numeric_embedding": [None, "periodic", "piecewise_linear", (None, "piecewise_linear")],
+        "learning_rate_init": loguniform(0.05, 0.5) if task == "regression" else loguniform(0.01, 0.15),
         "dropout": [0.0, 0.15, 0.3],
         "pruning_ratio": [0.25, 0.5, 0.75],
     }
