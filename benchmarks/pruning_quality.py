@@ -29,6 +29,7 @@ from skbandit import BanditPrunedMLPClassifier, BanditPrunedMLPRegressor
 
 ESTIMATORS = {"regression": BanditPrunedMLPRegressor, "classification": BanditPrunedMLPClassifier}
 RATIOS = (0.5, 0.8)
+PRUNING = {"pruning_ratio": 0, "budget": 8, "n_rounds": 4, "fine_tune_iter": 10}
 HIDDEN = (128, 64)
 MAX_ROWS = 5000
 
@@ -54,7 +55,7 @@ def trained_on(dense, X, y, epochs: int):
 def one_run(data: datasets.DataSet, seed: int):
     """Yield a record per model."""
     X, X_test, y, y_test = split(data, seed)
-    base = ESTIMATORS[data.task].from_preset("plain", hidden_layer_sizes=HIDDEN, pruning_ratio=0, random_state=seed)
+    base = ESTIMATORS[data.task].from_preset("plain", hidden_layer_sizes=HIDDEN, random_state=seed, **PRUNING)
 
     def record(model, fitted, seconds):
         return {

@@ -1,8 +1,8 @@
 """What a user waits for: a warm fit of a preset, against other libraries at their defaults; and an ensemble.
 
 The peers prune nothing. scikit-learn's MLP has one layer of 100 and stops when it has converged, or after 200 epochs;
-the preset "fast" has three of 128, and as many epochs as ``max_iter="auto"`` gives; "strong" has four members with
-embedded numbers. Four members are compared with four fits, one after the other, and with one member of the same recipe.
+the preset "fast" has four members with three layers of 64 each, and as many epochs as ``max_iter="auto"`` gives;
+"strong" has eight. Four members that embed nothing are compared with four fits, one after the other, and with one.
 Libraries that are not installed are left out.
 """
 
@@ -70,10 +70,13 @@ def fits(
 
 def members(options: Options, rows: int, features: int, quick: dict[str, Any]) -> Iterator[Row]:
     X, y = models.regression(rows, features)
+    one: dict[str, Any] = {"n_members": 1, "numeric_embedding": None, "random_state": 0}
     sides = {
-        "ensemble": lambda: BanditPrunedMLPRegressor(n_members=MEMBERS, random_state=0, **quick).fit(X, y),
-        "fits": lambda: [BanditPrunedMLPRegressor(random_state=k, **quick).fit(X, y) for k in range(MEMBERS)],
-        "one": lambda: BanditPrunedMLPRegressor(random_state=0, **quick).fit(X, y),
+        "ensemble": lambda: BanditPrunedMLPRegressor(n_members=MEMBERS, **one, **quick).fit(X, y),
+        "fits": lambda: [
+            BanditPrunedMLPRegressor(**one | {"random_state": k}, **quick).fit(X, y) for k in range(MEMBERS)
+        ],
+        "one": lambda: BanditPrunedMLPRegressor(**one, **quick).fit(X, y),
     }
     seconds = interleave(sides, options.repeats, warm_up=1)
     case = f"{rows}x{features}, {MEMBERS} members"

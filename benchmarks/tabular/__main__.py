@@ -20,7 +20,7 @@ from benchmarks.tabular.options import add_run_options, plan_of, tasks_of
 
 OUT = records.NEW / "tabular.jsonl"
 QUICK_SETS = {"diabetes": (load_diabetes, "regression"), "breast_cancer": (load_breast_cancer, "classification")}
-QUICK_MODELS = ("ridge", "logistic", "knn", "gradient boosting", "default-1 @0", "default-1 @0.5")
+QUICK_MODELS = ("ridge", "logistic", "knn", "gradient boosting", "default-4 @0", "default-4 @0.5")
 
 
 def quick(out: Path | None = None) -> None:

@@ -1,4 +1,6 @@
-"""Variants of our estimators against one another, on the development sets: ``python -m benchmarks.tabular.ablation``.
+"""Variants of the recipe with one network, on the development sets: ``python -m benchmarks.tabular.ablation``.
+
+That recipe was the default before docs/decisions/0023 (`earlier`).
 
 Folds, scores and times are those of `protocol`. Variants that differ in pruning alone share one dense fit on each fold,
 and the others' differences are paired: same folds, same seeds.
@@ -17,11 +19,12 @@ import pandas as pd
 
 from benchmarks.common import datasets, records
 from benchmarks.common.tables import markdown, number
-from benchmarks.tabular import options, protocol
-from benchmarks.tabular.models import our_estimator
+from benchmarks.tabular import earlier, options, protocol
 from benchmarks.tabular.report import mean_ranks
+from skbandit import BanditPrunedMLPClassifier, BanditPrunedMLPRegressor
 from skbandit.criteria import CRITERIA
 from skbandit.policies import POLICIES
+from skbandit.presets import preset_params
 
 OUT = records.NEW / "ablation.jsonl"
 
@@ -29,8 +32,8 @@ OUT = records.NEW / "ablation.jsonl"
 class Variant(NamedTuple):
     """A variant: overrides of a preset, and how the dense model is pruned afterwards."""
 
-    preset: str = "default"
-    """"default" is the constructor's."""
+    recipe: str
+    """``"plain"`` is the preset of today, ``"fast"`` and ``"strong"`` are the earlier ones (`earlier`)."""
     n_members: int = 1
     params: dict[str, Any] = {}  # noqa: RUF012  (never changed)
     """Parameters of the estimator; ``pruning_ratio`` is 0 unless it stands here."""
@@ -41,14 +44,17 @@ class Variant(NamedTuple):
     @property
     def family(self) -> str:
         """What is the same for all variants that share a fit."""
-        return json.dumps([self.preset, self.n_members, self.params], sort_keys=True, default=repr)
+        return json.dumps([self.recipe, self.n_members, self.params], sort_keys=True, default=repr)
 
     def build(self, task: str, seed: int) -> Any:
         """Return the unfitted estimator."""
-        return our_estimator(task, self.preset, self.n_members, seed, **{"pruning_ratio": 0} | self.params)
+        of_recipe = preset_params("plain", task) if self.recipe == "plain" else earlier.params_of(self.recipe, task)
+        params = of_recipe | {"n_members": self.n_members, "pruning_ratio": 0} | self.params
+        cls = BanditPrunedMLPRegressor if task == "regression" else BanditPrunedMLPClassifier
+        return cls(random_state=seed, **params)
 
 
-#: What each ingredient of "fast" is worth: the recipe without it, or with another in its place.
+#: What each ingredient of the earlier "fast" is worth: the recipe without it, or with another in its place.
 _WITHOUT: dict[str, dict[str, Any]] = {
     "batches that may be tiny": {"balanced_batches": False},
     "nothing held out, last epoch": {"early_stopping": False},

@@ -11,8 +11,9 @@ A model is given one of these:
 
 What that takes is fitted on the training rows alone and is a part of the model: of its times and of its bytes.
 
-Our estimators are named ``preset-members @ratio``: ``default-1 @0.5`` is ``cls()`` with half of its hidden units
-pruned, ``strong-4 @auto`` is ``cls.from_preset("strong", n_members=4)`` pruned as far as the held-out loss allows.
+Our estimators are named ``preset-members @ratio``: ``default-4 @0.5`` is ``cls()`` with half of its hidden units
+pruned, ``default-1`` is ``cls(n_members=1)``, and ``strong-8 @auto`` is ``cls.from_preset("strong")`` pruned as far as
+the held-out loss allows.
 """
 
 from __future__ import annotations
@@ -212,12 +213,12 @@ MODELS = {
 # ---------------------------------------------------------------------- our estimators
 
 OURS = (
-    *("default-1 @0", "default-1 @0.5", "default-1 @auto"),
-    *("strong-1 @0", "strong-1 @0.5", "strong-4 @0", "strong-4 @0.5", "strong-4 @auto"),
-    *("fast-4 @0", "fast-4 @0.5"),
+    *("default-4 @0", "default-4 @0.5", "default-4 @auto"),
+    *("strong-8 @0", "strong-8 @0.5", "strong-8 @auto"),
+    "default-1 @0.5",
 )
 #: Like `OURS`, run only where they are asked for by name, as is any other name of the same form.
-OURS_OPTIONAL = ("plain-1 @0", "plain-1 @0.5", "strong-8 @0", "strong-8 @0.5")
+OURS_OPTIONAL = ("plain-1 @0", "plain-1 @0.5", "default-8 @0.5")
 
 _OURS_NAME = re.compile(r"(?P<family>(?P<preset>[a-z_]+)-(?P<members>\d+)) @(?P<ratio>auto|0|0?\.\d+)$")
 
@@ -250,8 +251,7 @@ def our_estimator(task: str, preset: str, n_members: int, seed: int, **params: A
 
     cls = BanditPrunedMLPRegressor if task == "regression" else BanditPrunedMLPClassifier
     if preset == "default":
-        params = params if n_members == 1 else params | {"n_members": n_members}
-        return cls(random_state=seed, **params)
+        return cls(random_state=seed, n_members=n_members, **params)
     return cls.from_preset(preset, n_members=n_members, random_state=seed, **params)
 
 

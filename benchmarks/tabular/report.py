@@ -19,7 +19,7 @@ from benchmarks.tabular.protocol import N_FOLDS, read
 #: Where text and figures go, and all records in one file.
 PAGE, KEPT = Path("docs/results/tabular"), records.KEPT / "tabular" / "results.jsonl"
 
-CONTROLS = ("strong-4 @0.5", "default-1 @0.5")
+CONTROLS = ("strong-8 @0.5", "default-4 @0.5")
 #: A model with scores on fewer sets than this share of the most that any model has is left out of ranks; one that is
 #: ranked gets the worst score where it has none.
 ENOUGH_SETS = 0.9
