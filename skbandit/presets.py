@@ -3,7 +3,7 @@
 * ``"plain"``: the defaults of scikit-learn's `MLPClassifier` and `MLPRegressor`;
 * ``"fast"``: an ensemble of four small networks, by the recipe RealMLP-TD (Holzmüller et al., 2024, arXiv 2407.04491);
   two of them embed numbers, and two do not. These are the defaults of the constructors;
-* ``"strong"``: the same with eight networks, four of which embed numbers, in two ways.
+* ``"strong"``: the same with eight networks.
 
 The values of the recipe are those of the authors, who tuned them on other data. Exceptions are layers of 64 units
 instead of 256, mini-batches of 200 rows instead of 256, the number of epochs, the embeddings, and the number of members
@@ -69,7 +69,7 @@ _FAST = _PLAIN | {
     "n_members": 4,
 }
 
-_STRONG = _FAST | {"numeric_embedding": (None, "piecewise_linear", None, "periodic"), "n_members": 8}
+_STRONG = _FAST | {"n_members": 8}
 
 _OF_REGRESSION: dict[str, Any] = {"activation": "mish", "learning_rate_init": 0.2, "clip_predictions": True}
 _OF_CLASSIFICATION: dict[str, Any] = {

@@ -33,7 +33,7 @@ class Variant(NamedTuple):
     """A variant: overrides of a preset, and how the dense model is pruned afterwards."""
 
     recipe: str
-    """``"plain"`` is the preset of today, ``"fast"`` and ``"strong"`` are the earlier ones (`earlier`)."""
+    """``"plain"`` and ``"default"`` are presets of today, ``"fast"`` and ``"strong"`` the earlier ones (`earlier`)."""
     n_members: int = 1
     params: dict[str, Any] = {}  # noqa: RUF012  (never changed)
     """Parameters of the estimator; ``pruning_ratio`` is 0 unless it stands here."""
@@ -48,7 +48,8 @@ class Variant(NamedTuple):
 
     def build(self, task: str, seed: int) -> Any:
         """Return the unfitted estimator."""
-        of_recipe = preset_params("plain", task) if self.recipe == "plain" else earlier.params_of(self.recipe, task)
+        preset = {"plain": "plain", "default": "fast"}.get(self.recipe)
+        of_recipe = preset_params(preset, task) if preset else earlier.params_of(self.recipe, task)
         params = of_recipe | {"n_members": self.n_members, "pruning_ratio": 0} | self.params
         cls = BanditPrunedMLPRegressor if task == "regression" else BanditPrunedMLPClassifier
         return cls(random_state=seed, **params)
@@ -113,6 +114,18 @@ _PRUNINGS: dict[str, dict[str, Any]] = {
     "@auto, damages on all rows": {"pruning_ratio": "auto", "calibration": "all"},
 }
 
+#: Ways to prune today's default: pulls, rounds, and epochs after them.
+_SCHEDULES: dict[str, dict[str, Any]] = {
+    "4 pulls": {"budget": 4},
+    "2 pulls": {"budget": 2},
+    "8 pulls": {"budget": 8},
+    "at random": {"policy": "random"},
+    "10 epochs a round": {"budget": 4, "fine_tune_iter": 10},
+    "earlier, 8 pulls, 4 rounds, 10 epochs": {"budget": 8, "n_rounds": 4, "fine_tune_iter": 10},
+    "one round": {"n_rounds": 1},
+    "no fine-tuning": {"fine_tune_iter": 0},
+}
+
 #: The first one that is chosen is the reference, unless ``--reference`` names another.
 VARIANTS = {
     "fast": Variant("fast"),
@@ -129,6 +142,13 @@ VARIANTS = {
     "strong, 4": Variant("strong", 4),
     **{f"fast {name}": Variant("fast", prune=params) for name, params in _PRUNINGS.items()},
     **{f"fast, 4 {name}": Variant("fast", 4, prune=params) for name, params in _PRUNINGS.items()},
+    "default": Variant("default", 4),
+    **{
+        f"default @{ratio}, {name}": Variant("default", 4, prune={"pruning_ratio": ratio} | params)
+        for ratio in (0.5, 0.9)
+        for name, params in _SCHEDULES.items()
+    },
+    "default @auto": Variant("default", 4, prune={"pruning_ratio": "auto"}),
     # Every policy and criterion, in the same network.
     **{
         f"fast @{ratio}, {name}": Variant("fast", prune={"pruning_ratio": ratio, "policy": name})
