@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from skbandit._core.addresses import saved
-from skbandit._tabular.features.embeddings import Inputs
+from skbandit._tabular.features.embeddings import Inputs, features_on_host
 from skbandit._tabular.features.encoder import FeatureEncoder
 from skbandit._tabular.features.sparse_rows import dense
 from skbandit._tabular.network import accounting
-from skbandit._tabular.network.inference import Forward, in_chunks
+from skbandit._tabular.network.inference import Forward, JoinedForward, in_chunks
 from skbandit._tabular.network.losses import LOSSES
 
 Layers = Sequence[Sequence[np.ndarray]]
@@ -245,19 +245,16 @@ class RawOutputs:
         models, X, rows = self.models, self.X, self.rows
         architecture = models[0].architecture
         shared = len(models) > 1 and all(model.architecture.encoder is architecture.encoder for model in models)
-        dtypes = [model.precision(X.dtype) for model in models]
-        widest = np.result_type(*dtypes)
-        forward = [model.forward(dtype, encoded=shared) for model, dtype in zip(models, dtypes, strict=True)]
+        # Of several members that of the lowest precision: the others have no more digits in their weights.
+        dtype = min((model.precision(X.dtype) for model in models), key=lambda dtype: dtype.itemsize)
+        forward = [model.forward(dtype, encoded=shared) for model in models]
+        joined = joined_forward(models, forward) if shared else None
 
         def of_chunk(rows: Any) -> np.ndarray:
-            if not shared:
-                raw = [one(rows) for one in forward]
-            else:
-                encoded = architecture.encode(rows, widest)
-                read = {dtype: encoded.astype(dtype, copy=False) for dtype in dict.fromkeys(dtypes)}
-                raw = [one(read[dtype]) for one, dtype in zip(forward, dtypes, strict=True)]
+            read = architecture.encode(rows, dtype) if shared else rows
+            raw = [one(read) for one in forward] if joined is None else joined(read)
             # What is made of outputs has the precision of the rows: that probabilities add up to 1, say.
-            return of([z.astype(np.result_type(z, X), copy=False) for z in raw])
+            return of(raw if dtype == X.dtype else [z.astype(np.result_type(z, X), copy=False) for z in raw])
 
         n = X.shape[0] if rows is None else len(rows)
         step = 1 if n == 1 else min(one.chunk_rows(X, len(forward)) for one in forward)
@@ -267,6 +264,21 @@ class RawOutputs:
         """Return the raw outputs f[n, n_outputs] of each model."""
         stacked = self.map(lambda raw: np.stack(raw, axis=1))
         return [stacked[:, k] for k in range(len(self.models))]
+
+
+def joined_forward(models: Sequence[Model], forward: Sequence[Forward]) -> JoinedForward | None:
+    """Return the networks side by side, from encoded rows; None where they differ in depth, activation or slopes."""
+    kinds = {(len(one.coefs), one.activation, one.slopes[0] is None) for one in forward}
+    if len(kinds) > 1 or len(forward[0].coefs) < 2:
+        return None
+    networks = [(model.architecture.inputs, model.input_params) for model in models]
+
+    def features(encoded: Any) -> list[Any]:
+        if all(inputs.is_identity for inputs, _ in networks):
+            return [encoded] * len(networks)
+        return features_on_host(networks, dense(encoded))
+
+    return JoinedForward.of(forward, features)
 
 
 def raw_outputs(models: Sequence[Model], X: Any) -> RawOutputs:

@@ -20,7 +20,7 @@ from skbandit.estimators._notes import Note
 #: Rows that a mini-batch has at most under ``batch_size="auto"``, as in scikit-learn's MLP.
 AUTO_BATCH = 200
 #: Under ``max_iter="auto"`` training takes about this many steps, in this many epochs at least and at most.
-AUTO_STEPS, AUTO_FEWEST, AUTO_MOST = 12_000, 48, 256
+AUTO_STEPS, AUTO_FEWEST, AUTO_MOST = 8_000, 48, 256
 #: Iterations of ``"lbfgs"`` under ``max_iter="auto"``, scikit-learn's default.
 AUTO_LBFGS = 200
 

@@ -21,7 +21,7 @@ NumPy: what is pruned is a plain network on these features.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -167,7 +167,7 @@ class Inputs:
         if self.is_identity:
             return X
         if xp is np:
-            return self._features_on_host(params, X)
+            return features_on_host([(self, params)], X)[0]
         parts = []
         m = self.n_embedded
         if m:
@@ -195,43 +195,6 @@ class Inputs:
         projected = xp.einsum("mtn,mtd->mdn", terms, params["weight"]) + params["bias"][:, :, None]
         return xp.concatenate([x, projected], axis=1)
 
-    def _features_on_host(self, params: Params, X: np.ndarray) -> np.ndarray:
-        """Compute the features in NumPy, in the dtype of ``X``.
-
-        The values of a feature lie side by side: NumPy's inner loops are then over rows, not over the `TERMS` of an
-        expansion, and BLAS reads the transpose as it is.
-        """
-        m, n = self.n_embedded, X.shape[0]
-        out = np.empty((self.n_features, n), X.dtype)
-        if m:
-            self._embed_in_blocks(params, X[:, :m].T, out[: m * WIDTH].reshape(m, WIDTH, n))
-        at = WIDTH * m + self.n_dense - m
-        out[WIDTH * m : at] = X[:, m : self.n_dense].T
-        for column, table in enumerate(params.get("tables", ()), start=self.n_dense):
-            out[at : at + EMBEDDING_DIM] = table[X[:, column].astype(np.intp)].T
-            at += EMBEDDING_DIM
-        return out.T
-
-    def _embed_in_blocks(self, params: Params, x: np.ndarray, out: np.ndarray) -> None:
-        """Write numbers f[m, n] and the projections of their expansions into ``out`` f[m, WIDTH, n].
-
-        An expansion is `TERMS` times as large as its number: it is computed for some rows of some columns at a time.
-        """
-        m, n = x.shape
-        width = max(min(m, BLOCK_TERMS // (TERMS * max(min(n, BLOCK_ROWS), 1))), 1)
-        step = max(BLOCK_TERMS // (TERMS * width), 1)
-        out[:, 0] = x
-        for left in range(0, m, width):
-            columns = slice(left, left + width)
-            expand = self._expansion(params, columns, x.dtype)
-            weight = params["weight"][columns].transpose(0, 2, 1).astype(x.dtype, copy=False)
-            bias = params["bias"][columns][:, :, None]
-            for start in range(0, n, step):
-                rows = slice(start, start + step)
-                projected = out[columns, 1:, rows]
-                np.matmul(weight, expand(out[columns, :1, rows]), out=projected)
-                projected += bias
-
     def _expansion(self, params: Params, columns: slice, dtype: Any) -> Callable[[np.ndarray], np.ndarray]:
         """Return the expansion of some columns: from their numbers, f[m, 1, n], to f[m, TERMS, n], in NumPy."""
         if self.embedding == "periodic":
@@ -248,6 +211,78 @@ class Inputs:
             return cosines
         edges = params["edges"][columns, :, None].astype(dtype)
         return lambda x: shares_of_bins(np, x, edges[:, :-1], edges[:, 1:])
+
+
+def features_on_host(networks: Sequence[tuple[Inputs, Params]], X: np.ndarray) -> list[np.ndarray]:
+    """Return the features of several networks, each f[n, n_features]: in NumPy, in the dtype of ``X``.
+
+    The values of a feature lie side by side: NumPy's inner loops are then over rows, not over the `TERMS` of an
+    expansion, and BLAS reads the transpose as it is. Networks with the same bins share their expansions.
+
+    Parameters
+    ----------
+    networks : sequence of (Inputs, dict)
+        They read the same columns.
+    X : f[n, n_columns]
+        Encoded rows.
+    """
+    n, features = X.shape[0], []
+    alike: list[list[tuple[Inputs, Params, np.ndarray]]] = []
+    for inputs, params in networks:
+        if inputs.is_identity:
+            features.append(X)
+            continue
+        m, out = inputs.n_embedded, np.empty((inputs.n_features, n), X.dtype)
+        if m:
+            embedded = inputs, params, out[: m * WIDTH].reshape(m, WIDTH, n)
+            group = next((group for group in alike if _expand_alike(group[0], embedded)), None)
+            alike.append([embedded]) if group is None else group.append(embedded)
+        at = WIDTH * m + inputs.n_dense - m
+        out[WIDTH * m : at] = X[:, m : inputs.n_dense].T
+        for column, table in enumerate(params.get("tables", ()), start=inputs.n_dense):
+            out[at : at + EMBEDDING_DIM] = table[X[:, column].astype(np.intp)].T
+            at += EMBEDDING_DIM
+        features.append(out.T)
+    for group in alike:
+        _embed_in_blocks(group, X[:, : group[0][0].n_embedded].T)
+    return features
+
+
+def _expand_alike(one: tuple[Inputs, Params, Any], other: tuple[Inputs, Params, Any]) -> bool:
+    """Say whether two networks have the same expansions: the same bins of the same numbers."""
+    bins = one[0].embedding == other[0].embedding == "piecewise_linear"
+    return bins and np.array_equal(one[1]["edges"], other[1]["edges"])
+
+
+def _embed_in_blocks(networks: Sequence[tuple[Inputs, Params, np.ndarray]], x: np.ndarray) -> None:
+    """Write numbers f[m, n] and the projections of their expansions into f[m, WIDTH, n], of each network.
+
+    An expansion is `TERMS` times as large as its number: it is computed for some rows of some columns at a time.
+    """
+    m, n = x.shape
+    width = max(min(m, BLOCK_TERMS // (TERMS * max(min(n, BLOCK_ROWS), 1))), 1)
+    step = max(BLOCK_TERMS // (TERMS * width), 1)
+    for *_, out in networks:
+        out[:, 0] = x
+    inputs, params, numbers = networks[0]
+    for left in range(0, m, width):
+        columns = slice(left, left + width)
+        expand = inputs._expansion(params, columns, x.dtype)
+        projections = [
+            (
+                of["weight"][columns].transpose(0, 2, 1).astype(x.dtype, copy=False),
+                of["bias"][columns][:, :, None],
+                out[columns, 1:],
+            )
+            for _, of, out in networks
+        ]
+        for start in range(0, n, step):
+            rows = slice(start, start + step)
+            terms = expand(numbers[columns, :1, rows])
+            for weight, bias, out in projections:
+                projected = out[:, :, rows]
+                np.matmul(weight, terms, out=projected)
+                projected += bias
 
 
 def shares_of_bins(xp: Any, x: Any, low: Any, high: Any) -> Any:

@@ -58,8 +58,16 @@ def mish(xp: Any, z: Array) -> Array:
     """Return z · tanh(log(1 + e^z)) (Misra, 2019)."""
     # With n = e^z (e^z + 2) the tanh is n / (n + 2): one exponential. Beyond 20 it is 1 in either precision.
     e = xp.exp(xp.minimum(z, 20))
-    n = e * (e + 2)
-    return z * (n / (n + 2))
+    if not (isinstance(e, np.ndarray) and e.ndim):
+        n = e * (e + 2)
+        return z * (n / (n + 2))
+    # The same in place: arrays of a layer of many rows are made anew for each operation otherwise.
+    n = e + 2
+    n *= e
+    np.add(n, 2, out=e)
+    n /= e
+    n *= z
+    return n
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,7 +95,14 @@ class Activation:
         Parametric activations are those of RealMLP (Holzmüller et al., 2024, arXiv 2407.04491).
         """
         h = self.f(xp, z)
-        return h if slope is None else z + slope * (h - z)
+        if slope is None:
+            return h
+        if h is z or not (isinstance(h, np.ndarray) and h.ndim):
+            return z + slope * (h - z)
+        h -= z
+        h *= slope
+        h += z
+        return h
 
     def bounds(self, xp: Any, low: Array, high: Array, slope: Array | None = None) -> tuple[Array, Array]:
         """Return bounds of the activation over the intervals from ``low`` to ``high``, elementwise.
