@@ -251,7 +251,7 @@ _TRAINING = {
     "max_iter": Parameter(
         'int or "auto"',
         """
-        Maximum number of epochs (with ``"lbfgs"``, of iterations). ``"auto"``: as many as make 12 000 steps, but at
+        Maximum number of epochs (with ``"lbfgs"``, of iterations). ``"auto"``: as many as make 8 000 steps, but at
         least 48 and at most 256 epochs (with ``"lbfgs"``, 200 iterations).
         """,
         (AT_LEAST_1, OneOf(("auto",))),
