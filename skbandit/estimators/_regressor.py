@@ -92,7 +92,7 @@ class BanditPrunedMLPRegressor(RegressorMixin, Constructor, BaseBanditPrunedMLP)
         preprocessing: str | None = "auto",
         categorical_features: str | Sequence[bool | int | str] | np.ndarray | None = "from_dtype",
         categories: Mapping[Any, Any] | None = None,
-        numeric_embedding: str | Sequence[str | None] | None = None,
+        numeric_embedding: str | Sequence[str | None] | None = (None, "piecewise_linear"),
         input_scaling: bool = True,
         parametrization: str = "ntk",
         weight_init: str = "data_driven",
