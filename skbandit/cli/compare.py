@@ -248,7 +248,7 @@ def compare(table: Table, estimator: Estimator) -> Comparison:
             rows.insert(0, measure(f"skbandit MLP, pruned ({estimator.policy})", pruned, X_test, y_test, seconds))
         except ValueError as error:
             raise InputError(str(error)) from error
-        for name, model in baselines(table, len(y_train), dense.hidden_layer_sizes_, seed).items():
+        for name, model in baselines(table, len(y_train), dense.hidden_layer_sizes, seed).items():
             seconds = -time.perf_counter()
             model.fit(X_train, y_train)
             seconds += time.perf_counter()

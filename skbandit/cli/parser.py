@@ -92,7 +92,7 @@ def build_parser() -> argparse.ArgumentParser:
     model.add_argument(
         "--budget",
         type=positive,
-        default=8.0,
+        default=4.0,
         help="mean number of pulls (trial removals) per hidden unit (default: %(default)g)",
     )
     model.add_argument(

@@ -76,7 +76,7 @@ def draw_network(
 ) -> Network:
     """Draw a new network; its start may depend on the rows, but not on their target."""
     from skbandit._core.scope import single_threaded_blas
-    from skbandit._tabular.network.initialization import MOST_ROWS, init_params
+    from skbandit._tabular.network.initialization import FEWEST_ROWS, MOST_ROWS, MOST_VALUES, init_params
     from skbandit._tabular.types import Network
 
     inputs, dtype = architecture.inputs, params["dtype"]
@@ -85,18 +85,41 @@ def draw_network(
         input_params = inputs.init(rng, dtype, dense(encoded[there]), weight[there])
     else:
         input_params = inputs.init(rng, dtype)
-    features = None
+    features, counts = None, None
     if params["weight_init"] == "data_driven":
-        if there.size > MOST_ROWS or np.ptp(weight[there]) > 0:
-            # Drawn in proportion to their weights, they count the same.
-            there = there[rng.choice(there.size, MOST_ROWS, p=weight[there] / weight[there].sum())]
-        features = inputs.features(np, input_params, dense(encoded[there]))
+        n_most = int(np.clip(MOST_VALUES // max(inputs.n_features, 1), FEWEST_ROWS, MOST_ROWS))
+        distinct, counts = distinct_rows(encoded.X, weight, there, dtype)
+        if distinct.size > n_most:
+            # At equal steps of the cumulated weight: each stands for the same.
+            filled = np.cumsum(counts)
+            at = np.searchsorted(filled, (np.arange(n_most) + rng.uniform()) / n_most * filled[-1], side="right")
+            distinct, counts = distinct[np.minimum(at, distinct.size - 1)], np.ones(n_most)
+        features = inputs.features(np, input_params, dense(encoded[distinct]))
     sizes, activation = architecture.layer_sizes(), params["activation"]
     with single_threaded_blas():  # the same network whatever the threads of the process
-        layers: Any = init_params(sizes, activation, rng, dtype, params["weight_init"], features)
+        layers: Any = init_params(sizes, activation, rng, dtype, params["weight_init"], features, counts)
     if architecture.parametric:
         layers = (*((W, b, np.ones_like(b)) for W, b in layers[:-1]), layers[-1])
     return Network(input_params, layers)
+
+
+def distinct_rows(X: Any, weight: np.ndarray, there: np.ndarray, dtype: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return rows without their copies, and summed weights, both in an order that depends on what the rows hold.
+
+    So what is drawn of them is the same for a weight as for copies of a row, in whatever order.
+
+    Parameters
+    ----------
+    X, weight : f[n, n_features], f[n]
+    there : i[m]
+        The rows to look at.
+    dtype : {"float32", "float64"}
+        The precision in which rows are compared.
+    """
+    from skbandit._tabular.features.hashing import row_ranks
+
+    _, first, inverse = np.unique(row_ranks(X, 0, dtype)[there], return_index=True, return_inverse=True)
+    return there[first], np.bincount(inverse, weight[there])
 
 
 def network_of(member: Member, target: Target, dtype: str) -> Network:

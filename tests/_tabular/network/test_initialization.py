@@ -104,6 +104,17 @@ def test_data_driven_biases_bend_a_unit_where_there_is_data():
         assert np.mean(b + z.mean(axis=0)) == pytest.approx(0, abs=5 * np.sqrt(1 / 3 / n))
 
 
+def test_data_driven_weights_count_as_copies():
+    X, counts = features(60), np.random.default_rng(1).integers(0, 4, 60)
+    weighted, copies = (
+        init_params(SIZES, "mish", np.random.RandomState(0), "float64", "data_driven", rows, weight)
+        for rows, weight in ((X, counts), (np.repeat(X, counts, axis=0), None))
+    )
+    for layer, other in zip(weighted, copies, strict=True):
+        for a, b in zip(layer, other, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-9)
+
+
 def test_data_driven_units_without_spread_stay_finite():
     X = np.full((50, 3), 2.0)
     layers = start("data_driven", X=X)
