@@ -34,6 +34,7 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from benchmarks.common import datasets
 from benchmarks.common.machine import n_cores
+from benchmarks.tabular import earlier
 
 TASKS = ("regression", "classification")
 
@@ -218,7 +219,7 @@ OURS = (
     "default-1 @0.5",
 )
 #: Like `OURS`, run only where they are asked for by name, as is any other name of the same form.
-OURS_OPTIONAL = ("plain-1 @0", "plain-1 @0.5", "default-8 @0.5")
+OURS_OPTIONAL = ("plain-1 @0", "plain-1 @0.5", "earlier_fast-1 @0", "earlier_fast-1 @0.5", "earlier_strong-4 @0.5")
 
 _OURS_NAME = re.compile(r"(?P<family>(?P<preset>[a-z_]+)-(?P<members>\d+)) @(?P<ratio>auto|0|0?\.\d+)$")
 
@@ -246,12 +247,18 @@ class Ours(NamedTuple):
 
 
 def our_estimator(task: str, preset: str, n_members: int, seed: int, **params: Any) -> Any:
-    """Return an unfitted estimator of ours; the preset "default" is the constructor's."""
+    """Return an unfitted estimator of ours.
+
+    The preset "default" is the constructor's, and "earlier_fast" and "earlier_strong" are those of `earlier`.
+    """
     from skbandit import BanditPrunedMLPClassifier, BanditPrunedMLPRegressor
 
     cls = BanditPrunedMLPRegressor if task == "regression" else BanditPrunedMLPClassifier
     if preset == "default":
         return cls(random_state=seed, n_members=n_members, **params)
+    if preset.startswith("earlier_"):
+        own = {"n_members": n_members, "random_state": seed} | params
+        return cls(**earlier.params_of(preset.removeprefix("earlier_"), task) | own)
     return cls.from_preset(preset, n_members=n_members, random_state=seed, **params)
 
 
