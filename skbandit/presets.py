@@ -44,6 +44,7 @@ _PLAIN: dict[str, Any] = {
     "epsilon": 1e-8,
     "n_iter_no_change": 10,
     "n_members": 1,
+    "member_weights": "uniform",
 }
 
 _FAST = _PLAIN | {
@@ -67,6 +68,7 @@ _FAST = _PLAIN | {
     "beta_2": 0.95,
     "n_iter_no_change": float("inf"),
     "n_members": 4,
+    "member_weights": "held_out",
 }
 
 _STRONG = _FAST | {"n_members": 8}

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,8 @@ from benchmarks.common.tables import markdown, number
 from benchmarks.tabular import earlier, options, protocol
 
 OUT = records.NEW / "members.jsonl"
+#: What stands above the tables of the page.
+HEAD = Path(__file__).with_name("members_head.md")
 KEY = ("data", "seed", "fold", "mix", "max_rows")
 #: The ensemble that others are compared with.
 REFERENCE = "one 3x128"
@@ -167,13 +170,18 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.tabular.members", description=__doc__)
     parser.add_argument("--table", action="store_true", help="fit nothing, print the tables of what is there")
     parser.add_argument("--without", nargs="+", default=(), metavar="SET", help="sets that the tables leave out")
+    parser.add_argument("--markdown", type=Path, metavar="FILE.md", help="write the tables there, too")
     options.add_run_options(parser, OUT)
     args = parser.parse_args(argv)
     if not args.table:
         if not datasets.available():
             raise SystemExit("The folder of public data sets is not there: set SKBANDIT_DATA.")
         run(options.plan_of(args, options.tasks_of(args.sets, datasets.DEVELOPMENT)))
-    print("\n\n".join(show(records.read(args.out), args.without)))
+    texts = show(records.read(args.out), args.without)
+    print("\n\n".join(texts))
+    if args.markdown is not None:
+        about = HEAD.read_text(encoding="utf-8").rstrip().replace("{out}", str(args.out))
+        args.markdown.write_text("\n\n".join(["# Members", about, *texts]) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

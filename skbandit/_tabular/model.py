@@ -229,10 +229,18 @@ class RawOutputs:
     X : f[n, n_columns of X], dense or CSR
     rows : i[m], optional
         Which rows of X; by default all.
+    weights : sequence of float, optional
+        Of the models in a mean of what they predict; by default they are equal.
     """
 
-    def __init__(self, models: Sequence[Model], X: Any, rows: np.ndarray | None = None) -> None:
-        self.models, self.X, self.rows = models, X, rows
+    def __init__(
+        self,
+        models: Sequence[Model],
+        X: Any,
+        rows: np.ndarray | None = None,
+        weights: Sequence[float] | None = None,
+    ) -> None:
+        self.models, self.X, self.rows, self.weights = models, X, rows, weights
 
     def map(self, of: Callable[[list[np.ndarray]], np.ndarray]) -> np.ndarray:
         """Return an array with a row for each of them.
@@ -281,9 +289,13 @@ def joined_forward(models: Sequence[Model], forward: Sequence[Forward]) -> Joine
     return JoinedForward.of(forward, features)
 
 
-def raw_outputs(models: Sequence[Model], X: Any) -> RawOutputs:
-    """Return the raw outputs of several models for rows, dense or CSR."""
-    return RawOutputs(models, X)
+def raw_outputs(models: Sequence[Model], X: Any, weights: np.ndarray | None = None) -> RawOutputs:
+    """Return the raw outputs of several models for rows, dense or CSR; those of weight 0 are left out."""
+    if weights is not None:
+        models, weights = [models[int(k)] for k in np.flatnonzero(weights)], weights[weights > 0]
+    if weights is None or np.ptp(weights) == 0:
+        return RawOutputs(models, X)
+    return RawOutputs(models, X, weights=weights.tolist())
 
 
 def _as_dtype(value: Any, dtype: str) -> Any:

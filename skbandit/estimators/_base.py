@@ -20,6 +20,7 @@ from skbandit._tabular.model import Architecture, RawOutputs, raw_outputs
 from skbandit.estimators import _ensemble
 from skbandit.estimators._architecture import NETWORK_PARAMETERS, check_unchanged, describe
 from skbandit.estimators._callbacks import Callbacks, FitReporter, PathReporter
+from skbandit.estimators._checked import as_plain, check_parameters, without_fields
 from skbandit.estimators._computing import computing, resolve
 from skbandit.estimators._convert import CARRIED, member_of_sklearn, params_of_sklearn
 from skbandit.estimators._decorators import with_callbacks
@@ -29,7 +30,7 @@ from skbandit.estimators._incremental import Learned, RowsSeen, check_incrementa
 from skbandit.estimators._kinds import as_embeddings
 from skbandit.estimators._member import fit_member, notes_on_judgements, prune_member, revealed, train_epoch
 from skbandit.estimators._notes import Notes
-from skbandit.estimators._parameters import PRUNING_PARAMETERS, as_plain, check_parameters, without_fields
+from skbandit.estimators._parameters import PRUNING_PARAMETERS
 from skbandit.estimators._rows import (
     NO_TARGET,
     CheckedRows,
@@ -42,6 +43,7 @@ from skbandit.estimators._rows import (
 )
 from skbandit.estimators._state import all_at_once, is_fitted_attribute, is_of_callbacks, snapshot
 from skbandit.estimators._targets import Kind, Target
+from skbandit.estimators._weighting import Judged, attributes_of_held_out, weights_of_members
 from skbandit.export.sklearn import to_sklearn
 from skbandit.presets import preset_params
 
@@ -74,6 +76,7 @@ class BaseBanditPrunedMLP(ReadsMembers, CallbackSupportMixin, BaseEstimator):  #
     # What a fit leaves, beside what is documented.
     n_members_: int
     estimators_: list[Self]
+    member_weights_: np.ndarray
     _columns: Columns
     """How X is read."""
     _target: Target
@@ -367,7 +370,9 @@ class BaseBanditPrunedMLP(ReadsMembers, CallbackSupportMixin, BaseEstimator):  #
         if not (now._columns.reader is None and is_checked(X, vars(now))):
             with Notes() as notes:
                 X = now._check_features(X, notes, reset=False)
-        return now._target, raw_outputs([member.model for member in now._networks()], X)
+        return now._target, raw_outputs(
+            [member.model for member in now._networks()], X, vars(now).get("member_weights_")
+        )
 
     def _networks(self) -> list[Member]:
         """Return the networks whose predictions are averaged."""
@@ -501,13 +506,6 @@ class BaseBanditPrunedMLP(ReadsMembers, CallbackSupportMixin, BaseEstimator):  #
         wrapper._description = describe(wrapper._parameters())
         return wrapper
 
-    def _show_out_of_fold(self, prediction: np.ndarray | None) -> None:
-        """Keep the predictions f[n, n_outputs] for the rows that members held out (NaN for others), or none."""
-        name = self._target.out_of_fold
-        self.__dict__.pop(name, None)
-        if prediction is not None:
-            setattr(self, name, self._target.present(prediction))
-
     # ------------------------------------------------------------------ fit and prune
 
     def _fit_ensemble(self, task: FitTask, rng: np.random.RandomState, reporter: FitReporter, notes: Notes) -> None:
@@ -516,7 +514,8 @@ class BaseBanditPrunedMLP(ReadsMembers, CallbackSupportMixin, BaseEstimator):  #
         fitted = _ensemble.fit(before, self._architecture, task, seeds[1:], seeds[0], reporter, notes, self._computing)
         notes.add(*notes_on_judgements([one.judgement for one in fitted]))
         self._show_ensemble([one.member for one in fitted], wrappers)
-        self._show_out_of_fold(_ensemble.out_of_fold(fitted, task))
+        self.__dict__.pop(self._target.out_of_fold, None)
+        self.__dict__.update(attributes_of_held_out([Judged(one.member.model, one.held) for one in fitted], task))
 
     def _members_before(self, rng: np.random.RandomState) -> tuple[list[Member] | None, list[Self], list[Any]]:
         """Return the networks to go on with, if there are any, the estimators that they become, and seeds.
@@ -554,7 +553,8 @@ class BaseBanditPrunedMLP(ReadsMembers, CallbackSupportMixin, BaseEstimator):  #
         before, wrappers, seeds = self._members_before(rng)
         shared = self._architecture, task, seeds[1:], bool(self.verbose), notes, self._computing
         members = _ensemble.train_epoch(before, *shared, anew=anew)
-        self._show_out_of_fold(None)  # those were of the networks before
+        self.__dict__.pop(self._target.out_of_fold, None)  # those were of the networks before
+        self.__dict__.setdefault("member_weights_", np.full(len(members), 1 / len(members)))
         return self._show_ensemble(members, wrappers)
 
     def _prune_again(
@@ -589,8 +589,9 @@ class BaseBanditPrunedMLP(ReadsMembers, CallbackSupportMixin, BaseEstimator):  #
             return path
         seeds = rng.randint(np.iinfo(np.int32).max, size=self.n_members_).tolist()
         results = _ensemble.prune(before, task, seeds, verbose, notes, self._computing)
-        self._show_out_of_fold(None)  # those were of the network before
+        self.__dict__.pop(self._target.out_of_fold, None)  # those were of the networks before
         wrappers = self.estimators_
         path = [copy.copy(self)._show_ensemble(m, wrappers) for m in _ensemble.paths(results, before)]
         self._show_ensemble([result.member for result in results], wrappers)
+        self.member_weights_ = weights_of_members([Judged(one.member.model, one.held) for one in results], task)
         return path

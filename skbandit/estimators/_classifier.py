@@ -119,6 +119,7 @@ class BanditPrunedMLPClassifier(ClassifierMixin, Constructor, BaseBanditPrunedML
         max_fun: int = 15000,
         class_weight: dict[Any, float] | list[dict[int, float]] | str | None = None,
         n_members: int = 4,
+        member_weights: str = "held_out",
         policy: str | Policy | Criterion = "ucb1",
         budget: float = 4.0,
         pruning_ratio: float | str = 0.5,

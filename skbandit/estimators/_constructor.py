@@ -60,6 +60,7 @@ class Constructor:
     n_iter_no_change: float
     max_fun: int
     n_members: int
+    member_weights: str
     policy: str | Policy | Criterion
     budget: float
     pruning_ratio: float | str

@@ -58,6 +58,14 @@ _SHARED = {
         """,
         of="ensemble",
     ),
+    "member_weights_": Attribute(
+        "ndarray of shape (n_members_,)",
+        """
+        Weights of the members in the mean of their predictions; they sum to 1. Set only for an ensemble. `prune`
+        computes them anew, and `partial_fit` keeps them.
+        """,
+        of="ensemble",
+    ),
     "coefs_": Attribute(
         "list of ndarray of shape (fan_in, fan_out)",
         "Weights of each layer of the pruned network. The first layer reads the features after preprocessing.",

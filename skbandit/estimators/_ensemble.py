@@ -1,8 +1,8 @@
 """Ensembles: several networks for one target, trained side by side, each pruned by itself; predictions are averaged.
 
-Where rows are held out, each member holds out others: windows of ``validation_fraction`` of the rows that begin at
-equal distances, in one order of all rows. So each held-out row has a prediction of a member that was not trained on it
-(but chose its best epoch on it, among others).
+Where rows are held out, members hold out windows of ``validation_fraction`` of the rows, which begin at equal distances
+in one order of all rows; members that embed numbers in different ways share a window (`_weighting`). So each held-out
+row has a prediction of a member that was not trained on it (but chose its best epoch on it, among others).
 
 Members run in threads, all in the same compiled programs: at these sizes one program does not fill two cores, and on
 two of them four members take about the time of two, where one program that maps over them takes that of four to five
@@ -22,7 +22,7 @@ import numpy as np
 from joblib import cpu_count
 
 from skbandit._core.scope import for_threads
-from skbandit._tabular.model import Architecture, RawOutputs
+from skbandit._tabular.model import Architecture
 from skbandit.estimators._callbacks import FitReporter, PathReporter
 from skbandit.estimators._fitted import Member
 from skbandit.estimators._kinds import as_embeddings
@@ -30,6 +30,7 @@ from skbandit.estimators._member import Fitted, Pruned, fit_member, prune_member
 from skbandit.estimators._member import train_epoch as train_member_epoch
 from skbandit.estimators._notes import Note, Notes
 from skbandit.estimators._rows import FitTask
+from skbandit.estimators._weighting import windows
 
 Result = TypeVar("Result", Fitted, Pruned)
 #: Opens the scope in which a thread of its own computes.
@@ -79,12 +80,13 @@ def fit(
     """
     check_shared(before or [])
     n_members, architectures = len(seeds), of_members(architecture, task)
+    starts = windows(task.params, n_members)
     stop = threading.Event()
 
     def run(k: int, notes: Notes) -> Fitted:
         of_member = reporter.of_member(stop)
         start, rng = None if before is None else before[k], np.random.RandomState(seeds[k])
-        order = (split_seed, k / n_members)  # windows in one order of the rows
+        order = (split_seed, float(starts[k]))  # windows in one order of the rows
         fitted = fit_member(start, architectures[k], task, rng, of_member, notes, order=order)
         of_member.end_member()
         return fitted
@@ -153,30 +155,6 @@ def paths(results: Sequence[Pruned], members: Sequence[Member]) -> list[list[Mem
         ]
         for r in range(n_rounds)
     ]
-
-
-def out_of_fold(results: Sequence[Fitted], task: FitTask) -> np.ndarray | None:
-    """Average, for each row, the predictions of the members that have held it out.
-
-    Returns
-    -------
-    prediction : f[n, n_outputs] or None
-        NaN for rows that nobody held out whole. None where the members did not hold out rows of their own, or have seen
-        them: with other calibration rows, damages and repairs were computed on them.
-    """
-    if task.params["calibration"] != "train":
-        return None
-    X, target = task.train.rows.X, task.target
-    summed = np.zeros((X.shape[0], target.n_outputs))
-    count = np.zeros((X.shape[0], 1))
-    for member, held, *_ in results:
-        if held is None:
-            return None
-        raw = RawOutputs([member.model], X, np.flatnonzero(held))
-        summed[held] += raw.map(lambda raw: target.link(raw[0]))
-        count[held] += 1
-    with np.errstate(invalid="ignore"):
-        return summed / count
 
 
 def _n_threads(n_members: int, task: FitTask, watched: bool) -> int:

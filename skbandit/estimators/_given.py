@@ -9,7 +9,7 @@ from typing import Any, NoReturn, TypeVar, cast
 import numpy as np
 from scipy import sparse
 from sklearn.utils import check_array
-from sklearn.utils.multiclass import unique_labels
+from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
 from sklearn.utils.validation import _check_sample_weight
 
 from skbandit._core.constraints import NON_NEGATIVE, rounded, shown
@@ -237,3 +237,20 @@ def as_weight(sample_weight: Any, X: Any) -> np.ndarray:
         return weight
 
     return naming("sample_weight", checked)
+
+
+def is_multilabel(y: np.ndarray, params: Mapping[str, Any], owner: str, incremental: bool) -> bool:
+    """Say what kind of classes y has; raises ValueError for what no classifier takes."""
+    naming("y", lambda: check_classification_targets(y))
+    kind = type_of_target(y)
+    if kind == "multiclass-multioutput":
+        raise ValueError(
+            f"y has {y.shape[1]} columns of several classes each (multiclass-multioutput), which one {owner} does not "
+            "support. Fit one for each column, with MultiOutputClassifier."
+        )
+    if incremental and params["class_weight"] == "balanced":
+        raise ValueError(
+            "class_weight='balanced' needs all the data at once and is not supported by partial_fit. Give the weights "
+            "as a dict, or as sample_weight."
+        )
+    return bool(kind == "multilabel-indicator")

@@ -64,6 +64,8 @@ class Pruned(NamedTuple):
     member: Member
     path: list[Member]
     """The network after each round."""
+    held: np.ndarray | None
+    """As in `Fitted`."""
     interrupted: bool
     """Whether the user interrupted it."""
 
@@ -269,7 +271,7 @@ def prune_member(
     pruning = prune_settings(params, task.criterion, n_trained, member.pruning.n_left)
     result = _prune(network, split.rows, split.held_out, training, pruning, int(seeds[2]), reporter, notes)
     path = [member.pruned(of_round, target, params) for of_round in reporter.results]
-    return Pruned(member.pruned(result, target, params), path, result.outcome == Outcome.INTERRUPTED)
+    return Pruned(member.pruned(result, target, params), path, split.held, result.outcome == Outcome.INTERRUPTED)
 
 
 def train_epoch(

@@ -123,6 +123,7 @@ class BanditPrunedMLPRegressor(RegressorMixin, Constructor, BaseBanditPrunedMLP)
         n_iter_no_change: float = float("inf"),
         max_fun: int = 15000,
         n_members: int = 4,
+        member_weights: str = "held_out",
         policy: str | Policy | Criterion = "ucb1",
         budget: float = 4.0,
         pruning_ratio: float | str = 0.5,

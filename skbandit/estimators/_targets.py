@@ -15,7 +15,7 @@ from typing import Any, ClassVar, NamedTuple, Self, cast
 
 import numpy as np
 from sklearn.utils.class_weight import compute_class_weight
-from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
+from sklearn.utils.multiclass import type_of_target, unique_labels
 
 from skbandit._core.addresses import saved
 from skbandit._core.constraints import shown
@@ -28,6 +28,7 @@ from skbandit.estimators._given import (
     as_numbers,
     as_weights,
     check_known,
+    is_multilabel,
     naming,
     refuse_weights,
 )
@@ -38,6 +39,8 @@ Parameters = Mapping[str, Any]
 Weighting = Callable[[np.ndarray], "np.ndarray | float"]
 #: Of each member, for all rows.
 Raw = Sequence[np.ndarray] | RawOutputs
+#: Of the members in a mean; None for equal ones.
+Weights = Sequence[float] | None
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -141,11 +144,13 @@ class Target(ABC):
         """Return what one network predicts, f[n, n_outputs]."""
         return LOSSES[self.loss].link(z)
 
-    def mean(self, raw: Sequence[np.ndarray]) -> np.ndarray:
+    def mean(self, raw: Sequence[np.ndarray], weights: Weights = None) -> np.ndarray:
         """Return the mean of the members' predictions for some rows, f[n, n_outputs]."""
         if len(raw) == 1:
             return self.link(raw[0])
         outputs = [self.link(z) for z in raw]
+        if weights is not None:
+            return cast(np.ndarray, sum(weight * output for weight, output in zip(weights, outputs, strict=True)))
         return cast(np.ndarray, functools.reduce(np.add, outputs) / outputs[0].dtype.type(len(outputs)))
 
     @abstractmethod
@@ -157,9 +162,9 @@ class Target(ABC):
         """Return a mean of predictions, f[n, n_outputs], in the shape that the user expects."""
 
 
-def _for_rows(raw: Raw, of: Callable[[Sequence[np.ndarray]], np.ndarray]) -> np.ndarray:
+def _for_rows(raw: Raw, of: Callable[[Sequence[np.ndarray], Weights], np.ndarray]) -> np.ndarray:
     """Return what ``of`` makes of raw outputs; where these are still to be computed, for some rows at a time."""
-    return raw.map(of) if isinstance(raw, RawOutputs) else of(raw)
+    return raw.map(lambda some: of(some, raw.weights)) if isinstance(raw, RawOutputs) else of(raw, None)
 
 
 class Kind(NamedTuple):
@@ -379,7 +384,7 @@ class ClassificationTarget(Target):
         classes: Any = None,
     ) -> ClassificationTarget:
         """Learn the classes; y says whether they are sets of labels."""
-        multilabel = _is_multilabel(y, params, owner, incremental)
+        multilabel = is_multilabel(y, params, owner, incremental)
         seen = np.arange(y.shape[1]) if multilabel else unique_labels(y)
         if incremental and not multilabel:
             if classes is None:
@@ -402,7 +407,7 @@ class ClassificationTarget(Target):
         classes: Any = None,
     ) -> Self:
         """Check that the classes are the same."""
-        _is_multilabel(y, params, owner, incremental)
+        is_multilabel(y, params, owner, incremental)
         if classes is not None and not np.array_equal(self.classes, as_labels(classes)):
             raise ValueError(f"classes={shown(classes)} is not the same as on the last call, {self.classes!r}.")
         self.check(y)
@@ -456,17 +461,19 @@ class ClassificationTarget(Target):
 
     def probabilities(self, raw: Raw) -> np.ndarray:
         """Return the mean of the members' probabilities, f[n, n_classes]."""
-        return _for_rows(raw, lambda raw: self.present(self.mean(raw)))
+        return _for_rows(raw, lambda raw, weights: self.present(self.mean(raw, weights)))
 
     def log_probabilities(self, raw: Raw) -> np.ndarray:
         """Return logarithms of mean probabilities, from the logits: finite where a probability is not representable."""
         return _for_rows(raw, self._log_mean)
 
-    def _log_mean(self, raw: Sequence[np.ndarray]) -> np.ndarray:
+    def _log_mean(self, raw: Sequence[np.ndarray], weights: Weights) -> np.ndarray:
         each = [self._log_probabilities(z) for z in raw]
         if len(each) == 1:
             return each[0]
-        return cast(np.ndarray, np.logaddexp.reduce(each, axis=0) - np.log(len(each)))
+        shares = np.full(len(each), 1 / len(each)) if weights is None else np.array(weights)
+        each = [lp + log.astype(lp.dtype) for lp, log in zip(each, np.log(shares), strict=True)]
+        return cast(np.ndarray, np.logaddexp.reduce(each, axis=0))
 
     @abstractmethod
     def _log_probabilities(self, z: np.ndarray) -> np.ndarray:
@@ -476,10 +483,10 @@ class ClassificationTarget(Target):
         """Return the classes or sets of labels, by the logits of one network or the mean probability of several."""
         return _for_rows(raw, self._decided)
 
-    def _decided(self, raw: Sequence[np.ndarray]) -> np.ndarray:
+    def _decided(self, raw: Sequence[np.ndarray], weights: Weights) -> np.ndarray:
         if len(raw) == 1:
             return self._decide(raw[0], 0.0)
-        return self._decide(self.mean(raw), 0.5)
+        return self._decide(self.mean(raw, weights), 0.5)
 
     @abstractmethod
     def _decide(self, z: np.ndarray, threshold: float) -> np.ndarray:
@@ -580,20 +587,3 @@ def _target_of_classes(classes: np.ndarray, multilabel: bool) -> ClassificationT
     if len(classes) == 2:
         return ClassTarget("binary_log_loss", 1, classes)
     return ClassTarget("log_loss", len(classes), classes)
-
-
-def _is_multilabel(y: np.ndarray, params: Parameters, owner: str, incremental: bool) -> bool:
-    """Say what kind of classes y has; raises ValueError for what no classifier takes."""
-    naming("y", lambda: check_classification_targets(y))
-    kind = type_of_target(y)
-    if kind == "multiclass-multioutput":
-        raise ValueError(
-            f"y has {y.shape[1]} columns of several classes each (multiclass-multioutput), which one {owner} does not "
-            "support. Fit one for each column, with MultiOutputClassifier."
-        )
-    if incremental and params["class_weight"] == "balanced":
-        raise ValueError(
-            "class_weight='balanced' needs all the data at once and is not supported by partial_fit. Give the weights "
-            "as a dict, or as sample_weight."
-        )
-    return bool(kind == "multilabel-indicator")
