@@ -107,8 +107,8 @@ class BaseBanditPrunedMLP(ReadsMembers, CallbackSupportMixin, BaseEstimator):  #
         Parameters
         ----------
         preset : {"plain", "fast", "strong"}
-            ``"plain"``: what scikit-learn's MLP does by default. ``"fast"``: the constructor's defaults, a recipe for
-            tables that is quick to train. ``"strong"``: a slower and better recipe, and an ensemble of four networks.
+            ``"plain"``: what scikit-learn's MLP does by default. ``"fast"``: the constructor's defaults, an ensemble of
+            four small networks for tables. ``"strong"``: the same with eight networks, which take twice as long.
         **params : dict
             Parameters that differ from the preset, and others.
 
@@ -121,7 +121,7 @@ class BaseBanditPrunedMLP(ReadsMembers, CallbackSupportMixin, BaseEstimator):  #
         --------
         >>> from skbandit import BanditPrunedMLPRegressor
         >>> BanditPrunedMLPRegressor.from_preset("strong", random_state=0).n_members
-        4
+        8
         """
         task = "classification" if is_classifier(cls()) else "regression"
         return cls(**{**preset_params(preset, task), **params})
