@@ -125,7 +125,7 @@ def test_workers_get_the_addresses_and_not_the_classes(python):
         "import numpy as np\n"
         "from skbandit import BanditPrunedMLPRegressor\n"
         "X = np.random.default_rng(0).normal(size=(60, 4))\n"
-        "model = BanditPrunedMLPRegressor((8,), max_iter=12, fine_tune_iter=0).fit(X, X[:, 0])\n"
+        "model = BanditPrunedMLPRegressor((8,), n_members=1, max_iter=12, fine_tune_iter=0).fit(X, X[:, 0])\n"
         "data = cloudpickle.dumps(model)\n"
         "words = {arg for op, arg, _ in pickletools.genops(data) if isinstance(arg, str)}\n"
         "print(np.array_equal(pickle.loads(data).predict(X), model.predict(X)), 'skbandit.saved' in words,\n"

@@ -24,9 +24,9 @@ def describe(table: Table, estimator: Any) -> str:
     sizes = f"{', '.join(widths)} and {last}" if widths else last
     stop = "stops early on held-out rows" if table.early_stopping else "does not stop early"
     lines += [
-        f"the networks start with {sizes} hidden units",
-        f"skbandit's holds out {estimator.validation_fraction:.0%} of the training rows, and keeps the weights of the "
-        "epoch that does best on them",
+        f"the networks start with {sizes} hidden units; skbandit's models are of {estimator.n_members} each",
+        f"each of skbandit's holds out {estimator.validation_fraction:.0%} of the training rows, and keeps the weights "
+        "of the epoch that does best on them",
         f"scikit-learn's {stop}",
     ]
     return "\n".join(lines + table.notes)
@@ -82,7 +82,7 @@ def verdict(comparison: Comparison) -> str:
     assert pruned.parameters is not None
     assert unpruned.parameters is not None
     sentences = [
-        f"{comparison.policy} removed {before - after} of the {before} hidden units: the network that is left has "
+        f"{comparison.policy} removed {before - after} of the {before} hidden units: what is left has "
         f"{share(pruned.parameters, unpruned.parameters)} of the parameters and {share(pruned.size, unpruned.size)} "
         f"of the bytes, and takes {share(pruned.one_row_seconds, unpruned.one_row_seconds)} of the time for one row "
         f"and {share(pruned.batch_seconds, unpruned.batch_seconds)} for {BATCH}."

@@ -110,8 +110,8 @@ class BaseBanditPrunedMLP(ReadsMembers, CallbackSupportMixin, BaseEstimator):  #
         Parameters
         ----------
         preset : {"plain", "fast", "strong"}
-            ``"plain"``: what scikit-learn's MLP does by default. ``"fast"``: the constructor's defaults, a recipe for
-            tables with an ensemble of four small networks. ``"strong"``: the same with eight networks.
+            ``"plain"``: what scikit-learn's MLP does by default. ``"fast"``: the constructor's defaults, an ensemble of
+            four small networks for tables. ``"strong"``: the same with eight networks, which take twice as long.
         **params : dict
             Parameters that differ from the preset, and others.
 

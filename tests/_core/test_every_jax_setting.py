@@ -102,7 +102,10 @@ def each(names):
 
 # --- what is computed ---------------------------------------------------------------------------------------------
 
-PARAMS = {"hidden_layer_sizes": (4,), "max_iter": 3, "n_rounds": 2, "fine_tune_iter": 2, "random_state": 0}
+PARAMS = {
+    **{"hidden_layer_sizes": (4,), "n_members": 1, "max_iter": 3, "n_rounds": 2, "fine_tune_iter": 2},
+    "random_state": 0,
+}
 
 
 def estimators(make_data):
@@ -115,7 +118,7 @@ def estimators(make_data):
     model = BanditPrunedMLPClassifier(**PARAMS, policy="softmax").partial_fit(classes.X, classes.y, classes=[0, 1])
     found += [model.partial_fit(classes.X, classes.y).predict_proba(data.X)]
     found += [model.prune(classes.X, classes.y).predict_proba(data.X)]
-    return [*found, BanditPrunedMLPRegressor(**PARAMS, n_members=2).fit(data.X, data.y).predict(data.X)]
+    return [*found, BanditPrunedMLPRegressor(**PARAMS | {"n_members": 2}).fit(data.X, data.y).predict(data.X)]
 
 
 def masked_output(params, gates, X):

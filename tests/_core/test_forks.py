@@ -38,7 +38,7 @@ X = np.linspace(0, 1, 60).reshape(30, 2)
 
 def fit():
     from skbandit import BanditPrunedMLPRegressor
-    BanditPrunedMLPRegressor((4,), max_iter=2, fine_tune_iter=0, random_state=0).fit(X, X[:, 0])
+    BanditPrunedMLPRegressor((4,), n_members=1, max_iter=2, fine_tune_iter=0, random_state=0).fit(X, X[:, 0])
     return "fitted"
 
 def any_network(name):
@@ -149,7 +149,7 @@ for lock in bridge._backend_lock, bridge._plugin_lock:
     thread.join()
 
 from skbandit import BanditPrunedMLPRegressor
-model = BanditPrunedMLPRegressor((4,), max_iter=2, fine_tune_iter=0, random_state=0).fit(X, X[:, 0])
+model = BanditPrunedMLPRegressor((4,), n_members=1, max_iter=2, fine_tune_iter=0, random_state=0).fit(X, X[:, 0])
 expected = model.predict(X)
 print(child(lambda: np.array_equal(model.predict(X), expected)))
 print(child(lambda: np.array_equal(pickle.loads(pickle.dumps(model)).predict(X), expected)))

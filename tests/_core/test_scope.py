@@ -213,7 +213,7 @@ import jax
 hits = []
 jax.monitoring.register_event_listener(lambda event, **_: hits.append(event))
 X = np.linspace(0, 1, 30)[:, None]
-skbandit.BanditPrunedMLPRegressor((3,), max_iter=2, random_state=0).fit(X, X.ravel())
+skbandit.BanditPrunedMLPRegressor((3,), n_members=1, max_iter=2, random_state=0).fit(X, X.ravel())
 print(hits.count("/jax/compilation_cache/cache_hits"), hits.count("/jax/compilation_cache/cache_misses"))
 print(os.environ["JAX_COMPILATION_CACHE_DIR"])
 """

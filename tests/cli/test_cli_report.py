@@ -66,5 +66,5 @@ def test_the_description_says_how_the_networks_are_trained(sizes, early_stopping
     estimator = compare.make_estimator(data, "ucb1", 8, 0.5, 0).set_params(hidden_layer_sizes=sizes)
     text = report.describe(data, estimator)
     assert "diabetes (bundled with scikit-learn): regression, 442 rows, 10 columns" in text
-    for part in [*expected, "skbandit's holds out 20% of the training rows"]:
+    for part in [*expected, "skbandit's models are of 4 each", "skbandit's holds out 20% of the training rows"]:
         assert part in text

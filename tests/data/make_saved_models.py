@@ -17,7 +17,7 @@ from skbandit.policies import POLICIES
 from skbandit.presets import preset_params
 from skbandit.rewards import OffsetClipReward, SmoothReward
 
-QUICK = {"hidden_layer_sizes": (8, 6), "max_iter": 5, "fine_tune_iter": 1, "random_state": 0}
+QUICK = {"hidden_layer_sizes": (8, 6), "n_members": 1, "max_iter": 5, "fine_tune_iter": 1, "random_state": 0}
 
 
 def table(n=80):
@@ -45,12 +45,12 @@ def models():
         "plain regressor of two targets": (BanditPrunedMLPRegressor(**plain["regression"]).fit(X, X[:, :2]), X),
         "counts": (BanditPrunedMLPRegressor(**QUICK, loss="poisson").fit(X, np.arange(80) % 5), X),
         "strong regressor": (
-            BanditPrunedMLPRegressor.from_preset("strong", **categories, n_members=2).fit(mixed, number),
+            BanditPrunedMLPRegressor.from_preset("strong", **categories | {"n_members": 4}).fit(mixed, number),
             mixed,
         ),
         "classifier of categories": (BanditPrunedMLPClassifier(**categories).fit(mixed, classes), mixed),
         "plain classifier": (BanditPrunedMLPClassifier(**plain["classification"]).fit(X, classes), X),
-        "labels": (BanditPrunedMLPClassifier(**QUICK, n_members=2).fit(X, labels), X),
+        "labels": (BanditPrunedMLPClassifier(**QUICK | {"n_members": 2}).fit(X, labels), X),
         "begun": (BanditPrunedMLPRegressor(**categories).partial_fit(mixed[:9], number[:9]), mixed),
         "trained on": (
             BanditPrunedMLPClassifier(**categories)

@@ -223,7 +223,7 @@ def test_all_that_a_fit_leaves_is_replaced_with_it(kind, params, make_data, make
 
 
 def test_a_snapshot_keeps_the_attributes_of_its_moment(regressor):
-    model = regressor()
+    model = regressor(budget=8.0)
     then = snapshot(model)
     model.set_params(budget=2)
     assert type(then) is type(model)

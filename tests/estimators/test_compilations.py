@@ -21,7 +21,7 @@ SIX = ("epsilon_greedy", "softmax", "ucb1", "thompson", "hedge", "exp3")
 
 def test_a_grid_over_policy_and_budget_compiles_once_per_policy(compilations):
     X, y = load_diabetes(return_X_y=True)
-    model = BanditPrunedMLPRegressor((17,), max_iter=3, n_rounds=2, fine_tune_iter=1, random_state=0)
+    model = BanditPrunedMLPRegressor((17,), n_members=1, max_iter=3, n_rounds=2, fine_tune_iter=1, random_state=0)
     prefix = "banditprunedmlpregressor__"
     grid = {f"{prefix}policy": SIX, f"{prefix}budget": [2, 8, 32]}
     # Three folds leave 294 or 295 rows for training: one bucket. The refit on all 442 rows is another.
@@ -29,6 +29,16 @@ def test_a_grid_over_policy_and_budget_compiles_once_per_policy(compilations):
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
     assert compilations.count("jit(run_chunk)") == 1
     assert compilations.count("jit(_score)") == len(SIX)
+
+
+def test_members_that_read_the_same_features_share_their_programs(make_data, compilations):
+    data = make_data("regression")
+    params = {"max_iter": 3, "fine_tune_iter": 1, "random_state": 0}
+    BanditPrunedMLPRegressor((19,), n_members=4, **params).fit(data.X, data.y)
+    assert compilations.count("jit(run_chunk)") == 2  # two of the four embed
+    del compilations[:]
+    BanditPrunedMLPRegressor((19,), n_members=8, **params).fit(data.X, data.y)
+    assert compilations.count("jit(run_chunk)") == compilations.count("jit(_score)") == 0
 
 
 @pytest.mark.parametrize("policy", sorted({**POLICIES, **CRITERIA}))

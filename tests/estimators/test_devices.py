@@ -21,8 +21,8 @@ y = np.sin(2 * X[:, 0]) + X[:, 1] * X[:, 2]
 y = np.digitize(y, [-0.5, 0.5]) if "Classifier" in name else y
 models = []
 for device in (None, "cpu:*"):
-    model = getattr(skbandit, name)(sizes, max_iter=15, random_state=0, dtype=dtype, device=device).fit(X, y)
-    models.append(model)
+    model = getattr(skbandit, name)(sizes, n_members=1, max_iter=15, random_state=0, dtype=dtype, device=device)
+    models.append(model.fit(X, y))
 one, eight = models
 from skbandit._core.scope import jax_scope, n_devices, spread
 with jax_scope(dtype, "cpu:*"):
@@ -31,7 +31,8 @@ with jax_scope(dtype, "cpu:*"):
     assert len(rows.sharding.device_set) == 8 and not rows.sharding.is_fully_replicated
 # A mesh of the user's own is none of ours.
 with jax.set_mesh(jax.make_mesh((8,), ("devices",), (jax.sharding.AxisType.Explicit,))):
-    again = getattr(skbandit, name)(sizes, max_iter=15, random_state=0, dtype=dtype, device="cpu:1").fit(X, y)
+    again = getattr(skbandit, name)(sizes, n_members=1, max_iter=15, random_state=0, dtype=dtype, device="cpu:1")
+    again.fit(X, y)
     assert all((a == b).all() for a, b in zip(again.coefs_, one.coefs_))
 print(json.dumps({
     "kept": [[k.tolist() for k in m.kept_units_] for m in models],

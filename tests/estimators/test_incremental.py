@@ -122,14 +122,6 @@ def test_partial_fit_refuses_what_needs_all_the_data(params, message, make_data,
         classifier(**params).partial_fit(data.X, data.y, classes=[0, 1])
 
 
-def test_an_ensemble_has_no_partial_fit(classifier):
-    model = classifier(n_members=2)
-    assert not hasattr(model, "partial_fit")
-    with pytest.raises(AttributeError) as error:
-        model.partial_fit  # noqa: B018
-    assert "partial_fit trains one network: 'n_members' must be 1. Got 2" in str(error.value.__cause__)
-
-
 def test_partial_fit_weighs_rows(make_data, regressor):
     data = make_data("regression")
     weight = np.where(np.arange(60) < 30, 1.0, 0.0)

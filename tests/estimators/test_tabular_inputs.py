@@ -25,7 +25,7 @@ EMBEDDINGS = (None, "periodic", "piecewise_linear")
 
 
 def small(cls=BanditPrunedMLPRegressor, **params):
-    return cls(**{**SMALL, **params})
+    return cls(**{**SMALL, "n_members": 1, **params})
 
 
 def input_params(model):
@@ -200,7 +200,7 @@ def test_later_calls_read_tables_as_the_fit_did(table):
 
 def test_an_ensemble_reads_a_table_once_for_all(table):
     X, y = table
-    model = small(n_members=2, max_iter=10).fit(X, y)
+    model = small(n_members=2, max_iter=20).fit(X, y)
     each = [member.predict(X) for member in model.estimators_]
     np.testing.assert_allclose(model.predict(X), np.mean(each, axis=0), rtol=1e-12)
 
@@ -250,8 +250,9 @@ def test_sparse_rows_are_dense_rows(embedding, make_data):
 def test_scale_and_place_of_a_column_do_not_matter(make_data):
     data = make_data("regression")
     moved = data.X * [1e3, 1e-3, 8, 2] + [0, 5, -1e3, 1]
-    # Which rows are held out, and what drops out on each, is decided by what they hold: here nothing is.
-    params = {"early_stopping": False, "dropout": 0.0, "dtype": "float64"}
+    # Which rows are held out, which ones weights are drawn from, and what drops out on each, is decided by what they
+    # hold: here nothing is.
+    params = {"early_stopping": False, "dropout": 0.0, "weight_init": "normal", "dtype": "float64"}
     predicted = small(**params).fit(data.X, data.y).predict(data.X)
     np.testing.assert_allclose(small(**params).fit(moved, data.y).predict(moved), predicted, rtol=1e-6)
     plain = [small(preprocessing=None, **params).fit(X, data.y).predict(X) for X in (data.X, moved)]
@@ -465,7 +466,7 @@ def test_by_default_training_runs_to_its_end_and_does_not_warn(make_data):
 def test_partial_fit_knows_no_end_and_so_no_waves(make_data):
     # "coslog4" has its first rate at 0, and its end after max_iter epochs.
     data = make_data("regression")
-    params = {"hidden_layer_sizes": (8,), "random_state": 0, "dtype": "float64"}
+    params = {"hidden_layer_sizes": (8,), "n_members": 1, "random_state": 0, "dtype": "float64"}
     waves = BanditPrunedMLPRegressor(learning_rate_init=0.05, **params)
     constant = BanditPrunedMLPRegressor(learning_rate="constant", learning_rate_init=0.005, **params)
     for _ in range(3):
@@ -476,7 +477,7 @@ def test_partial_fit_knows_no_end_and_so_no_waves(make_data):
 
 def test_an_early_stopping_estimator_learns_in_calls_too(make_data):
     data = make_data("binary")
-    model = BanditPrunedMLPClassifier((8,), random_state=0)
+    model = BanditPrunedMLPClassifier((8,), n_members=1, random_state=0)
     assert model.early_stopping
     for _ in range(60):
         model.partial_fit(data.X, data.y, classes=[0, 1])

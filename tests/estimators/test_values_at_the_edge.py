@@ -430,6 +430,6 @@ def test_classes_that_are_none(classes, make_data, classifier):
 def test_columns_of_one_name_are_named(make_data):
     data = make_data("regression")
     X = pd.DataFrame(data.X, columns=["a", "b", "a", "c"])
-    model = BanditPrunedMLPRegressor(max_iter=1)
+    model = BanditPrunedMLPRegressor(n_members=1, max_iter=1)
     with pytest.raises(ValueError, match=r"X has several columns of the same name: \['a'\]"):
         model.fit(X, data.y)

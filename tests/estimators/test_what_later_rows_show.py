@@ -52,7 +52,7 @@ def test_a_first_batch_of_few_rows_does_not_decide_what_is_learned(n_first, pres
             preset, hidden_layer_sizes=(16,), batch_size=20, learning_rate_init=0.05, random_state=0
         )
         table = (X - X.mean(axis=0)) / X.std(axis=0)
-        return fed(model.partial_fit(table[:n_first], Y[:n_first]), table, Y, 40).score(table, Y)
+        return fed(model.partial_fit(table[:n_first], Y[:n_first]), table, Y, 80).score(table, Y)
 
     assert score(n_first) > score(300) - 0.03 > 0.8
 

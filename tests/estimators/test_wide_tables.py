@@ -25,7 +25,7 @@ def words(n, n_columns, seed=0, per_row=12):
 
 
 def make(classifier, preset, **params):
-    return type(classifier()).from_preset(preset, **SHORT, **params)
+    return type(classifier()).from_preset(preset, **SHORT, **{"n_members": 1, **params})
 
 
 def assert_same_networks(first, second):

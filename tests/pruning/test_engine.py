@@ -33,7 +33,7 @@ def test_units_that_feed_nothing_leave_first(criterion):
 
 @pytest.mark.parametrize("ratio", [0.0, 1 / 15])
 def test_nothing_to_remove_leaves_the_network_as_it_was(ratio):
-    params, engine = pruner(fine_tune=lambda params, gates, r: pytest.fail("nothing to tune"))
+    params, engine = pruner(fine_tune=lambda *_, last: pytest.fail("nothing to tune"))
     result = engine.run(params, ratio)
     assert_equal(result.params, params)
     assert result.history == []
@@ -143,7 +143,7 @@ def test_zero_weight_rows_decide_nothing():
 
 
 def test_fine_tuning_must_win_on_the_guard_rows():
-    def worse(params, gates, r):
+    def worse(params, gates, r, *, last):
         return jax.tree.map(lambda a: a + 1, params)
 
     params, engine = pruner(False, fine_tune=worse, n_rounds=1)
@@ -155,7 +155,7 @@ def test_fine_tuning_must_win_on_the_guard_rows():
     # A constant loss but for the tuned network, which the guard takes for better.
     tuned = []
 
-    def better(params, gates, r):
+    def better(params, gates, r, *, last):
         tuned.append(jax.tree.map(lambda a: 0.5 * a, params))
         return tuned[-1]
 
@@ -168,7 +168,7 @@ def test_fine_tuning_must_win_on_the_guard_rows():
 
 
 def test_a_tuned_network_that_is_not_finite_is_not_kept():
-    params, engine = pruner(False, fine_tune=lambda p, g, r: jax.tree.map(lambda a: a * np.nan, p), n_rounds=1)
+    params, engine = pruner(False, fine_tune=lambda p, *_, last: jax.tree.map(lambda a: a * np.nan, p), n_rounds=1)
     result = engine.run(params, 0.5)
     assert not result.history[0].fine_tuned
     assert np.isfinite(result.params[0][0]).all()
@@ -177,7 +177,7 @@ def test_a_tuned_network_that_is_not_finite_is_not_kept():
 def test_fine_tuning_sees_gates_and_zeros():
     seen = []
 
-    def tune(params, gates, r):
+    def tune(params, gates, r, *, last):
         seen.append((params, gates, r))
         return params
 
@@ -210,6 +210,19 @@ def test_what_masked_units_emit_is_folded_and_measured_as_such():
     assert record.loss_repaired == pytest.approx(expected, rel=1e-4)
 
 
+@pytest.mark.parametrize(("ratio", "expected"), [(0.5, [False, False, True]), ("auto", [True] * 3)])
+def test_fine_tuning_is_told_whether_the_round_may_be_the_last(ratio, expected):
+    told = []
+
+    def tune(params, gates, r, *, last):
+        told.append(last)
+        return params
+
+    _, engine = pruner(False, n_rounds=3, budget=100.0, tolerance=1e9, fine_tune=tune)
+    engine.run(trained(False)[0], ratio)
+    assert told == expected
+
+
 # --- interruption and callbacks ---------------------------------------------------------------------------------------
 
 
@@ -220,7 +233,7 @@ def after_rounds(n):
 
 
 def test_an_interrupt_in_a_round_keeps_the_rounds_before():
-    def tune(params, gates, r):
+    def tune(params, gates, r, *, last):
         if r == 2:
             raise KeyboardInterrupt
         return params
@@ -245,7 +258,7 @@ def test_an_interrupt_in_a_callback_keeps_the_round_that_it_heard_of():
 
 
 def test_an_interrupt_before_the_end_of_the_first_round_leaves_the_network_as_it_was():
-    def interrupt(*_):
+    def interrupt(*_, last):
         raise KeyboardInterrupt
 
     params, engine = pruner(False, fine_tune=interrupt)
@@ -353,7 +366,7 @@ def test_what_a_repair_has_spoiled_may_be_tuned_again():
     def repair(params, active, removed, emissions):
         return jax.tree.map(lambda a: np.full_like(a, np.nan), params)
 
-    params, phase = pruner(repair=repair, fine_tune=lambda *_: trained()[0], n_rounds=1)
+    params, phase = pruner(repair=repair, fine_tune=lambda *_, last: trained()[0], n_rounds=1)
     result = phase.run(params, 0.3)
     assert np.isnan(result.history[0].loss_repaired)
     assert result.history[0].fine_tuned

@@ -32,8 +32,9 @@ y = X[:, 0] - X[:, 1] ** 2
 
 
 def make(**params):
-    given = {"hidden_layer_sizes": (8,), "max_iter": 40, "n_rounds": 2, "fine_tune_iter": 2, "pruning_ratio": 0.5}
-    return BanditPrunedMLPRegressor(**{**given, "policy": "magnitude", "random_state": 0, **params})
+    given = {"hidden_layer_sizes": (8,), "n_members": 1, "max_iter": 40, "n_rounds": 2, "fine_tune_iter": 2}
+    given |= {"pruning_ratio": 0.5, "policy": "magnitude", "random_state": 0}
+    return BanditPrunedMLPRegressor(**given | params)
 
 
 def cold(cache):

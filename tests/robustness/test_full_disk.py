@@ -59,7 +59,7 @@ import numpy as np
 import skbandit
 X = np.linspace(0, 1, 60).reshape(30, 2)
 def fit():
-    model = skbandit.BanditPrunedMLPRegressor((4,), max_iter=2, fine_tune_iter=0, random_state=0)
+    model = skbandit.BanditPrunedMLPRegressor((4,), n_members=1, max_iter=2, fine_tune_iter=0, random_state=0)
     return model.fit(X, X[:, 0]).predict(X)
 skbandit.enable_compilation_cache(sys.argv[1])
 warnings.simplefilter("always")

@@ -17,7 +17,8 @@ from skbandit.presets import preset_params
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
-QUICK = {"hidden_layer_sizes": (4,), "max_iter": 2, "n_rounds": 1, "fine_tune_iter": 1, "random_state": 0}
+QUICK = {"hidden_layer_sizes": (4,), "n_members": 1, "max_iter": 2, "n_rounds": 1, "fine_tune_iter": 1}
+QUICK |= {"random_state": 0}
 PRUNING = (
     *("policy", "budget", "pruning_ratio", "tolerance", "scope", "n_rounds", "ablation", "compensate"),
     *("fine_tune_iter", "calibration", "random_state"),

@@ -34,7 +34,9 @@ def score_or_be_killed(model, X, y):
 
 
 def search(n_jobs, scoring, memory=None):
-    model = BanditPrunedMLPRegressor((8,), max_iter=3, fine_tune_iter=0, random_state=0, memory=memory)
+    model = BanditPrunedMLPRegressor(
+        (8,), n_members=1, max_iter=3, fine_tune_iter=0, random_state=0, memory=memory
+    )
     grid = {"policy": ["ucb1", "racing", "magnitude"]}
     X, y = load_diabetes(return_X_y=True)
     return GridSearchCV(model, grid, cv=2, scoring=scoring, n_jobs=n_jobs, error_score="raise").fit(X, y)

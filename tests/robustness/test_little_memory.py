@@ -29,7 +29,7 @@ if sys.argv[1] != "all":
     resource.setrlimit(resource.RLIMIT_AS, (size + int(sys.argv[1]) * 2**20,) * 2)
 try:
     model = skbandit.BanditPrunedMLPRegressor(
-        (8,), max_iter=4, n_rounds=1, fine_tune_iter=0, policy="magnitude", random_state=0
+        (8,), n_members=1, max_iter=4, n_rounds=1, fine_tune_iter=0, policy="magnitude", random_state=0
     ).fit(X, y)
     said = model.predict(X).tobytes().hex()
 except Exception as error:

@@ -28,7 +28,8 @@ rng = np.random.default_rng(0)
 X = rng.standard_normal((90, 5))
 y = X[:, 0] - X[:, 1] ** 2
 for params in eval(sys.argv[1]):
-    given = {"hidden_layer_sizes": (7, 6), "max_iter": 12, "n_rounds": 2, "fine_tune_iter": 2, "random_state": 0}
+    given = {"hidden_layer_sizes": (7, 6), "max_iter": 12, "n_rounds": 2, "fine_tune_iter": 2}
+    given |= {"n_members": 1, "random_state": 0}
     model = skbandit.BanditPrunedMLPRegressor(**given | params).fit(X, y)
     print(model.predict(X).tobytes().hex(), [kept.tolist() for kept in model.kept_units_], model.loss_curve_)
 print(len([name for name in seen if name in ("jit(run_chunk)", "jit(_score)", "jit(_mean_loss)", "jit(full_loss)")]))

@@ -19,6 +19,7 @@ X = rng.standard_normal((60, 4))
 y = X[:, 0] - X[:, 1] ** 2
 def fit(ratio, memory):
     params = {"pruning_ratio": ratio, "policy": "magnitude", "max_iter": 20, "n_rounds": 1, "fine_tune_iter": 2}
+    params |= {"n_members": 1}
     return BanditPrunedMLPRegressor((8,), memory=memory, random_state=0, **params).fit(X, y).predict(X).tobytes().hex()
 """
 FIT = """

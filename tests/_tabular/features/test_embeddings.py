@@ -54,6 +54,40 @@ def test_jax_and_numpy_agree(inputs, dtype):
     np.testing.assert_allclose(on_device, on_host, rtol=0, atol=32 * np.finfo(dtype).eps)
 
 
+@pytest.mark.parametrize("embedding", embeddings.NUMERIC_EMBEDDINGS)
+def test_all_but_the_edges_of_bins_is_learned(embedding):
+    inputs = Inputs(4, 3, embedding, (5,), scaled=True)
+    X, params = columns(inputs), draw(inputs)
+
+    def loss(params):
+        return jnp.sum(jnp.square(inputs.features(jnp, params, jnp.asarray(X)) * params["scale"]))
+
+    with jax.enable_x64(True):
+        gradient = jax.grad(loss)(params)
+    for name, values in gradient.items():
+        moved = np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(values)]) != 0
+        assert moved.any() == (name != "edges"), name
+
+
+@pytest.mark.parametrize("embedding", embeddings.NUMERIC_EMBEDDINGS)
+@pytest.mark.parametrize("name", ["weight", "bias", "frequency", "phase"])
+def test_gradients_are_those_of_finite_differences(embedding, name):
+    inputs = Inputs(4, 3, embedding)
+    X, params = columns(inputs), draw(inputs)
+    if name not in params:
+        return
+
+    def loss(value, xp):
+        return xp.sum(xp.sin(inputs.features(xp, params | {name: value}, xp.asarray(X))))
+
+    with jax.enable_x64(True):
+        gradient = np.asarray(jax.grad(loss)(jnp.asarray(params[name]), jnp))
+    direction = np.random.default_rng(1).normal(size=params[name].shape)
+    step = 1e-6 * direction
+    slope = (loss(params[name] + step, np) - loss(params[name] - step, np)) / 2e-6
+    assert slope == pytest.approx(np.sum(gradient * direction), rel=1e-6)
+
+
 @EVERY
 def test_numpy_computes_in_the_dtype_of_the_rows(inputs):
     params = draw(inputs, dtype="float32")

@@ -124,7 +124,8 @@ def test_a_round_costs_one_pass_of_each_network(ablation, monkeypatch):
     passes = []
     monkeypatch.setattr(calibration, "forward", lambda *args: passes.append(1) or compensation.forward(*args))
     X = np.random.default_rng(0).normal(size=(60, 3))
-    dense = BanditPrunedMLPRegressor((8,), early_stopping=False, max_iter=2, pruning_ratio=0, random_state=0)
+    params = {"n_members": 1, "weight_init": "normal", "early_stopping": False, "max_iter": 2}
+    dense = BanditPrunedMLPRegressor((8,), pruning_ratio=0, random_state=0, **params)
     dense.fit(X, X[:, 0])
     passes.clear()
     pruned = dense.prune(X, X[:, 0], pruning_ratio=0.5, n_rounds=3, fine_tune_iter=0, ablation=ablation)

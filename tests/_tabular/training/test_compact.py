@@ -164,20 +164,20 @@ PLAIN = Trainable(MLP((50, 256, 256, 1), "relu", "squared_error"), Inputs(50))
 
 
 def test_small_tables_keep_the_program_of_training():
-    programs = Programs(PLAIN, 1000, 10)
-    assert programs.compact(gates_of((64, 256), (64, 256))) is None
+    programs = Programs(PLAIN, 1000)
+    assert programs.compact(gates_of((64, 256), (64, 256)), 10) is None
 
 
 def test_a_program_serves_rounds_until_another_saves_enough():
-    programs = Programs(PLAIN, 10_000, 10)
-    assert programs.compact(gates_of((250, 256), (250, 256))) is None  # nothing to save
-    first = programs.compact(gates_of((190, 256), (180, 256)))
+    programs = Programs(PLAIN, 10_000)
+    assert programs.compact(gates_of((250, 256), (250, 256)), 10) is None  # nothing to save
+    first = programs.compact(gates_of((190, 256), (180, 256)), 10)
     assert first.widths == (192, 192)
     # A third less of both layers saves 23 936 weights of 46 656, 7.2e9 multiply-accumulates: not enough.
-    assert programs.compact(gates_of((120, 256), (120, 256))).widths == (192, 192)
-    assert programs.compact(gates_of((60, 256), (60, 256))).widths == (64, 64)
+    assert programs.compact(gates_of((120, 256), (120, 256)), 10).widths == (192, 192)
+    assert programs.compact(gates_of((60, 256), (60, 256)), 10).widths == (64, 64)
     # What does not fit the narrower one takes the wider one.
-    again = programs.compact(gates_of((130, 256), (130, 256)))
+    again = programs.compact(gates_of((130, 256), (130, 256)), 10)
     assert again.widths == (192, 192)
     assert [len(units) for units in again.kept] == [130, 130]
 
@@ -186,17 +186,17 @@ def test_what_training_alone_needs_is_worth_a_program():
     embedded = Trainable(MLP((200, 64, 1), "mish", "squared_error"), Inputs(50, 50, "periodic"))
     dropout = Trainable(MLP((50, 64, 1), "mish", "squared_error"), Inputs(50), dropout=True)
     whole = gates_of((64, 64))
-    assert Programs(embedded, 1000, 10).compact(whole) is None
-    assert Programs(embedded, 20_000, 10).compact(whole).widths == (64,)
-    assert Programs(embedded, 20_000, 10, embedded=False).compact(whole) is None
-    assert Programs(dropout, 20_000, 10).compact(whole) is None
-    assert Programs(dropout, 10**6, 10).compact(whole).widths == (64,)
-    assert Programs(dataclasses.replace(dropout, dropout=False), 10**6, 10).compact(whole) is None
+    assert Programs(embedded, 1000).compact(whole, 10) is None
+    assert Programs(embedded, 20_000).compact(whole, 10).widths == (64,)
+    assert Programs(embedded, 20_000, embedded=False).compact(whole, 10) is None
+    assert Programs(dropout, 20_000).compact(whole, 10) is None
+    assert Programs(dropout, 10**6).compact(whole, 10).widths == (64,)
+    assert Programs(dataclasses.replace(dropout, dropout=False), 10**6).compact(whole, 10) is None
 
 
 def test_on_an_accelerator_the_program_of_training_serves(monkeypatch):
     monkeypatch.setattr(compact, "on_cpu", lambda: False)
-    assert Programs(PLAIN, 10**6, 10).compact(gates_of((64, 256), (64, 256))) is None
+    assert Programs(PLAIN, 10**6).compact(gates_of((64, 256), (64, 256)), 10) is None
 
 
 # --- through the estimator ------------------------------------------------------------------------------------------
@@ -209,7 +209,13 @@ def test_a_fit_prunes_as_with_the_program_of_training(monkeypatch, compilations)
     def fitted():
         # float64: what a unit does is measured to digits that rounding does not reach.
         model = BanditPrunedMLPRegressor(
-            (21, 22), max_iter=20, numeric_embedding="periodic", dtype="float64", fine_tune_iter=3, random_state=0
+            (21, 22),
+            max_iter=20,
+            numeric_embedding="periodic",
+            n_members=1,
+            dtype="float64",
+            fine_tune_iter=3,
+            random_state=0,
         )
         return model.fit(X, y)
 
