@@ -143,6 +143,9 @@ VARIANTS = {
     **{f"fast {name}": Variant("fast", prune=params) for name, params in _PRUNINGS.items()},
     **{f"fast, 4 {name}": Variant("fast", 4, prune=params) for name, params in _PRUNINGS.items()},
     "default": Variant("default", 4),
+    "default, equal weights": Variant("default", 4, {"member_weights": "uniform"}),
+    "default, no embedding": Variant("default", 4, {"numeric_embedding": None}),
+    "default, all embed": Variant("default", 4, {"numeric_embedding": "piecewise_linear"}),
     **{
         f"default @{ratio}, {name}": Variant("default", 4, prune={"pruning_ratio": ratio} | params)
         for ratio in (0.5, 0.9)
