@@ -62,6 +62,7 @@ class BaseBanditPrunedMLP(ReadsMembers, CallbackSupportMixin, BaseEstimator):  #
     # Some of the parameters; the constructors of the subclasses set them.
     policy: Any
     preprocessing: str | None
+    numeric_embedding: Any
     solver: Any
     learning_rate: Any
     random_state: Any
