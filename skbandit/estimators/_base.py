@@ -64,6 +64,7 @@ class BaseBanditPrunedMLP(ReadsMembers, CallbackSupportMixin, BaseEstimator):  #
     # Some of the parameters; the constructors of the subclasses set them.
     policy: Any
     preprocessing: str | None
+    numeric_embedding: Any
     solver: Any
     learning_rate: Any
     random_state: Any
@@ -253,7 +254,7 @@ class BaseBanditPrunedMLP(ReadsMembers, CallbackSupportMixin, BaseEstimator):  #
         >>> from sklearn.datasets import load_diabetes
         >>> from skbandit import BanditPrunedMLPRegressor
         >>> X, y = load_diabetes(return_X_y=True)
-        >>> dense = BanditPrunedMLPRegressor((32,), pruning_ratio=0, max_iter=500, tol=1e-2, random_state=0).fit(X, y)
+        >>> dense = BanditPrunedMLPRegressor((32,), n_members=1, pruning_ratio=0, random_state=0).fit(X, y)
         >>> dense.prune(X, y, policy="magnitude", pruning_ratio=0.75).hidden_layer_sizes_
         (8,)
         """
@@ -291,7 +292,7 @@ class BaseBanditPrunedMLP(ReadsMembers, CallbackSupportMixin, BaseEstimator):  #
         >>> from sklearn.datasets import load_diabetes
         >>> from skbandit import BanditPrunedMLPRegressor
         >>> X, y = load_diabetes(return_X_y=True)
-        >>> dense = BanditPrunedMLPRegressor((32,), pruning_ratio=0, max_iter=500, tol=1e-2, random_state=0).fit(X, y)
+        >>> dense = BanditPrunedMLPRegressor((32,), n_members=1, pruning_ratio=0, random_state=0).fit(X, y)
         >>> dense.prune_path(X, y, pruning_ratio=0.9, n_rounds=3).hidden_layer_sizes
         [(32,), (16,), (8,), (4,)]
         """

@@ -34,9 +34,10 @@ class BanditPrunedMLPRegressor(RegressorMixin, Constructor, BaseBanditPrunedMLP)
     units that are safest to remove are removed, the next layers are refitted by least squares, and the smaller network
     is fine-tuned. Prediction runs in NumPy.
 
-    The default network is made for tables. It scales its inputs, accepts missing values and categories, and is trained
-    by a recipe that works well on many data sets [2]_: RealMLP-TD-S, with the dropout and weight decay of RealMLP-TD,
-    and layers of 128 units. `from_preset` makes a network that is trained like scikit-learn's MLP, or a stronger one.
+    By default there are four small networks, made for tables, whose predictions are averaged. They scale their inputs,
+    accept missing values and categories, and are trained by a recipe that works well on many data sets [2]_, that of
+    RealMLP-TD, with layers of 64 units. Two of them embed numbers. `from_preset` makes a network that is trained like
+    scikit-learn's MLP, or a larger ensemble.
 
     The target is standardised for training; its mean and scale are part of the last layer of the fitted network.
 
@@ -74,7 +75,7 @@ class BanditPrunedMLPRegressor(RegressorMixin, Constructor, BaseBanditPrunedMLP)
     >>> X, y = make_regression(n_samples=300, n_features=5, noise=1.0, random_state=0)
     >>> model = BanditPrunedMLPRegressor((32,), random_state=0).fit(X, y)
     >>> model.hidden_layer_sizes_
-    (16,)
+    [(16,), (16,), (16,), (16,)]
     >>> model.score(X, y) > 0.99
     True
     """
@@ -172,7 +173,7 @@ class BanditPrunedMLPRegressor(RegressorMixin, Constructor, BaseBanditPrunedMLP)
         to vary are taken in as they come, and the scales of the columns and of the target go on being learned. The
         weights are then adjusted so that predictions stay the same, except for small changes where values are far from
         the centre of a column and are clipped. The shape of the network may change, which needs another compilation.
-        The model keeps up to 256 of the rows, also in its pickle.
+        The model keeps up to 256 of the rows, also in its pickle. Of several members, each is trained on these rows.
 
         With ``learning_rate="coslog4"`` the rate is a tenth of ``learning_rate_init``, throughout, and dropout and
         weight decay do not fade. After pruning, dropout and the weight decay of ``"adamw"`` are off.

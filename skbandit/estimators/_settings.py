@@ -158,9 +158,9 @@ def epochs_of_fine_tuning(params: Parameters) -> tuple[int, int]:
     may be the last.
     """
     if params["fine_tune_iter"] != "auto":
-        return (int(params["fine_tune_iter"]),) * 2
+        return int(params["fine_tune_iter"]), int(params["fine_tune_iter"])
     if params["pruning_ratio"] == "auto":
-        return (AUTO_TUNE // 2,) * 2
+        return AUTO_TUNE // 2, AUTO_TUNE // 2
     return AUTO_TUNE_BETWEEN, max(AUTO_TUNE_BETWEEN, round(AUTO_TUNE * float(params["pruning_ratio"])))
 
 

@@ -88,7 +88,8 @@ def test_a_table_with_categories_and_gaps_is_learned_from(columns):
     # Two numbers, an answer, an indicator of missing ages, three colours and one for none, eight numbers for a city.
     assert model.coefs_[0].shape == (2 + 1 + 1 + 4 + 8, 4)
     sizes = [W.size + b.size for W, b in zip(model.coefs_, model.intercepts_, strict=True)]
-    assert model.n_parameters_[1] == sum(sizes) + 16 * 8  # twelve cities, unknown ones, and padding
+    # Twelve cities, unknown ones, and padding; and a slope for each unit.
+    assert model.n_parameters_[1] == sum(sizes) + 16 * 8 + 4
     assert model.feature_names_in_.tolist() == list(columns[0])
 
 
