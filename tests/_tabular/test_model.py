@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
+from skbandit._tabular.features import embeddings
 from skbandit._tabular.features.embeddings import Inputs
 from skbandit._tabular.features.encoder import FeatureEncoder
 from skbandit._tabular.model import Architecture, Model, raw_outputs
@@ -124,8 +125,10 @@ def embedded(dtype, scale=True, n_models=1, loss="squared_error"):
 @pytest.mark.parametrize("n_models", [1, 3])
 def test_embedded_numbers_are_computed_in_the_precision_of_the_weights(n_models, monkeypatch):
     models, X = embedded("float32", n_models=n_models)
-    seen, original = [], Inputs.features
-    monkeypatch.setattr(Inputs, "features", lambda self, *args: seen.append(args[-1].dtype) or original(self, *args))
+    seen, original = [], embeddings.features_on_host
+    recorded = lambda networks, X: seen.append(X.dtype) or original(networks, X)  # noqa: E731
+    monkeypatch.setattr(embeddings, "features_on_host", recorded)
+    monkeypatch.setattr("skbandit._tabular.model.features_on_host", recorded)
     found = raw_outputs(models, X).whole()
     assert set(seen) == {np.dtype("float32")}
     for z, model in zip(found, models, strict=True):
