@@ -56,7 +56,8 @@ def table(n, p, dtype="float32"):
 def test_a_fit_takes_less_than_three_times_the_rows(preset, dtype, weighted, most):
     X, y = table(100_000, 20, dtype)
     weight = np.tile([0.0, 1, 1, 2], 25_000) if weighted else None
-    model = BanditPrunedMLPRegressor.from_preset(preset, hidden_layer_sizes=(8,), pruning_ratio=0, **BRIEF)
+    params = {"hidden_layer_sizes": (8,), "n_members": 1, "pruning_ratio": 0}
+    model = BanditPrunedMLPRegressor.from_preset(preset, **params, **BRIEF)
     model.fit(X, y, weight)  # compiled
     assert peak_of(lambda: model.fit(X, y, weight)) < most * X.nbytes
 
