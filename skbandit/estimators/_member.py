@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 Parameters = Mapping[str, Any]
 
 
+#: Rows that the bins of embedded numbers are learned from, at most: sixteen quantiles of so many are good to a percent.
+_MOST_BIN_ROWS = 2**14
 #: A network says more than a constant if its held-out loss is lower by this share: of squared error, an R² of it.
 _MORE_THAN_A_CONSTANT = 0.02
 #: A training of fewer epochs has hardly begun, and its user knows. Fewer effective rows may speak against any network.
@@ -84,25 +86,34 @@ def draw_network(
     inputs, dtype = architecture.inputs, params["dtype"]
     there = np.flatnonzero(weight > 0)
     if inputs.looks_at_rows:
-        input_params = inputs.init(rng, dtype, dense(encoded[there]), weight[there])
+        # The same for all members, which can then share their bins in prediction.
+        n_most = int(np.clip(MOST_VALUES // max(inputs.n_columns, 1), FEWEST_ROWS, _MOST_BIN_ROWS))
+        some, counts = there, weight[there]
+        if some.size > n_most:
+            some, counts = _at_equal_steps(*distinct_rows(encoded.X, weight, there, dtype), n_most, 0.5)
+        input_params = inputs.init(rng, dtype, dense(encoded[some]), counts)
     else:
         input_params = inputs.init(rng, dtype)
-    features, counts = None, None
+    features, masses = None, None
     if params["weight_init"] == "data_driven":
         n_most = int(np.clip(MOST_VALUES // max(inputs.n_features, 1), FEWEST_ROWS, MOST_ROWS))
-        distinct, counts = distinct_rows(encoded.X, weight, there, dtype)
+        distinct, masses = distinct_rows(encoded.X, weight, there, dtype)
         if distinct.size > n_most:
-            # At equal steps of the cumulated weight: each stands for the same.
-            filled = np.cumsum(counts)
-            at = np.searchsorted(filled, (np.arange(n_most) + rng.uniform()) / n_most * filled[-1], side="right")
-            distinct, counts = distinct[np.minimum(at, distinct.size - 1)], np.ones(n_most)
+            distinct, masses = _at_equal_steps(distinct, masses, n_most, rng.uniform())
         features = inputs.features(np, input_params, dense(encoded[distinct]))
     sizes, activation = architecture.layer_sizes(), params["activation"]
     with single_threaded_blas():  # the same network whatever the threads of the process
-        layers: Any = init_params(sizes, activation, rng, dtype, params["weight_init"], features, counts)
+        layers: Any = init_params(sizes, activation, rng, dtype, params["weight_init"], features, masses)
     if architecture.parametric:
         layers = (*((W, b, np.ones_like(b)) for W, b in layers[:-1]), layers[-1])
     return Network(input_params, layers)
+
+
+def _at_equal_steps(rows: np.ndarray, weight: np.ndarray, n_most: int, offset: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return ``n_most`` of some rows, at equal steps of the cumulated weight: each stands for the same."""
+    filled = np.cumsum(weight)
+    at = np.searchsorted(filled, (np.arange(n_most) + offset) / n_most * filled[-1], side="right")
+    return rows[np.minimum(at, rows.size - 1)], np.ones(n_most)
 
 
 def distinct_rows(X: Any, weight: np.ndarray, there: np.ndarray, dtype: str) -> tuple[np.ndarray, np.ndarray]:

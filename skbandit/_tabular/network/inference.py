@@ -185,9 +185,8 @@ class JoinedForward:
         """Join networks of the same number of layers and the same activation."""
         layers = range(len(members[0].coefs) - 1)
         intercepts = [np.concatenate([member.intercepts[i] for member in members]) for i in layers]
-        slopes: list[np.ndarray | None] = [None for _ in layers]
-        if members[0].slopes[0] is not None:
-            slopes = [np.concatenate([member.slopes[i] for member in members]) for i in layers]
+        of_layers = [[of for member in members if (of := member.slopes[i]) is not None] for i in layers]
+        slopes = [np.concatenate(of_members) if of_members else None for of_members in of_layers]
         return cls(members, intercepts, slopes, features)
 
     def __call__(self, rows: Any) -> list[np.ndarray]:
