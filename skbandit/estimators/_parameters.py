@@ -352,7 +352,8 @@ _TRAINING = {
     "n_members": Parameter(
         "int",
         """
-        Number of networks. Each is trained and pruned with other held-out rows, and their predictions are averaged.
+        Number of networks. Each is trained and pruned by itself, and their predictions are averaged (see
+        ``member_weights``). Networks with the same ``numeric_embedding`` hold out different rows.
         They run in threads: as many as there are cores, or as OMP_NUM_THREADS says if that is fewer.
         """,
         (Number(1, 1e5, closed="both", integral=True),),
