@@ -33,10 +33,10 @@ def _out_of_fold(type: str, what: str) -> Attribute:
         type,
         f"""
         Out-of-fold predictions: for each training row, the mean {what} of those members that did not train on it, by
-        ``member_weights_``. Each member holds out ``validation_fraction`` of the rows. With ``member_weights="held_out"``
-        members that embed numbers in different ways hold out the same rows: of four members by default, two times a
-        fifth of the rows have a value, and others are NaN. In a table of fewer than 50 different rows all are NaN,
-        because no row is left out of training (``validation_fraction``).
+        ``member_weights_``. Each member holds out ``validation_fraction`` of the rows. With
+        ``member_weights="held_out"``, members that embed numbers in different ways hold out the same rows: with four
+        members by default, two times a fifth of the rows have a value, and others are NaN. In a table of fewer than 50
+        different rows all are NaN, because no row is left out of training (``validation_fraction``).
         A member was not trained on its held-out rows, but it chose its best epoch on them, and whether to keep a
         fine-tuned network.
         Set only for an ensemble whose members hold out rows, with ``calibration="train"``.
