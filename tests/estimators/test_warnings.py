@@ -64,8 +64,6 @@ def test_training_that_has_not_converged(n_members, told, make_data, regressor):
 @MEMBERS
 @pytest.mark.parametrize("method", ["fit", "prune", "prune_path", "partial_fit"])
 def test_a_batch_larger_than_the_rows(n_members, method, told, make_data, regressor):
-    if (n_members, method) == (2, "partial_fit"):
-        pytest.skip("an ensemble has no partial_fit")
     data = make_data("regression")
     params = {"n_members": n_members, "max_iter": 3, "pruning_ratio": 0, "n_iter_no_change": float("inf")}
     model = regressor(**params, batch_size=64)
@@ -78,8 +76,6 @@ def test_a_batch_larger_than_the_rows(n_members, method, told, make_data, regres
 @MEMBERS
 @pytest.mark.parametrize("method", ["fit", "prune", "partial_fit"])
 def test_a_column_vector_as_y(n_members, method, told, make_data, regressor):
-    if (n_members, method) == (2, "partial_fit"):
-        pytest.skip("an ensemble has no partial_fit")
     data = make_data("regression")
     params = {"n_members": n_members, "max_iter": 3, "pruning_ratio": 0, "n_iter_no_change": float("inf")}
     model, held_out = regressor(**params), {}
