@@ -265,7 +265,10 @@ class RawOutputs:
             return of(raw if dtype == X.dtype else [z.astype(np.result_type(z, X), copy=False) for z in raw])
 
         n = X.shape[0] if rows is None else len(rows)
-        step = 1 if n == 1 else min(one.chunk_rows(X, len(forward)) for one in forward)
+        if joined is not None and n > 1:
+            step = joined.chunk_rows(X)
+        else:
+            step = 1 if n == 1 else min(one.chunk_rows(X, len(forward)) for one in forward)
         return in_chunks(X, step, of_chunk) if rows is None else in_chunks(rows, step, lambda rows: of_chunk(X[rows]))
 
     def whole(self) -> list[np.ndarray]:

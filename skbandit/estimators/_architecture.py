@@ -32,6 +32,7 @@ NETWORK_PARAMETERS = (
     "numeric_embedding",
     "input_scaling",
     "n_members",
+    "member_weights",
     "loss",
 )
 

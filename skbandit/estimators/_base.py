@@ -43,7 +43,6 @@ from skbandit.estimators._rows import (
 )
 from skbandit.estimators._state import all_at_once, is_fitted_attribute, is_of_callbacks, snapshot
 from skbandit.estimators._targets import Kind, Target
-from skbandit.estimators._weighting import Judged, attributes_of_held_out, weights_of_members
 from skbandit.export.sklearn import to_sklearn
 from skbandit.presets import preset_params
 
@@ -177,9 +176,8 @@ class BaseBanditPrunedMLP(ReadsMembers, CallbackSupportMixin, BaseEstimator):  #
         sample_weight : array-like of shape (n_samples,), default=None
             Non-negative weights; an integer weight equals a repeated row.
         X_val, y_val, sample_weight_val : array-like, default=None
-            Held-out rows: for early stopping, for the choice between the repaired and the fine-tuned network, and for
-            ``pruning_ratio="auto"``. Without them, where one of these needs held-out rows (``early_stopping=True`` or
-            ``"auto"``), ``validation_fraction`` of the training rows is held out: other rows by each member.
+            Held-out rows, for early stopping, the gate of fine-tuning, the weights of the members, and ``"auto"``.
+            Without them, ``validation_fraction`` of the training rows is held out if there is need.
 
         Returns
         -------
@@ -277,7 +275,8 @@ class BaseBanditPrunedMLP(ReadsMembers, CallbackSupportMixin, BaseEstimator):  #
         Parameters
         ----------
         X, y, sample_weight, X_val, y_val, sample_weight_val, **params
-            As in `prune`. The run has ``n_rounds`` rounds and ends at ``pruning_ratio``.
+            As in `prune`. The run has ``n_rounds`` rounds and ends at ``pruning_ratio``. Under ``fine_tune_iter="auto"``
+            only the last size is fine-tuned for long: give a number to compare sizes.
 
         Returns
         -------
@@ -485,7 +484,9 @@ class BaseBanditPrunedMLP(ReadsMembers, CallbackSupportMixin, BaseEstimator):  #
         self.__dict__.update(revealed(member))
         return self
 
-    def _show_ensemble(self, members: Sequence[Member], wrappers: Sequence[Self]) -> Self:
+    def _show_ensemble(
+        self, members: Sequence[Member], wrappers: Sequence[Self], weights: np.ndarray | None = None
+    ) -> Self:
         """Become the estimator of these networks; each member is a copy of an estimator, with our parameters."""
         own = self.get_params(deep=False)
         shared = {name: value for name, value in own.items() if name not in _OF_MEMBERS}
@@ -495,7 +496,9 @@ class BaseBanditPrunedMLP(ReadsMembers, CallbackSupportMixin, BaseEstimator):  #
             estimator._target, estimator._columns = self._target, self._columns
             estimator._architecture, estimator._seen = member.architecture, self._seen
             self.estimators_.append(estimator._show(member))
-        self.__dict__.update(attributes_of_ensemble(members))
+        self.__dict__.update(
+            attributes_of_ensemble(members) | ({} if weights is None else {"member_weights_": weights})
+        )
         return self
 
     def _new_wrapper(self, random_state: int, numeric_embedding: str | None) -> Self:
@@ -516,7 +519,7 @@ class BaseBanditPrunedMLP(ReadsMembers, CallbackSupportMixin, BaseEstimator):  #
         notes.add(*notes_on_judgements([one.judgement for one in fitted]))
         self._show_ensemble([one.member for one in fitted], wrappers)
         self.__dict__.pop(self._target.out_of_fold, None)
-        self.__dict__.update(attributes_of_held_out([Judged(one.member.model, one.held) for one in fitted], task))
+        self.__dict__.update(_ensemble.of_held_out(fitted, task))
 
     def _members_before(self, rng: np.random.RandomState) -> tuple[list[Member] | None, list[Self], list[Any]]:
         """Return the networks to go on with, if there are any, the estimators that they become, and seeds.
@@ -544,16 +547,15 @@ class BaseBanditPrunedMLP(ReadsMembers, CallbackSupportMixin, BaseEstimator):  #
             with self._computing():
                 if self.n_members_ > 1:
                     return self._partial_fit_ensemble(task, rng, notes, anew=learned.anew)
-                before, reporter = None if first else self._member, FitReporter(verbose=bool(self.verbose))
-                return self._show(
-                    train_epoch(before, self._architecture, task, rng, reporter, notes, anew=learned.anew)
-                )
+                of_network = None if first else self._member, self._architecture, task, rng
+                reporter = FitReporter(verbose=bool(self.verbose))
+                return self._show(train_epoch(*of_network, reporter, notes, anew=learned.anew))
 
     def _partial_fit_ensemble(self, task: FitTask, rng: np.random.RandomState, notes: Notes, *, anew: bool) -> Self:
         """One epoch of each member."""
         before, wrappers, seeds = self._members_before(rng)
         shared = self._architecture, task, seeds[1:], bool(self.verbose), notes, self._computing
-        members = _ensemble.train_epoch(before, *shared, anew=anew)
+        members = _ensemble.train_epoch(before, *shared, anew=anew, split_seed=seeds[0])
         self.__dict__.pop(self._target.out_of_fold, None)  # those were of the networks before
         self.__dict__.setdefault("member_weights_", np.full(len(members), 1 / len(members)))
         return self._show_ensemble(members, wrappers)
@@ -592,7 +594,8 @@ class BaseBanditPrunedMLP(ReadsMembers, CallbackSupportMixin, BaseEstimator):  #
         results = _ensemble.prune(before, task, seeds, verbose, notes, self._computing)
         self.__dict__.pop(self._target.out_of_fold, None)  # those were of the networks before
         wrappers = self.estimators_
-        path = [copy.copy(self)._show_ensemble(m, wrappers) for m in _ensemble.paths(results, before)]
-        self._show_ensemble([result.member for result in results], wrappers)
-        self.member_weights_ = weights_of_members([Judged(one.member.model, one.held) for one in results], task)
+        sizes = [*_ensemble.paths(results, before), [result.member for result in results]]
+        shown = [(members, wrappers, _ensemble.weights(members, results, task)) for members in sizes]
+        path = [copy.copy(self)._show_ensemble(*of_size) for of_size in shown[:-1]]
+        self._show_ensemble(*shown[-1])
         return path

@@ -38,7 +38,7 @@ def _out_of_fold(type: str, what: str) -> Attribute:
         members by default, two times a fifth of the rows have a value, and others are NaN. In a table of fewer than 50
         different rows all are NaN, because no row is left out of training (``validation_fraction``).
         A member was not trained on its held-out rows, but it chose its best epoch on them, and whether to keep a
-        fine-tuned network.
+        fine-tuned network; and the weights of the members were chosen on them.
         Set only for an ensemble whose members hold out rows, with ``calibration="train"``.
         """,
         of="ensemble",
@@ -63,7 +63,7 @@ _SHARED = {
         "ndarray of shape (n_members_,)",
         """
         Weights of the members in the mean of their predictions; they sum to 1. Set only for an ensemble. `prune`
-        computes them anew, and `partial_fit` keeps them.
+        chooses them anew if it is given the rows of the fit, or ``X_val``; `partial_fit` keeps them.
         """,
         of="ensemble",
     ),
@@ -126,7 +126,8 @@ _SHARED = {
     "best_validation_score_": Attribute(
         "float or None",
         """
-        Highest of the ``validation_scores_``. With ``validation_metric="loss"`` another epoch may have been kept.
+        Highest of the ``validation_scores_``; of several members, the mean of their highest. With
+        ``validation_metric="loss"`` another epoch may have been kept.
         """,
         of_members="mean",
     ),

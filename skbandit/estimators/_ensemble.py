@@ -23,6 +23,7 @@ from joblib import cpu_count
 
 from skbandit._core.scope import for_threads
 from skbandit._tabular.model import Architecture
+from skbandit._tabular.types import Ending
 from skbandit.estimators._callbacks import FitReporter, PathReporter
 from skbandit.estimators._fitted import Member
 from skbandit.estimators._kinds import as_embeddings
@@ -30,7 +31,7 @@ from skbandit.estimators._member import Fitted, Pruned, fit_member, prune_member
 from skbandit.estimators._member import train_epoch as train_member_epoch
 from skbandit.estimators._notes import Note, Notes
 from skbandit.estimators._rows import FitTask
-from skbandit.estimators._weighting import windows
+from skbandit.estimators._weighting import OfMember, attributes_of_held_out, weights_of_members, windows
 
 Result = TypeVar("Result", Fitted, Pruned)
 #: Opens the scope in which a thread of its own computes.
@@ -51,6 +52,12 @@ def of_members(architecture: Architecture, task: FitTask) -> list[Architecture]:
     """Return the architecture of each member, from that of the first: they may embed numbers in ways of their own."""
     embeddings = as_embeddings(task.params["numeric_embedding"], int(task.params["n_members"]))
     return [architecture.with_embedding(embedding) for embedding in embeddings]
+
+
+def _windows(architectures: Sequence[Architecture], task: FitTask) -> np.ndarray:
+    """Return where each member begins to hold out."""
+    embeddable = any(architecture.inputs.n_embedded > 0 for architecture in architectures)
+    return windows(task.params, len(architectures), embeddable=embeddable)
 
 
 def fit(
@@ -80,7 +87,7 @@ def fit(
     """
     check_shared(before or [])
     n_members, architectures = len(seeds), of_members(architecture, task)
-    starts = windows(task.params, n_members)
+    starts = _windows(architectures, task)
     stop = threading.Event()
 
     def run(k: int, notes: Notes) -> Fitted:
@@ -120,6 +127,7 @@ def train_epoch(
     scope: Scope,
     *,
     anew: bool,
+    split_seed: int,
 ) -> list[Member]:
     """Train the members for one epoch, all of them on the same rows; the parameters are those of `fit`.
 
@@ -127,12 +135,14 @@ def train_epoch(
     """
     check_shared(before or [])
     n_members, stop, architectures = len(seeds), threading.Event(), of_members(architecture, task)
+    starts = _windows(architectures, task)
 
     def run(k: int, notes: Notes) -> Fitted:
         member, rng = None if before is None else before[k], np.random.RandomState(seeds[k])
         reporter = FitReporter(verbose=verbose, stop=stop)
-        trained = train_member_epoch(member, architectures[k], task, rng, reporter, notes, anew=anew)
-        return Fitted(trained, None, False)
+        order = split_seed, float(starts[k])
+        trained = train_member_epoch(member, architectures[k], task, rng, reporter, notes, anew=anew, order=order)
+        return Fitted(trained, None, trained.training.status == str(Ending.INTERRUPTED))
 
     trained = _for_each(n_members, run, stop, notes, scope, n_threads=_n_threads(n_members, task, verbose))
     return [one.member for one in trained]
@@ -155,6 +165,18 @@ def paths(results: Sequence[Pruned], members: Sequence[Member]) -> list[list[Mem
         ]
         for r in range(n_rounds)
     ]
+
+
+def of_held_out(results: Sequence[Fitted], task: FitTask) -> dict[str, Any]:
+    """Return what an estimator shows of what held-out rows say of the members."""
+    members = [OfMember(one.member.model, one.held, one.member.window is not None) for one in results]
+    return attributes_of_held_out(members, task)
+
+
+def weights(members: Sequence[Member], results: Sequence[Pruned], task: FitTask) -> np.ndarray | None:
+    """Return the weights of members at some size of a pruning; None where those of before stay."""
+    pairs = zip(members, results, strict=True)
+    return weights_of_members([OfMember(member.model, result.held) for member, result in pairs], task)
 
 
 def _n_threads(n_members: int, task: FitTask, watched: bool) -> int:

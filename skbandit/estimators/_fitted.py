@@ -134,6 +134,8 @@ class Member:
         Of the order of the rows, in which some are held out; None where no fit has drawn it.
     split_start : float
         Where in that order they begin.
+    window : int or None
+        Fingerprint of the rows that it holds out and has never learned from; None where there are none.
     """
 
     model: Model
@@ -141,6 +143,7 @@ class Member:
     pruning: Pruning
     split_seed: int | None = None
     split_start: float = 0.0
+    window: int | None = None
 
     @classmethod
     def new(cls, model: Model, split_seed: int | None = None, split_start: float = 0.0) -> Self:

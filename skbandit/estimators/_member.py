@@ -18,7 +18,7 @@ from skbandit.estimators._callbacks import FitReporter, PathReporter
 from skbandit.estimators._fitted import Member
 from skbandit.estimators._memory import remembered
 from skbandit.estimators._notes import Note, Notes
-from skbandit.estimators._rows import FitTask, Split, split_rows
+from skbandit.estimators._rows import FitTask, Split, split_rows, window_of
 from skbandit.estimators._state import raise_not_finite
 from skbandit.estimators._trained import STORE, digest, is_on
 from skbandit.pruning.results import Outcome, PruneResult
@@ -67,7 +67,7 @@ class Pruned(NamedTuple):
     path: list[Member]
     """The network after each round."""
     held: np.ndarray | None
-    """As in `Fitted`."""
+    """Which rows were held out, bool[n]; None where the network may have learned from some of them before."""
     interrupted: bool
     """Whether the user interrupted it."""
 
@@ -90,7 +90,9 @@ def draw_network(
         n_most = int(np.clip(MOST_VALUES // max(inputs.n_columns, 1), FEWEST_ROWS, _MOST_BIN_ROWS))
         some, counts = there, weight[there]
         if some.size > n_most:
-            some, counts = _at_equal_steps(*distinct_rows(encoded.X, weight, there, dtype), n_most, 0.5)
+            some, counts = distinct_rows(encoded.X, weight, there, dtype)
+        if some.size > n_most:
+            some, counts = _at_equal_steps(some, counts, n_most, 0.5)
         input_params = inputs.init(rng, dtype, dense(encoded[some]), counts)
     else:
         input_params = inputs.init(rng, dtype)
@@ -249,7 +251,16 @@ def fit_member(
     result = _prune(network, rows, held_out, settings, pruning, int(seeds[2]), reporter, notes, data)
     judgement = None if ended else _judgement(trained, split, target, params)
     interrupted = trained.status == Ending.INTERRUPTED or result.outcome == Outcome.INTERRUPTED
-    return Fitted(member.pruned(result, target, params), split.held, interrupted, judgement)
+    window = None if _repaired_on_held_out(result, params) else window_of(task, split.held)
+    if before is not None and before.window != window:  # it was trained on other rows before, these among them perhaps
+        window = None
+    member = dataclasses.replace(member.pruned(result, target, params), window=window)
+    return Fitted(member, split.held, interrupted, judgement)
+
+
+def _repaired_on_held_out(result: PruneResult, params: Parameters) -> bool:
+    """Say whether pruning has measured and repaired on rows that were held out."""
+    return bool(result.history) and params["calibration"] != "train"
 
 
 def prune_member(
@@ -281,8 +292,12 @@ def prune_member(
     n_trained = sum(architecture.hidden_layer_sizes)
     pruning = prune_settings(params, task.criterion, n_trained, member.pruning.n_left)
     result = _prune(network, split.rows, split.held_out, training, pruning, int(seeds[2]), reporter, notes)
+    if _repaired_on_held_out(result, params):
+        member = dataclasses.replace(member, window=None)
     path = [member.pruned(of_round, target, params) for of_round in reporter.results]
-    return Pruned(member.pruned(result, target, params), path, split.held, result.outcome == Outcome.INTERRUPTED)
+    known = member.window is not None and window_of(task, split.held) == member.window
+    held = split.held if known else None
+    return Pruned(member.pruned(result, target, params), path, held, result.outcome == Outcome.INTERRUPTED)
 
 
 def train_epoch(
@@ -294,6 +309,7 @@ def train_epoch(
     notes: Notes,
     *,
     anew: bool = False,
+    order: tuple[int | None, float] = (None, 0.0),
 ) -> Member:
     """Train for one epoch on all rows, as `partial_fit` does; the optimizer's state goes on from call to call.
 
@@ -309,6 +325,8 @@ def train_epoch(
         Where to put what the user is to be told.
     anew : bool
         Whether to draw a new network and go on with nothing but the record of training.
+    order : tuple (seed or None, start)
+        Of a new network: which rows later fits hold out.
     """
     from skbandit._tabular.training import fit as _fit
     from skbandit.estimators._settings import incremental_settings, notes_on_batches, train_settings
@@ -316,7 +334,7 @@ def train_epoch(
     params, target, rows = task.params, task.target, task.train.rows
     if before is None or anew:
         start = draw_network(architecture, params, task.train.features, rows.weight, rng)
-        member, state = new_member(architecture, start, target, params["dtype"], None, 0.0), None
+        member, state = new_member(architecture, start, target, params["dtype"], *order), None
         if before is not None:
             record = dataclasses.replace(before.training, optimizer=None, n_rows=0)  # those come again
             member = dataclasses.replace(member, training=record)
@@ -335,7 +353,7 @@ def train_epoch(
     if trained.status == Ending.NOT_FINITE:
         raise_not_finite(params["learning_rate_init"])
     notes.add(*_notes_on_training(trained))
-    return member.trained(trained, target, params, n_rows, goes_on=True)
+    return dataclasses.replace(member.trained(trained, target, params, n_rows, goes_on=True), window=None)
 
 
 def reveal_layers(member: Member, target: Target, dtype: str) -> Any:

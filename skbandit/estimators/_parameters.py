@@ -353,7 +353,8 @@ _TRAINING = {
         "int",
         """
         Number of networks. Each is trained and pruned by itself, and their predictions are averaged (see
-        ``member_weights``). Networks with the same ``numeric_embedding`` hold out different rows.
+        ``member_weights``). Members hold out different rows, but for those of one turn through the entries of
+        ``numeric_embedding``.
         They run in threads: as many as there are cores, or as OMP_NUM_THREADS says if that is fewer.
         """,
         (Number(1, 1e5, closed="both", integral=True),),
@@ -363,8 +364,9 @@ _TRAINING = {
         """
         Weights of the members in the mean of their predictions. ``"held_out"``: members with the same
         ``numeric_embedding`` have the same weight, and these weights, in steps of a tenth for all of a kind, minimise
-        the loss of the mean on held-out rows. For this, members of different kinds hold out the same rows. The weights
-        are equal where all members are of one kind, and where no rows are held out. ``"uniform"``: equal weights.
+        the loss of the mean on held-out rows: ``X_val``, or windows of rows that members of all kinds hold out. The
+        weights are equal where all members are of one kind, where no rows are held out, and where pruning measures on
+        held-out rows (``calibration``). ``"uniform"``: equal weights.
         """,
         (OneOf(("held_out", "uniform")),),
     ),

@@ -397,6 +397,17 @@ def split_rows(task: FitTask, seed: int, start: float, notes: Notes) -> Split:
     return Split(rows, held_out, share == 1, trains.size == judges.size == n, constant)
 
 
+def window_of(task: FitTask, held: np.ndarray | None) -> int | None:
+    """Return a fingerprint of the rows of a task that are held out whole, bool[n]; None where there are none."""
+    if held is None or not held.any():
+        return None
+    from skbandit._tabular.features.hashing import row_ranks
+
+    rows, target = task.train.rows, task.target
+    ranks = row_ranks(rows.X, 0, task.params["dtype"]) ^ row_ranks(target.identify(rows.y), 1)
+    return int(np.sum(ranks[held], dtype=np.uint64))
+
+
 def _is_constant(X: Any, there: np.ndarray) -> bool:
     """Say whether all rows of f[n, n_features], dense or CSR, of which some are there, bool[n], are the same."""
     n = X.shape[0]

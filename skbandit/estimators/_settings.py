@@ -26,8 +26,8 @@ AUTO_LBFGS = 200
 
 #: Rounds of pruning to a share under ``n_rounds="auto"``, at least.
 AUTO_FEWEST_ROUNDS = 2
-#: Epochs of fine-tuning under ``fine_tune_iter="auto"``: after a round that others follow; after the last, times the
-#: share of units that is removed.
+#: Epochs of fine-tuning under ``fine_tune_iter="auto"``: after a round that others follow; after the last, times
+#: ``pruning_ratio``.
 AUTO_TUNE_BETWEEN, AUTO_TUNE = 2, 20
 
 Parameters = Mapping[str, Any]

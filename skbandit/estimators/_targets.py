@@ -150,7 +150,9 @@ class Target(ABC):
             return self.link(raw[0])
         outputs = [self.link(z) for z in raw]
         if weights is not None:
-            return cast(np.ndarray, sum(weight * output for weight, output in zip(weights, outputs, strict=True)))
+            weighted = functools.reduce(np.add, [w * output for w, output in zip(weights, outputs, strict=True)])
+            low, high = functools.reduce(np.minimum, outputs), functools.reduce(np.maximum, outputs)
+            return cast(np.ndarray, np.minimum(np.maximum(weighted, low), high))  # rounding leaves the range of all
         return cast(np.ndarray, functools.reduce(np.add, outputs) / outputs[0].dtype.type(len(outputs)))
 
     @abstractmethod

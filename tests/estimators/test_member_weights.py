@@ -6,7 +6,7 @@ from scipy.special import softmax
 
 from skbandit import BanditPrunedMLPClassifier, BanditPrunedMLPRegressor
 from skbandit.estimators import _weighting
-from skbandit.estimators._weighting import STEPS, windows
+from skbandit.estimators._weighting import TENTHS, windows
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -104,7 +104,7 @@ def test_they_minimise_the_loss_on_held_out_rows(steps, regressor):
         errors = [np.square(share * each[k + 1] + (1 - share) * each[k] - y)[held[k]] for k in (0, 2)]
         return np.concatenate(errors).mean()
 
-    best = min(np.arange(STEPS + 1) / STEPS, key=loss)
+    best = min(np.arange(TENTHS + 1) / TENTHS, key=loss)
     np.testing.assert_allclose(model.member_weights_, np.array([1 - best, best, 1 - best, best]) / 2)
     assert best > 0.5
 
@@ -121,7 +121,7 @@ def test_probabilities_are_compared_by_their_log_loss(steps, classifier):
         true = np.concatenate([y[held[0]], y[held[2]]])
         return -np.log(np.concatenate(p)[np.arange(len(true)), true]).mean()
 
-    best = min(np.arange(STEPS + 1) / STEPS, key=loss)
+    best = min(np.arange(TENTHS + 1) / TENTHS, key=loss)
     np.testing.assert_allclose(model.member_weights_, np.array([1 - best, best, 1 - best, best]) / 2)
 
 
@@ -198,7 +198,7 @@ def test_kinds_of_unequal_numbers(steps, regressor):
     first, second, third = model.member_weights_
     assert first == third
     assert first + second + third == pytest.approx(1)
-    assert round(STEPS * second, 9) == round(STEPS * second)
+    assert round(TENTHS * second, 9) == round(TENTHS * second)
 
 
 def test_one_network_has_no_weights(make_data, regressor):
@@ -214,7 +214,7 @@ def test_rows_that_the_user_holds_out(steps, regressor):
     model = regressor(**MIXED, pruning_ratio=0.0).fit(X[:200], y[:200], X_val=X[200:], y_val=y[200:])
     each = np.array([member.predict(X[200:]) for member in model.estimators_])
     plain, embeds = each[::2].mean(axis=0), each[1::2].mean(axis=0)
-    shares = np.arange(STEPS + 1) / STEPS
+    shares = np.arange(TENTHS + 1) / TENTHS
     best = min(shares, key=lambda share: np.square(share * embeds + (1 - share) * plain - y[200:]).mean())
     np.testing.assert_allclose(model.member_weights_, np.array([1 - best, best, 1 - best, best]) / 2)
 
@@ -238,14 +238,80 @@ def test_pruning_chooses_anew_and_partial_fit_keeps_them(steps, regressor):
     each = np.array([member.predict(X) for member in pruned.estimators_])
     losses = [
         np.concatenate([np.square(s * each[k + 1] + (1 - s) * each[k] - y)[held[k]] for k in (0, 2)]).mean()
-        for s in np.arange(STEPS + 1) / STEPS
+        for s in np.arange(TENTHS + 1) / TENTHS
     ]
-    assert pruned.member_weights_[[1, 3]].sum() == pytest.approx(np.argmin(losses) / STEPS)
+    assert pruned.member_weights_[[1, 3]].sum() == pytest.approx(np.argmin(losses) / TENTHS)
     np.testing.assert_array_equal(model.member_weights_, before)
     model.partial_fit(X, y)
     np.testing.assert_array_equal(model.member_weights_, before)
     fresh = regressor(**MIXED).partial_fit(X, y)
     np.testing.assert_array_equal(fresh.member_weights_, np.full(4, 0.25))
+
+
+def test_pruning_keeps_them_where_members_have_learned_from_these_rows(steps, regressor):
+    X, y = steps
+    without = regressor(**MIXED | {"early_stopping": False}).fit(X, y)
+    again = without.prune(X, y, pruning_ratio="auto", tolerance=0.0, fine_tune_iter=0)
+    np.testing.assert_array_equal(again.member_weights_, np.full(4, 0.25))
+    fed = regressor(**MIXED).fit(X, y)
+    chosen = fed.member_weights_.copy()
+    assert np.ptp(chosen) > 0
+    for _ in range(3):
+        fed.partial_fit(X, y)
+    np.testing.assert_array_equal(fed.prune(X, y, pruning_ratio=0.75).member_weights_, chosen)
+    # Of other rows, others are held out, and these were trained on.
+    part = regressor(**MIXED, pruning_ratio=0.0).fit(X, y)
+    kept = part.member_weights_.copy()
+    np.testing.assert_array_equal(part.prune(X[:150], y[:150], pruning_ratio=0.75).member_weights_, kept)
+    given = regressor(**MIXED, pruning_ratio=0.0).fit(X[:200], y[:200], X_val=X[200:], y_val=y[200:])
+    same = given.prune(X[:200], y[:200], pruning_ratio=0)
+    np.testing.assert_array_equal(same.member_weights_, given.member_weights_)
+    np.testing.assert_array_equal(same.predict(X), given.predict(X))
+
+
+def test_a_path_ends_where_pruning_ends(steps, regressor):
+    X, y = steps
+    model = regressor(**MIXED, pruning_ratio=0.0).fit(X, y)
+    path, pruned = model.prune_path(X, y, pruning_ratio=0.75), model.prune(X, y, pruning_ratio=0.75)
+    np.testing.assert_array_equal(path.estimators[-1].member_weights_, pruned.member_weights_)
+    np.testing.assert_array_equal(path.estimators[-1].predict(X), pruned.predict(X))
+    np.testing.assert_array_equal(path.estimators[0].member_weights_, model.member_weights_)
+
+
+def test_windows_stay_after_partial_fit(steps, regressor):
+    X, y = steps
+    model = regressor(**MIXED, warm_start=True).partial_fit(X, y)
+    np.testing.assert_allclose([start for _, start in windows_of(model)], [0, 0, 0.5, 0.5])
+    assert len({seed for seed, _ in windows_of(model)}) == 1
+    model.fit(X, y)
+    held = held_out(model, X, y)
+    np.testing.assert_array_equal(held[0], held[1])
+    with pytest.raises(ValueError, match="'member_weights' parameter was 'held_out' when the network was made"):
+        model.set_params(member_weights="uniform").fit(X, y)
+
+
+@pytest.mark.parametrize("values", [(0, 1), ("a", "b", "c")], ids=["binary", "categories"])
+def test_without_numbers_all_members_are_of_one_kind(values, regressor):
+    import pandas as pd
+
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({name: rng.choice(values, 200) for name in "abcd"})
+    X = X if values[0] == 0 else X.astype("category")
+    model = regressor(**MIXED, categorical_features="from_dtype").fit(X, rng.normal(size=200))
+    np.testing.assert_array_equal(model.member_weights_, np.full(4, 0.25))
+    np.testing.assert_allclose([start for _, start in windows_of(model)], [0, 0.25, 0.5, 0.75])
+
+
+def test_a_weighted_mean_of_probabilities_is_one():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(200, 2)).astype("float32")
+    y = (X[:, 0] > 0).astype(int)
+    model = BanditPrunedMLPClassifier((8,), n_members=5, max_iter=20, label_smoothing=0.0, random_state=0).fit(X, y)
+    for share in np.arange(1, TENTHS) / TENTHS:
+        model.member_weights_ = np.array([(1 - share) / 3, share / 2] * 2 + [(1 - share) / 3])
+        p = model.predict_proba(1e3 * X)
+        assert p.min() >= 0
+        assert p.max() <= 1
 
 
 def test_models_of_before_are_averaged_evenly(make_data, regressor):

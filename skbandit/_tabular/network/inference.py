@@ -91,6 +91,11 @@ def in_chunks(X: Any, step: int, of: Callable[[Any], np.ndarray]) -> np.ndarray:
     return out
 
 
+def _rows_of(n_bytes: float) -> int:
+    """Return the rows of a chunk, of which each takes so many bytes."""
+    return max(min(CHUNK_BYTES // max(int(n_bytes), 1), CHUNK_ROWS), 1)
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Forward:
     """A network for rows of one dtype, to which its weights are converted once; made by `of`.
@@ -130,6 +135,10 @@ class Forward:
 
     def chunk_rows(self, X: Any, n_members: int = 1) -> int:
         """Return how many rows of X go through at a time, where the outputs of so many networks are held together."""
+        return _rows_of(self.bytes_of_row(X, n_members))
+
+    def bytes_of_row(self, X: Any, n_members: int = 1) -> float:
+        """Return what a row of X takes on its way, with the outputs of so many networks."""
         size, (*hidden, n_outputs) = X.dtype.itemsize, [W.shape[1] for W in self.coefs]
         # Outputs are as wide as the last intercepts, where those are wider.
         of_outputs = n_members * n_outputs * max([size, *(b.dtype.itemsize for b in self.intercepts[-1:])])
@@ -137,8 +146,7 @@ class Forward:
         if self.features is not None:
             # The columns, dense, and what is made of them: encoded columns, and features, which are as many or more.
             n_bytes += size * (X.shape[1] + 2 * self.coefs[0].shape[0])
-        n_rows = CHUNK_BYTES // int(n_bytes)
-        return max(min(n_rows, CHUNK_ROWS), 1)
+        return float(n_bytes)
 
     def __call__(self, rows: Any) -> np.ndarray:
         """Return the output layer's pre-activation f[n, n_outputs] of a chunk of rows, dense or CSR."""
@@ -188,6 +196,10 @@ class JoinedForward:
         of_layers = [[of for member in members if (of := member.slopes[i]) is not None] for i in layers]
         slopes = [np.concatenate(of_members) if of_members else None for of_members in of_layers]
         return cls(members, intercepts, slopes, features)
+
+    def chunk_rows(self, X: Any) -> int:
+        """Return how many rows of X go through at a time, where all that is computed of all members is held."""
+        return _rows_of(sum(member.bytes_of_row(X) for member in self.members))
 
     def __call__(self, rows: Any) -> list[np.ndarray]:
         """Return the output layer's pre-activation f[n, n_outputs] of each member, for a chunk of encoded rows."""

@@ -136,6 +136,8 @@ class Loss:
         The loss of each row.
     link : callable f[n, n_outputs] → f[n, n_outputs]
         From the output layer's pre-activation to a prediction, in NumPy.
+    inverse : callable f[n, n_outputs] → f[n, n_outputs]
+        From a prediction to a pre-activation of that prediction, in NumPy; finite, also where a probability is 0.
     out_activation : str
         The name that scikit-learn gives the link (``out_activation_``).
     answers : callable (xp, z, y) → array of shape (n, ...)
@@ -152,6 +154,7 @@ class Loss:
 
     rows: Callable[[Any, Array, Array], Array]
     link: Callable[[np.ndarray], np.ndarray]
+    inverse: Callable[[np.ndarray], np.ndarray]
     out_activation: str
     answers: Callable[[Any, Array, Array], Array]
     score_of: Callable[[Any, Array, Array, Array], Array]
@@ -189,6 +192,25 @@ class Loss:
         return rows if self.uniform is None else rows + label_smoothing * (self.uniform(np, z) - rows)
 
 
+#: What a probability is away from 0 and 1 at least, where its logarithm is taken.
+_SMALLEST_PROBABILITY = 1e-6
+
+
+def _log_of_means(p: np.ndarray) -> np.ndarray:
+    logarithm: np.ndarray = np.log(np.maximum(p, np.finfo(np.float64).tiny))
+    return logarithm
+
+
+def _log_of_probabilities(p: np.ndarray) -> np.ndarray:
+    logarithm: np.ndarray = np.log(np.maximum(p, _SMALLEST_PROBABILITY))
+    return logarithm
+
+
+def _logit_of_probabilities(p: np.ndarray) -> np.ndarray:
+    result: np.ndarray = logit(np.clip(p, _SMALLEST_PROBABILITY, 1 - _SMALLEST_PROBABILITY))
+    return result
+
+
 #: What stands for 0 where a constant prediction needs its logarithm.
 _SMALLEST_SHARE = 1e-12
 _COUNTS = Domain(lambda y: bool((y >= 0).all()), "negative, which loss='poisson' does not allow.")
@@ -198,10 +220,19 @@ BLOCK_VALUES = 2**18
 
 #: Every loss by its name.
 LOSSES: dict[str, Loss] = {
-    "squared_error": Loss(squared_error, _identity, "identity", _as_it_is, r2, _mean),
-    "poisson": Loss(poisson, np.exp, "exp", _exp, r2, _log_of_mean, domain=_COUNTS),
-    "log_loss": Loss(log_loss, _softmax, "softmax", _is_right, _share, _log_of_shares, _uniform_log_loss),
+    "squared_error": Loss(squared_error, _identity, _identity, "identity", _as_it_is, r2, _mean),
+    "poisson": Loss(poisson, np.exp, _log_of_means, "exp", _exp, r2, _log_of_mean, domain=_COUNTS),
+    "log_loss": Loss(
+        log_loss, _softmax, _log_of_probabilities, "softmax", _is_right, _share, _log_of_shares, _uniform_log_loss
+    ),
     "binary_log_loss": Loss(
-        binary_log_loss, expit, "logistic", _are_right, _share, _logit_of_mean, _uniform_binary_log_loss
+        binary_log_loss,
+        expit,
+        _logit_of_probabilities,
+        "logistic",
+        _are_right,
+        _share,
+        _logit_of_mean,
+        _uniform_binary_log_loss,
     ),
 }
