@@ -126,8 +126,7 @@ class BaseBanditPrunedMLP(ReadsMembers, CallbackSupportMixin, BaseEstimator):  #
         >>> BanditPrunedMLPRegressor.from_preset("strong", random_state=0).n_members
         8
         """
-        task = "classification" if is_classifier(cls()) else "regression"
-        return cls(**{**preset_params(preset, task), **params})
+        return cls(**{**preset_params(preset, "classification" if is_classifier(cls()) else "regression"), **params})
 
     def set_params(self, **params: Any) -> Self:
         """Set parameters; ``policy__<field>`` reaches the fields of the policy, also of one given by name.
@@ -275,8 +274,8 @@ class BaseBanditPrunedMLP(ReadsMembers, CallbackSupportMixin, BaseEstimator):  #
         Parameters
         ----------
         X, y, sample_weight, X_val, y_val, sample_weight_val, **params
-            As in `prune`. The run has ``n_rounds`` rounds and ends at ``pruning_ratio``. Under ``fine_tune_iter="auto"``
-            only the last size is fine-tuned for long: give a number to compare sizes.
+            As in `prune`; in ``n_rounds`` rounds, down to ``pruning_ratio``. Only the last size is fine-tuned for long
+            under ``fine_tune_iter="auto"``: to compare sizes, give a number.
 
         Returns
         -------
@@ -350,9 +349,8 @@ class BaseBanditPrunedMLP(ReadsMembers, CallbackSupportMixin, BaseEstimator):  #
         Raises
         ------
         ValueError
-            If scikit-learn's MLP cannot do what the network does. That is so for the default parameters, whose
-            activation and preprocessing it lacks; for embeddings, parametric slopes and clipped predictions; and for
-            several members. A network of ``from_preset("plain")`` can be handed over.
+            If scikit-learn's MLP cannot do what the estimator does: average several members, preprocess, embed, clip
+            predictions, or compute the activation. A network of ``from_preset("plain")`` can be handed over.
         """
         now = snapshot(self)
         check_is_fitted(now)
