@@ -32,7 +32,6 @@ NETWORK_PARAMETERS = (
     "numeric_embedding",
     "input_scaling",
     "n_members",
-    "member_weights",
     "loss",
 )
 

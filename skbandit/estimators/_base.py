@@ -517,7 +517,7 @@ class BaseBanditPrunedMLP(ReadsMembers, CallbackSupportMixin, BaseEstimator):  #
         notes.add(*notes_on_judgements([one.judgement for one in fitted]))
         self._show_ensemble([one.member for one in fitted], wrappers)
         self.__dict__.pop(self._target.out_of_fold, None)
-        self.__dict__.update(_ensemble.of_held_out(fitted, task))
+        self.__dict__.update(_ensemble.of_held_out(fitted, task, vars(self).get("member_weights_")))
 
     def _members_before(self, rng: np.random.RandomState) -> tuple[list[Member] | None, list[Self], list[Any]]:
         """Return the networks to go on with, if there are any, the estimators that they become, and seeds.

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from skbandit.policies import Policy
 
 
+#: Parameters that came later, with the values that models saved before them behave by.
+_OF_MODELS_BEFORE = {"member_weights": "uniform"}
+
+
 class Constructor:
     """Types and assignment of the constructor parameters that both estimators have.
 
@@ -74,6 +78,10 @@ class Constructor:
     memory: str | os.PathLike[str] | joblib.Memory | None
     dtype: str
     device: str | None
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Restore a saved estimator, also one that was saved before some parameter existed."""
+        super().__setstate__(_OF_MODELS_BEFORE | state)  # type: ignore[misc]  # of scikit-learn's base class
 
     def _keep(self, given: dict[str, Any]) -> None:
         """Set the attributes of a new estimator.

@@ -167,10 +167,10 @@ def paths(results: Sequence[Pruned], members: Sequence[Member]) -> list[list[Mem
     ]
 
 
-def of_held_out(results: Sequence[Fitted], task: FitTask) -> dict[str, Any]:
-    """Return what an estimator shows of what held-out rows say of the members."""
+def of_held_out(results: Sequence[Fitted], task: FitTask, before: np.ndarray | None) -> dict[str, Any]:
+    """Return what an estimator shows of what held-out rows say of the members, which had the weights ``before``."""
     members = [OfMember(one.member.model, one.held, one.member.window is not None) for one in results]
-    return attributes_of_held_out(members, task)
+    return attributes_of_held_out(members, task, before)
 
 
 def weights(members: Sequence[Member], results: Sequence[Pruned], task: FitTask) -> np.ndarray | None:

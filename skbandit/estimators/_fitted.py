@@ -135,7 +135,7 @@ class Member:
     split_start : float
         Where in that order they begin.
     window : int or None
-        Fingerprint of the rows that it holds out and has never learned from; None where there are none.
+        Fingerprint of the rows that it holds out, if it has never learned from them, and None otherwise.
     """
 
     model: Model

@@ -171,9 +171,10 @@ class BanditPrunedMLPRegressor(RegressorMixin, Constructor, BaseBanditPrunedMLP)
         While fewer than 32 rows have been passed in all calls together, each call draws a new network and trains it on
         all rows so far. Later calls go on with the same network. New categories, missing values and columns that begin
         to vary are taken in as they come, and the scales of the columns and of the target go on being learned. The
-        weights are then adjusted so that predictions stay the same, except for small changes where values are far from
-        the centre of a column and are clipped. The shape of the network may change, which needs another compilation.
-        The model keeps up to 256 of the rows, also in its pickle. Of several members, each is trained on these rows.
+        weights are then adjusted so that predictions stay the same, except where values are far from the centre of a
+        column and are clipped (there, embedded numbers change more than others). The shape of the network may change,
+        which needs another compilation. The model keeps up to 256 of the rows, also in its pickle. Of several members,
+        each is trained on these rows.
 
         With ``learning_rate="coslog4"`` the rate is a tenth of ``learning_rate_init``, throughout, and dropout and
         weight decay do not fade. After pruning, dropout and the weight decay of ``"adamw"`` are off.

@@ -398,8 +398,8 @@ def split_rows(task: FitTask, seed: int, start: float, notes: Notes) -> Split:
 
 
 def window_of(task: FitTask, held: np.ndarray | None) -> int | None:
-    """Return a fingerprint of the rows of a task that are held out whole, bool[n]; None where there are none."""
-    if held is None or not held.any():
+    """Return a fingerprint of the rows of a task that are held out whole, bool[n]; None where nothing is held out."""
+    if held is None:
         return None
     from skbandit._tabular.features.hashing import row_ranks
 

@@ -127,10 +127,14 @@ def _best(predicted: np.ndarray, y: np.ndarray, weight: np.ndarray, target: Any,
     return best
 
 
-def attributes_of_held_out(members: Sequence[OfMember], task: FitTask) -> dict[str, Any]:
-    """Return what an estimator shows of what held-out rows say: weights, and out-of-fold predictions if there are."""
+def attributes_of_held_out(members: Sequence[OfMember], task: FitTask, before: np.ndarray | None) -> dict[str, Any]:
+    """Return what an estimator shows of what held-out rows say: weights, and out-of-fold predictions if there are.
+
+    Where nothing tells kinds apart, the weights ``before`` stay, if there are any.
+    """
     weights = weights_of_members(members, task)
-    weights = np.full(len(members), 1 / len(members)) if weights is None else weights
+    if weights is None:
+        weights = np.full(len(members), 1 / len(members)) if before is None else before
     prediction = out_of_fold(members, weights, task)
     of_rows = {} if prediction is None else {task.target.out_of_fold: task.target.present(prediction)}
     return {"member_weights_": weights, **of_rows}
@@ -143,9 +147,9 @@ def out_of_fold(members: Sequence[OfMember], weights: np.ndarray, task: FitTask)
     -------
     prediction : f[n, n_outputs] or None
         NaN for rows that nobody held out whole. None where the members did not hold out rows of their own, or have seen
-        them: with other calibration rows, damages and repairs were computed on them.
+        them: in earlier calls, or, with other calibration rows, in pruning.
     """
-    if task.params["calibration"] != "train":
+    if task.params["calibration"] != "train" or not all(member.unseen for member in members):
         return None
     X, target = task.train.rows.X, task.target
     summed = np.zeros((X.shape[0], target.n_outputs))

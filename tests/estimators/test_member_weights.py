@@ -1,8 +1,11 @@
 """The weights of an ensemble's members: chosen on held-out rows, and used wherever predictions are averaged."""
 
+import pickle
+
 import numpy as np
 import pytest
 from scipy.special import softmax
+from sklearn.base import clone
 
 from skbandit import BanditPrunedMLPClassifier, BanditPrunedMLPRegressor
 from skbandit.estimators import _weighting
@@ -286,8 +289,22 @@ def test_windows_stay_after_partial_fit(steps, regressor):
     model.fit(X, y)
     held = held_out(model, X, y)
     np.testing.assert_array_equal(held[0], held[1])
-    with pytest.raises(ValueError, match="'member_weights' parameter was 'held_out' when the network was made"):
-        model.set_params(member_weights="uniform").fit(X, y)
+    # The members have learned from all rows: nothing is out of fold, and nothing tells which kind is better.
+    assert not hasattr(model, "oof_prediction_")
+    np.testing.assert_array_equal(model.member_weights_, np.full(4, 0.25))
+
+
+def test_a_warm_fit_on_more_rows_keeps_them(steps, regressor):
+    X, y = steps
+    model = regressor(**MIXED, warm_start=True, pruning_ratio=0.0).fit(X[:250], y[:250])
+    chosen = model.member_weights_.copy()
+    assert np.ptp(chosen) > 0
+    model.fit(X, y)
+    np.testing.assert_array_equal(model.member_weights_, chosen)
+    assert not hasattr(model, "oof_prediction_")
+    # A cold fit chooses anew.
+    model.set_params(warm_start=False, early_stopping=False).fit(X, y)
+    np.testing.assert_array_equal(model.member_weights_, np.full(4, 0.25))
 
 
 @pytest.mark.parametrize("values", [(0, 1), ("a", "b", "c")], ids=["binary", "categories"])
@@ -318,8 +335,17 @@ def test_models_of_before_are_averaged_evenly(make_data, regressor):
     data = make_data("regression")
     model = regressor(**MIXED).fit(data.X, data.y)
     del model.__dict__["member_weights_"]
-    expected = np.mean([member.predict(data.X) for member in model.estimators_], axis=0)
-    np.testing.assert_allclose(model.predict(data.X), expected, rtol=1e-10)
+    del model.__dict__["member_weights"]
+    for member in model.estimators_:
+        del member.__dict__["member_weights"]
+    loaded = pickle.loads(pickle.dumps(model))
+    expected = np.mean([member.predict(data.X) for member in loaded.estimators_], axis=0)
+    np.testing.assert_allclose(loaded.predict(data.X), expected, rtol=1e-10)
+    assert loaded.member_weights == "uniform"
+    assert "member_weights='uniform'" in repr(loaded)
+    assert clone(loaded).get_params()["member_weights"] == "uniform"
+    loaded.prune(data.X, data.y)
+    loaded.fit(data.X, data.y)
 
 
 @pytest.mark.parametrize("cls", [BanditPrunedMLPRegressor, BanditPrunedMLPClassifier])
