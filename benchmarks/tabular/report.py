@@ -19,6 +19,9 @@ from benchmarks.tabular.protocol import N_FOLDS, read
 #: Where text and figures go, and all records in one file.
 PAGE, KEPT = Path("docs/results/tabular"), records.KEPT / "tabular" / "results.jsonl"
 
+#: What stands below the settings.
+HEAD = Path(__file__).with_name("report_head.md")
+
 CONTROLS = ("strong-8 @0.5", "default-4 @0.5")
 #: A model with scores on fewer sets than this share of the most that any model has is left out of ranks; one that is
 #: ranked gets the worst score where it has none.
@@ -174,11 +177,13 @@ def statistics(scores: Scores) -> list[str]:
     parts = []
     if min(table.shape) >= 3:
         f = stats.friedman(table)
-        parts.append(
-            f"All equal (these {table.shape[1]} models, {len(table)} sets)? Friedman χ² = {f.chi2:.1f}, "
-            f"p = {f.p_value:.2g}; Iman-Davenport F{f.df} = {f.f:.2f}, p = {f.f_p_value:.2g}; "
-            f"Kendall's W = {f.kendall_w:.2f}."
-        )
+        parts.append(f"Tests of the hypothesis that these {table.shape[1]} models are equal on the {len(table)} sets:")
+        tests = [
+            ["Friedman", f"χ² = {f.chi2:.1f}", f"{f.p_value:.2g}"],
+            ["Iman-Davenport", f"F{f.df} = {f.f:.2f}", f"{f.f_p_value:.2g}"],
+            ["Kendall's W", f"{f.kendall_w:.2f}", "-"],
+        ]
+        parts.append(markdown(["test", "statistic", "p"], tests))
     standard = [name for name in table if Ours.of(name) is None]
     for control in CONTROLS:
         if control in table and standard:
@@ -199,8 +204,12 @@ def caveats(scores: Scores) -> list[str]:
     if scores.partial.to_numpy().any():
         lines.append("An asterisk marks means over fewer folds and seeds than the set's other models have.")
     for names, what in (
-        (datasets.RELATED_ROWS, "Rows ordered in time or near-duplicates of one another, split at random all the same"),
-        (datasets.SCALED_BY_SOURCE, "Scaled by their source over all rows"),
+        (
+            datasets.RELATED_ROWS,
+            "Sets whose rows are ordered in time, or are near-duplicates of one another, and are split at random "
+            "nevertheless",
+        ),
+        (datasets.SCALED_BY_SOURCE, "Sets that their source has scaled, over all rows"),
     ):
         here = [name for name in scores.table.index if name in names]
         if here:
@@ -209,36 +218,32 @@ def caveats(scores: Scores) -> list[str]:
 
 
 def setting(frame: pd.DataFrame) -> str:
-    """Say in a paragraph what was run."""
+    """Say what was run, and what the tables hold."""
     last = frame.iloc[-1]
     versions = ", ".join(f"{name} {version}" for name, version in last["versions"].items())
-    machines = "; ".join(sorted(frame["machine"].unique()))
     notes = sorted({f"{data}: {note}" for data, note in zip(frame["data"], frame["note"], strict=True) if note})
-    matrix = sorted({m for m, i in zip(frame["model"], frame["inputs"], strict=True) if Ours.of(m) and i == "matrix"})
-    n_sets, n_rows, n_seeds = frame["data"].nunique(), last["max_rows"], frame["seed"].nunique()
-    lines = [
-        f"{n_sets} data sets of at most {n_rows} rows, {N_FOLDS} shuffled folds, {n_seeds} "
-        f"seed(s). Scores are means over folds and seeds: R², or accuracy. All models have their library's defaults "
-        "(`benchmarks/tabular/models.py` says where not), and may use all cores that the process has. Seconds, "
-        "milliseconds and KiB are geometric means over sets of medians over folds and seeds; a pruned model's seconds "
-        "are those of its dense fit and of pruning; KiB is the pickle's size, preprocessing included. What XLA "
-        "compiled for one model serves later ones of the same shapes: of ours, compare the seconds without it.",
-        f"Machine: {machines}. Versions (of the last record): {versions}.",
+    n_seeds = frame["seed"].nunique()
+    of_sets = frame.groupby("data", sort=False)["seed"].nunique()
+    fewer = "; ".join(f"{n} for {data}" for data, n in of_sets[of_sets < n_seeds].items())
+    owner = frame["model"].map(lambda name: "models of this package" if Ours.of(name) else "others")
+    machines = [f"{who}: {', '.join(sorted(of['machine'].unique()))}" for who, of in frame.groupby(owner)]
+    rows = [
+        ["data", f"{frame['data'].nunique()} data sets of at most {last['max_rows']} rows"],
+        ["splits", f"{N_FOLDS} shuffled folds"],
+        ["seeds", f"{n_seeds}" + (f"; {fewer}" if fewer else "")],
+        ["rows left out", "; ".join(notes) or "none"],
+        [
+            "models",
+            "the defaults of their library ([`benchmarks/tabular/models.py`](../../../benchmarks/tabular/models.py) "
+            "lists the exceptions); they may use all cores that the process has",
+        ],
+        ["machine", "; ".join(machines)],
+        ["versions (of the last record)", versions],
     ]
-    seeds = frame.groupby("data", sort=False)["seed"].nunique()
-    fewer = seeds[seeds < n_seeds]
-    if len(fewer):
-        lines.append("With fewer seeds: " + ", ".join(f"{data} ({n})" for data, n in fewer.items()) + ".")
-    if notes:
-        lines.append("Rows left out: " + "; ".join(notes) + ".")
-    if matrix:
-        lines.append("Ours, given the same preprocessed matrix as scikit-learn's MLP: " + ", ".join(matrix) + ".")
-    if any(name.endswith("@auto") for name in frame["model"]):
-        lines.append(
-            "`@auto` prunes a network that is there already: where its preset holds no rows out, the choice is judged "
-            "on rows that it was trained on."
-        )
-    return "\n\n".join(lines)
+    settings = "\n".join(["| setting | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows)])
+    about = HEAD.read_text(encoding="utf-8").rstrip()
+    first = "The estimators are compared with models of other libraries (`python -m benchmarks.tabular`)."
+    return f"{first}\n\n{settings}\n\n{about}"
 
 
 # ---------------------------------------------------------------------- figures
