@@ -72,7 +72,7 @@ def members(options: Options, rows: int, features: int, quick: dict[str, Any]) -
     X, y = models.regression(rows, features)
     one: dict[str, Any] = {"n_members": 1, "numeric_embedding": None, "random_state": 0}
     sides = {
-        "ensemble": lambda: BanditPrunedMLPRegressor(n_members=MEMBERS, **one, **quick).fit(X, y),
+        "ensemble": lambda: BanditPrunedMLPRegressor(**one | {"n_members": MEMBERS}, **quick).fit(X, y),
         "fits": lambda: [
             BanditPrunedMLPRegressor(**one | {"random_state": k}, **quick).fit(X, y) for k in range(MEMBERS)
         ],
