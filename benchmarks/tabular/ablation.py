@@ -24,7 +24,6 @@ from benchmarks.tabular.report import mean_ranks
 from skbandit import BanditPrunedMLPClassifier, BanditPrunedMLPRegressor
 from skbandit.criteria import CRITERIA
 from skbandit.policies import POLICIES
-from skbandit.presets import preset_params
 
 OUT = records.NEW / "ablation.jsonl"
 
@@ -48,11 +47,12 @@ class Variant(NamedTuple):
 
     def build(self, task: str, seed: int) -> Any:
         """Return the unfitted estimator."""
+        params = {"n_members": self.n_members, "pruning_ratio": 0, "random_state": seed} | self.params
         preset = {"plain": "plain", "default": "fast"}.get(self.recipe)
-        of_recipe = preset_params(preset, task) if preset else earlier.params_of(self.recipe, task)
-        params = of_recipe | {"n_members": self.n_members, "pruning_ratio": 0} | self.params
+        if preset is None:
+            return earlier.estimator(self.recipe, task, **params)
         cls = BanditPrunedMLPRegressor if task == "regression" else BanditPrunedMLPClassifier
-        return cls(random_state=seed, **params)
+        return cls.from_preset(preset, **params)
 
 
 #: What each ingredient of the earlier "fast" is worth: the recipe without it, or with another in its place.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from skbandit.presets import preset_params
+from skbandit import BanditPrunedMLPClassifier, BanditPrunedMLPRegressor
 
 _PRUNING = {"budget": 8, "n_rounds": 4, "fine_tune_iter": 10}
 _FAST = _PRUNING | {
@@ -34,6 +34,7 @@ _CHANGES: dict[str, dict[str, dict[str, Any]]] = {
 }
 
 
-def params_of(name: str, task: str) -> dict[str, Any]:
-    """Return all parameters of one of these recipes, ``"fast"`` or ``"strong"``."""
-    return preset_params("fast", task) | _CHANGES[name][task]
+def estimator(name: str, task: str, **params: Any) -> Any:
+    """Return an unfitted estimator of ``"fast"`` or ``"strong"`` as they were, with some parameters changed."""
+    cls = BanditPrunedMLPRegressor if task == "regression" else BanditPrunedMLPClassifier
+    return cls.from_preset("fast", **_CHANGES[name][task] | params)

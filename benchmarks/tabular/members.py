@@ -68,13 +68,10 @@ MIXES = {
 
 def fit(recipe: str, task: str, X: pd.DataFrame, y: np.ndarray, seed: int) -> tuple[list[Any], float]:
     """Fit the networks of a recipe; returns them and the CPU seconds of each."""
-    from skbandit import BanditPrunedMLPClassifier, BanditPrunedMLPRegressor
-
     preset, changes = RECIPES[recipe]
     n_members = 1 if recipe == "R" else N_MEMBERS
-    params = earlier.params_of(preset, task) | changes | {"n_members": n_members, "pruning_ratio": 0}
-    cls = BanditPrunedMLPRegressor if task == "regression" else BanditPrunedMLPClassifier
-    model = cls(random_state=seed, **params)
+    own = changes | {"n_members": n_members, "pruning_ratio": 0, "random_state": seed}
+    model = earlier.estimator(preset, task, **own)
     start = time.process_time()
     model.fit(X, y)
     seconds = (time.process_time() - start) / n_members

@@ -258,7 +258,7 @@ def our_estimator(task: str, preset: str, n_members: int, seed: int, **params: A
         return cls(random_state=seed, n_members=n_members, **params)
     if preset.startswith("earlier_"):
         own = {"n_members": n_members, "random_state": seed} | params
-        return cls(**earlier.params_of(preset.removeprefix("earlier_"), task) | own)
+        return earlier.estimator(preset.removeprefix("earlier_"), task, **own)
     return cls.from_preset(preset, n_members=n_members, random_state=seed, **params)
 
 
