@@ -166,6 +166,13 @@ def _realmlp(n_cv: int):
     return build
 
 
+def _tabm(task: str, seed: int, info: Info) -> Any:
+    from pytabkit import TabM_D_Classifier, TabM_D_Regressor
+
+    cls = TabM_D_Regressor if task == "regression" else TabM_D_Classifier
+    return cls(device="cpu", n_threads=n_cores(), random_state=seed)
+
+
 def _mlp(task: str, seed: int, info: Info) -> Any:
     if task == "regression":
         return scaled_target(neural_network.MLPRegressor(random_state=seed))
@@ -209,6 +216,8 @@ MODELS = {
     "sklearn MLP": Model(_mlp),
     "RealMLP": Model(_realmlp(1), "filled", package="pytabkit"),
     "RealMLP-4": Model(_realmlp(4), "filled", package="pytabkit", optional=True),
+    # 32 networks that share most of their weights (arXiv 2410.24210).
+    "TabM": Model(_tabm, "filled", package="pytabkit", optional=True),
 }
 
 # ---------------------------------------------------------------------- our estimators

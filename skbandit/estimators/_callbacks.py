@@ -40,6 +40,11 @@ class Callbacks(NamedTuple):
         )
 
 
+def announce_member(k: int, n_members: int) -> None:
+    """Say which member speaks from here on, counted from 1."""
+    print(f"Member {k + 1} of {n_members}")
+
+
 class FitReporter:
     """Passes on what the orchestration reports: to callbacks, and in words where ``verbose`` asks for it.
 

@@ -24,7 +24,7 @@ from joblib import cpu_count
 from skbandit._core.scope import for_threads
 from skbandit._tabular.model import Architecture
 from skbandit._tabular.types import Ending
-from skbandit.estimators._callbacks import FitReporter, PathReporter
+from skbandit.estimators._callbacks import FitReporter, PathReporter, announce_member
 from skbandit.estimators._fitted import Member
 from skbandit.estimators._kinds import as_embeddings
 from skbandit.estimators._member import Fitted, Pruned, fit_member, prune_member
@@ -99,7 +99,8 @@ def fit(
         return fitted
 
     watched = reporter.verbose or reporter.every_epoch
-    return _for_each(n_members, run, stop, notes, scope, n_threads=_n_threads(n_members, task, watched))
+    n_threads = _n_threads(n_members, task, watched)
+    return _for_each(n_members, run, stop, notes, scope, n_threads=n_threads, verbose=reporter.verbose)
 
 
 def prune(
@@ -114,7 +115,8 @@ def prune(
         return prune_member(members[k], task, rng, PathReporter(verbose, stop), notes)
 
     n_members = len(members)
-    return _for_each(n_members, run, stop, notes, scope, n_threads=_n_threads(n_members, task, verbose))
+    n_threads = _n_threads(n_members, task, verbose)
+    return _for_each(n_members, run, stop, notes, scope, n_threads=n_threads, verbose=verbose)
 
 
 def train_epoch(
@@ -144,7 +146,8 @@ def train_epoch(
         trained = train_member_epoch(member, architectures[k], task, rng, reporter, notes, anew=anew, order=order)
         return Fitted(trained, None, trained.training.status == str(Ending.INTERRUPTED))
 
-    trained = _for_each(n_members, run, stop, notes, scope, n_threads=_n_threads(n_members, task, verbose))
+    n_threads = _n_threads(n_members, task, verbose)
+    trained = _for_each(n_members, run, stop, notes, scope, n_threads=n_threads, verbose=verbose)
     return [one.member for one in trained]
 
 
@@ -198,11 +201,14 @@ def _for_each(
     notes: Notes,
     scope: Scope,
     n_threads: int,
+    verbose: bool,
 ) -> list[Result]:
     """Call ``run`` for every member, in threads where there is more than one; their notes come in their order."""
     of_members = [Notes() for _ in range(n_members)]
 
     def one(k: int) -> Result:
+        if verbose:
+            announce_member(k, n_members)
         result = run(k, of_members[k])
         if result.interrupted:
             stop.set()  # one member at a time: those that follow end soon, too

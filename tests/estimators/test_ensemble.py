@@ -435,7 +435,8 @@ def test_verbose_members_speak_one_after_the_other(make_data, regressor, capsys)
     regressor(verbose=True, **{**THIRDS, "max_iter": 2}).fit(data.X, data.y)
     shown = capsys.readouterr().out
     words = [line.split(",")[0].split(":")[0] for line in shown.splitlines()]
-    assert words == ["Iteration 1", "Iteration 2", "Pruning", "Round 0", "Round 1"] * 3
+    said = ["Iteration 1", "Iteration 2", "Pruning", "Round 0", "Round 1"]
+    assert words == [word for k in (1, 2, 3) for word in (f"Member {k} of 3", *said)]
 
 
 #: Ninety-six epochs in three calls.
