@@ -125,7 +125,7 @@ class BanditPrunedMLPClassifier(ClassifierMixin, Constructor, BaseBanditPrunedML
         budget: float = 4.0,
         pruning_ratio: float | str = 0.5,
         tolerance: float = 0.01,
-        scope: str = "global",
+        scope: str = "auto",
         n_rounds: int | str = "auto",
         ablation: str = "mean",
         compensate: bool = True,

@@ -427,10 +427,11 @@ _PRUNING = {
         PRUNING["tolerance"],
     ),
     "scope": Parameter(
-        '{"global", "layer"}',
+        '{"auto", "global", "layer"}',
         """
-        ``"global"``: rank the units of all layers together. ``"layer"``: remove the same share of each layer. At least
-        one unit stays in every layer.
+        ``"global"``: rank the units of all layers together. ``"layer"``: remove the same share of each layer.
+        ``"auto"``: in each round, whichever of these two sets leaves the lower loss on the held-out rows after the
+        repair. At least one unit stays in every layer.
         """,
         PRUNING["scope"],
     ),

@@ -86,8 +86,10 @@ def prune(
         Share of all units to remove. ``"auto"`` removes units as long as the loss rises by no more than ``tolerance``.
     tolerance : float, default=0.01
         Relative rise of the loss that ``"auto"`` accepts, on the held-out rows if there are any.
-    scope : {"global", "layer"}, default="global"
-        Rank the units of all groups together, or remove the same share of each group.
+    scope : {"auto", "global", "layer"}, default="global"
+        ``"global"``: rank the units of all groups together. ``"layer"``: remove the same share of each group.
+        ``"auto"``: in each round, whichever of these two sets leaves the lower loss after the repair, on the held-out
+        rows if there are any.
     n_rounds : int, default=4
         Number of rounds at a given ratio. Each ranks the units that are left and removes a part of them.
     held_out : tuple (X, y) or (X, y, sample_weight), optional

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import jax
@@ -89,7 +89,7 @@ class Pruner:
     task : PruningTask
     budget : float
         Mean pulls per unit in the whole phase.
-    scope : {"global", "layer"}
+    scope : {"auto", "global", "layer"}
     seed : int
     on_round : callable (PruningRound, () → PruneResult) → bool, optional
         Called after each round, with what pruning would return if it ended there; True ends the phase.
@@ -211,7 +211,7 @@ class Pruner:
             emissions,
             n_pulls=pulls,
             n_remove=n_remove,
-            scope=scope or self.scope,
+            scope=scope or ("global" if self.scope == "auto" else self.scope),
         )
         seed = np.uint32((self.seed + 0x9E3779B9 * (round_ + 1)) % 2**32)  # distinct streams for successive rounds
         self._state, scores = score_units(self.criterion, seed, self._state, problem, now.active)
@@ -243,30 +243,41 @@ class Pruner:
             )
         return evenly(active, self.group)
 
-    def choose(self, now: Network, verdict: Verdict, n_remove: int) -> np.ndarray:
-        """Return the units to remove, bool[n]."""
-        return choose_units(verdict.value, now.active, self.group, n_remove, self.scope)
+    def candidates(self, now: Network, verdict: Verdict, n_remove: int) -> list[np.ndarray]:
+        """Return the sets of units that may leave, each as bool[n]: one, or with ``scope="auto"`` one of each scope."""
+        scopes = ("global", "layer") if self.scope == "auto" else (self.scope,)
+        sets = [choose_units(verdict.value, now.active, self.group, n_remove, scope) for scope in scopes]
+        return sets[:1] if len(sets) == 2 and np.array_equal(*sets) else sets
 
     def attempt(
-        self, now: Network, round_: int, verdict: Verdict, removed: np.ndarray, *, last: bool = True
+        self, now: Network, round_: int, verdict: Verdict, candidates: Sequence[np.ndarray], *, last: bool = True
     ) -> tuple[Network, PruningRound]:
-        """Remove the units ``removed``, bool[n], repair, fine-tune; nothing of ``now`` changes.
+        """Remove the best of some sets of units, repair, fine-tune; nothing of ``now`` changes.
 
-        ``last`` says whether the round may be the last.
+        Parameters
+        ----------
+        now : Network
+        round_ : int
+        verdict : Verdict
+        candidates : sequence of bool[n]
+            The best is the one that leaves the lowest guard loss after the repair; the first among equals.
+        last : bool, default=True
+            Whether the round may be the last.
         """
-        task, damage, emissions = self.task, verdict.damage, verdict.emissions
-        active = now.active & ~removed
-        gates = self.gates(active)
-        masked = tuple(
-            np.where(r, e, 0).astype(self.dtype) for r, e in zip(self.groups.split(removed), emissions, strict=True)
-        )
+        task, damage = self.task, verdict.damage
         unmasked = task.measure(now.params, self.gates(now.active), None)  # first: `measure` may remember it
+        repaired = [self._without(now, verdict, removed) for removed in candidates]
+        # NaN is no loss to choose.
+        chosen = int(np.argmin([np.inf if np.isnan(network.loss) else network.loss for network in repaired]))
+        removed, best = candidates[chosen], repaired[chosen]
+        active, gates = best.active, self.gates(best.active)
+        masked = tuple(
+            np.where(r, e, 0).astype(self.dtype)
+            for r, e in zip(self.groups.split(removed), verdict.emissions, strict=True)
+        )
         measured = task.measure(now.params, gates, masked) - unmasked
-        params = task.repair(now.params, now.active, removed, emissions)
-        params = self.groups.zero(params, [np.flatnonzero(part) for part in self.groups.split(removed)])
-        best = Network(params, active, task.guard(params, gates))
         repaired_loss, fine_tuned = best.loss, False
-        tuned = task.fine_tune(params, gates, round_, last=last)
+        tuned = task.fine_tune(best.params, gates, round_, last=last)
         if tuned is not None:
             loss = task.guard(tuned, gates)
             # The repaired network is the incumbent: fine-tuning must win on the guard rows.
@@ -286,6 +297,13 @@ class Pruner:
             seconds=time.perf_counter() - verdict.began,
         )
         return best, record
+
+    def _without(self, now: Network, verdict: Verdict, removed: np.ndarray) -> Network:
+        """Return the network without some units, bool[n], repaired."""
+        active = now.active & ~removed
+        params = self.task.repair(now.params, now.active, removed, verdict.emissions)
+        params = self.groups.zero(params, [np.flatnonzero(part) for part in self.groups.split(removed)])
+        return Network(params, active, self.task.guard(params, self.gates(active)))
 
     def accept(self, now: Network, record: PruningRound) -> bool:
         """Make a round count; return whether a callback asks for the end."""

@@ -11,7 +11,7 @@ PRUNING: dict[str, tuple[Any, ...]] = {
     "budget": (Number(1, 1e9, closed="both"),),
     "pruning_ratio": (UNIT, OneOf(("auto",))),
     "tolerance": (NON_NEGATIVE,),
-    "scope": (OneOf(("global", "layer")),),
+    "scope": (OneOf(("auto", "global", "layer")),),
     "n_rounds": (Number(1, integral=True),),
 }
 

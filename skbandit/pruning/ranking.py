@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from skbandit._core.constraints import Number, check_values
+from skbandit._core.constraints import Number, OneOf, check_values
 from skbandit._core.scope import without_checks
 from skbandit.criteria.base import Scores, needs_of
 from skbandit.networks.capabilities import Prunable, require
@@ -23,7 +23,10 @@ from skbandit.pruning.traced import function_of, rows_of_batches
 
 Params = Any
 
-_CONSTRAINTS = OF_ANY_NETWORK | {"pruning_ratio": (Number(0, 1, closed="left"),)}
+_CONSTRAINTS = OF_ANY_NETWORK | {
+    "pruning_ratio": (Number(0, 1, closed="left"),),
+    "scope": (OneOf(("global", "layer")),),  # nothing leaves that sets could be compared by
+}
 
 
 def rank_units(

@@ -82,7 +82,7 @@ KINDS = ("regression", "multi-class")
         ("pruning_ratio", np.nan, r"a float in the range \[0, 1\) or 'auto'"),
         ("pruning_ratio", None, r"a float in the range \[0, 1\) or 'auto'"),
         ("tolerance", -0.1, r"a float in the range \[0, inf\)"),
-        ("scope", "local", "one of 'global', 'layer'"),
+        ("scope", "local", "one of 'auto', 'global', 'layer'"),
         ("n_rounds", 0, r"an int in the range \[1, inf\)"),
         ("ablation", "median", "one of 'zero', 'mean'"),
         ("compensate", 1, "a bool"),

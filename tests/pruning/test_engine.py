@@ -41,13 +41,44 @@ def test_nothing_to_remove_leaves_the_network_as_it_was(ratio):
     assert [len(kept) for kept in result.kept] == [8, 6]
 
 
-@pytest.mark.parametrize("scope", ["global", "layer"])
+@pytest.mark.parametrize("scope", ["auto", "global", "layer"])
 @pytest.mark.parametrize("ratio", [0.25, 0.5, 0.9, 1.0])
 def test_the_ratio_is_met_down_to_one_unit_a_layer(ratio, scope):
     params, engine = pruner(scope=scope, n_rounds=3)
     result = engine.run(params, ratio)
     assert removed_by(result).size == min(int(ratio * 14), 12)
     assert all(kept.size >= 1 for kept in result.kept)
+
+
+@pytest.mark.parametrize("ratio", [0.3, "auto"])
+def test_of_the_sets_of_both_scopes_the_one_of_lower_loss_leaves(ratio):
+    better = {"global": 0, "layer": 0}
+    for seed in range(20):
+        params, X, y = trained(False, seed)
+        y = y + np.random.default_rng(seed).normal(size=y.shape).astype("float32")
+        losses = {}
+        for scope in ("auto", "global", "layer"):
+            phase = Phase(NETWORK, batches(X, y, np.ones(50)), LeaveOneOut(), scope=scope, n_rounds=1, tolerance=1.0)
+            first = phase.run(params, ratio).history[0]
+            losses[scope] = first.loss_after, first.n_removed, first.sizes
+        if losses["global"] != losses["layer"] and len({n for _, n, _ in losses.values()}) == 1:
+            best = min(("global", "layer"), key=lambda scope: losses[scope][0])
+            assert losses["auto"] == losses[best]
+            better[best] += 1
+    assert min(better.values()) > 1
+
+
+def test_a_set_that_leaves_no_finite_loss_is_not_chosen():
+    """The layers lose the same share where the ranking of all together gives NaN."""
+    params, phase = pruner(False, n_rounds=1)
+    together = phase.run(params, 0.5).history[0].sizes
+    assert together != (4, 3)
+
+    def guard(params, gates):
+        return np.nan if tuple(int(gate.sum()) for gate in gates) == together else 1.0
+
+    params, phase = pruner(False, n_rounds=1, scope="auto", guard=guard)
+    assert phase.run(params, 0.5).history[0].sizes == (4, 3)
 
 
 def test_history_adds_up():

@@ -75,6 +75,7 @@ def test_the_seed_decides_and_precision_outside_does_not():
         ({"budget": 0}, "'budget' parameter of rank_units must be"),
         ({"pruning_ratio": "auto"}, "'pruning_ratio' parameter of rank_units must be a float in the range"),
         ({"scope": "all"}, "'scope' parameter of rank_units"),
+        ({"scope": "auto"}, "one of 'global', 'layer'"),
         ({"batch_size": 0}, "'batch_size' parameter of rank_units"),
         ({"active": np.ones(13, bool)}, "'active' parameter of rank_units must be a mask over the 14 units"),
         ({"active": np.zeros(14, bool)}, "with some of them in it"),

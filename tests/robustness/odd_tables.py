@@ -386,7 +386,7 @@ PARAMETERS = {
     "budget": [1, 1e9],
     "pruning_ratio": [0.0, 0.5, 0.9999999, "auto"],
     "tolerance": [0.0, 1e30],
-    "scope": ["layer"],
+    "scope": ["layer", "auto"],
     "n_rounds": [1, 10**18],
     "ablation": ["zero"],
     "compensate": [False],

@@ -279,7 +279,7 @@ def drawn(seed, kinds=None, containers=None, policies=None):
     options = {
         "policy": pick(policies or POLICIES),
         "pruning_ratio": pick([0.0, 0.3, 0.5, 0.9, "auto"]),
-        "scope": pick(["global", "layer"]),
+        "scope": pick(["auto", "global", "layer"]),
         "n_rounds": pick([1, 2, 2**40]),
         "budget": pick([1, 2.5, 100]),
         "random_state": pick([0, None, np.int64(3), np.random.RandomState(0)]),
@@ -332,7 +332,7 @@ def drawn(seed, kinds=None, containers=None, policies=None):
             made = Own(made, **extra)
         before = jax.tree.map(lambda leaf: np.array(leaf, copy=True), params)
         if where == "nowhere" and rng.random() < 0.3:
-            options["pruning_ratio"] = 0.5
+            options["pruning_ratio"], options["scope"] = 0.5, options["scope"].replace("auto", "layer")
             ranked = {name: options[name] for name in ("policy", "pruning_ratio", "scope", "budget", "random_state")}
             return rank_units(made, **given, **ranked)
         result = prune(made, **given, **options)
