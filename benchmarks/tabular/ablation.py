@@ -114,17 +114,19 @@ _PRUNINGS: dict[str, dict[str, Any]] = {
     "@auto, damages on all rows": {"pruning_ratio": "auto", "calibration": "all"},
 }
 
-#: Ways to prune today's default: pulls, rounds, and epochs after them.
+#: Ways to prune today's default: pulls, rounds, epochs after them, and what layers may lose.
 _SCHEDULES: dict[str, dict[str, Any]] = {
-    "4 pulls": {"budget": 4},
     "2 pulls": {"budget": 2},
     "8 pulls": {"budget": 8},
     "at random": {"policy": "random"},
-    "10 epochs a round": {"budget": 4, "fine_tune_iter": 10},
-    "earlier, 8 pulls, 4 rounds, 10 epochs": {"budget": 8, "n_rounds": 4, "fine_tune_iter": 10},
+    "10 epochs a round": {"fine_tune_iter": 10},
+    "20 epochs a round": {"fine_tune_iter": 20},
+    "4 rounds": {"n_rounds": 4},
+    "8 pulls, 4 rounds, 10 epochs": {"budget": 8, "n_rounds": 4, "fine_tune_iter": 10},
     "one round": {"n_rounds": 1},
     "no fine-tuning": {"fine_tune_iter": 0},
 }
+_SCOPES = {"": {}, ", all layers together": {"scope": "global"}, ", each layer": {"scope": "layer"}}
 
 #: The first one that is chosen is the reference, unless ``--reference`` names another.
 VARIANTS = {
@@ -147,11 +149,16 @@ VARIANTS = {
     "default, no embedding": Variant("default", 4, {"numeric_embedding": None}),
     "default, all embed": Variant("default", 4, {"numeric_embedding": "piecewise_linear"}),
     **{
-        f"default @{ratio}, {name}": Variant("default", 4, prune={"pruning_ratio": ratio} | params)
+        f"default @{ratio}{name}": Variant("default", 4, prune={"pruning_ratio": ratio} | params)
+        for ratio in (0.5, 0.9, "auto")
+        for name, params in _SCOPES.items()
+    },
+    **{
+        f"default @{ratio}{scope}, {name}": Variant("default", 4, prune={"pruning_ratio": ratio} | params | how)
         for ratio in (0.5, 0.9)
+        for scope, how in _SCOPES.items()
         for name, params in _SCHEDULES.items()
     },
-    "default @auto": Variant("default", 4, prune={"pruning_ratio": "auto"}),
     # Every policy and criterion, in the same network.
     **{
         f"fast @{ratio}, {name}": Variant("fast", prune={"pruning_ratio": ratio, "policy": name})

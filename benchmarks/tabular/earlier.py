@@ -1,4 +1,4 @@
-"""The recipes of the presets before docs/decisions/0023, which the ablation takes apart.
+"""The recipes of the presets before docs/decisions/0023 and 0024, which the ablation takes apart.
 
 ``"fast"`` was one network of three layers of 128 (RealMLP-TD-S with dropout and weight decay), ``"strong"`` four
 networks of that size with an embedding of numbers (RealMLP-TD).
@@ -10,7 +10,7 @@ from typing import Any
 
 from skbandit import BanditPrunedMLPClassifier, BanditPrunedMLPRegressor
 
-_PRUNING = {"budget": 8, "n_rounds": 4, "fine_tune_iter": 10}
+_PRUNING = {"budget": 8, "n_rounds": 4, "fine_tune_iter": 10, "scope": "global"}
 _FAST = _PRUNING | {
     "hidden_layer_sizes": (128, 128, 128),
     "parametric_activation": False,

@@ -247,7 +247,7 @@ class Pruner:
         """Return the sets of units that may leave, each as bool[n]: one, or with ``scope="auto"`` one of each scope."""
         scopes = ("global", "layer") if self.scope == "auto" else (self.scope,)
         sets = [choose_units(verdict.value, now.active, self.group, n_remove, scope) for scope in scopes]
-        return sets[:1] if len(sets) == 2 and np.array_equal(*sets) else sets
+        return sets[:1] if all(np.array_equal(removed, sets[0]) for removed in sets) else sets
 
     def attempt(
         self, now: Network, round_: int, verdict: Verdict, candidates: Sequence[np.ndarray], *, last: bool = True
