@@ -64,14 +64,15 @@ class Hypothesis(NamedTuple):
     """Methods that are claimed to be better, or equal: each is compared with all of `than`."""
     than: tuple[str, ...]
     relation: str = "better"
-    """"better": each of `better` is better than each of `than`. "paired": the first is better than the first, the second
-    than the second, and so on. "best": the best of `better`, by its mean over blocks, is better than each of `than`.
-    "equal": each of `better` is practically equal to each of `than`. "first": it has the highest mean rank of `family`,
-    and is better than each of `than`. "pulls": the least budget that reaches a set regret of 0.05 is at most half."""
+    """What is claimed. "better": each of `better` is better than each of `than`. "paired": the first is better than the
+    first, the second than the second, and so on. "best": the best of `better`, by its mean over blocks, is better than
+    each of `than`. "equal": each of `better` is practically equal to each of `than`. "first": it has the highest mean
+    rank of `family`, and is better than each of `than`. "pulls": the least budget that reaches a set regret of 0.05 is
+    at most half."""
     family: tuple[str, ...] = ()
     """All methods that are compared at the cell: the family of Holm's correction and of the critical difference."""
     task: str | None = None
-    """"classification" or "regression", where only such data sets count."""
+    """The task, "classification" or "regression", where only such data sets count."""
     also: tuple[tuple[str, float | None, str, str], ...] = ()
     """Further primary cells: suite, ratio, stage, metric."""
 
