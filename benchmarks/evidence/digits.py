@@ -73,7 +73,7 @@ DIGITS = Pair(
     draw=draw,
     apply=apply,
     train_apply=train_apply,
-    epochs=9,
-    rate=1e-2,
+    epochs=24,
+    rate=2e-2,
     weight_decay=1e-3,
 )

@@ -1,0 +1,314 @@
+"""The tabular suite: one network per data set and seed, pruned by every method, raw, repaired and fine-tuned.
+
+Rows, folds and preprocessing are those of `benchmarks.tabular.protocol`; a seed takes the fold ``seed % 3``. The dense
+model is one network of the preset "fast" without embeddings. A method ranks the units once for each ratio; the units
+that it removes are then removed from the same dense model without repair, with repair, and with repair and fine-tuning.
+"""
+
+from __future__ import annotations
+
+import copy
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from sklearn.base import clone
+
+from benchmarks.common.given import Given, Reversed
+from benchmarks.common.records import Record
+from benchmarks.common.timing import latency
+from benchmarks.evidence import design, methods, replay
+from benchmarks.evidence.cells import Cell, Runner
+from benchmarks.evidence.subject import hash_of
+from benchmarks.tabular import protocol
+from skbandit import BanditPrunedMLPClassifier, BanditPrunedMLPRegressor
+
+PHASES = ("confirmatory", "secondary")
+STAGES: dict[str, dict[str, Any]] = {
+    "raw": {"compensate": False, "fine_tune_iter": 0},
+    "repaired": {"compensate": True, "fine_tune_iter": 0},
+    "tuned": {"compensate": True},
+}
+#: Rows of a pull's mini-batch.
+PULL_ROWS = 256
+#: Pruned by the estimator's own number of rounds, with fine-tuning after each.
+AUTO = "ucb1@auto"
+DRAWS = 5
+LATENCY_ROWS = (1, 256)
+
+#: Rankings that are defined on the mini-batches of the deep suite alone.
+_NOT_HERE = ("sequential_racing", "ucb1@4", "racing@4")
+
+load = protocol.load
+
+
+class Work:
+    """The cells of one data set and seed.
+
+    Parameters
+    ----------
+    runner : Runner
+    table : Table
+    seed : int
+    names : sequence of str, optional
+        Methods to run; all by default.
+    """
+
+    def __init__(
+        self,
+        runner: Runner,
+        table: protocol.Table,
+        seed: int,
+        names: Sequence[str] | None = None,
+        *,
+        quick: bool = False,
+    ) -> None:
+        self.runner, self.table, self.seed, self.names = runner, table, seed, names
+        dagger = table.name in design.DAGGER.get(table.task, ())
+        self.about = {"data": table.name, "architecture": "mlp", "task": table.task, "dagger": dagger}
+        train, test = protocol.split(table, seed, seed % protocol.N_FOLDS)
+        self.X, self.y = table.X.iloc[train].reset_index(drop=True), table.y[train]
+        self.X_test, self.y_test = table.X.iloc[test].reset_index(drop=True), table.y[test]
+        self.options: dict[str, Any] = {"hidden_layer_sizes": (16, 16), "max_iter": 20} if quick else {}
+        self._model: Any = None
+
+    # ------------------------------------------------------------------ the order of work
+
+    def run(self, phase: str) -> None:
+        """Do the cells of a phase that are not done."""
+        if self._dense() is None:
+            return
+        {"confirmatory": self._confirmatory, "secondary": self._secondary}[phase]()
+
+    def _confirmatory(self) -> None:
+        names = self._chosen((*design.CONFIRMATORY, *design.REFERENCES))
+        self._control("unpruned", None, "raw")
+        for ratio in design.CONFIRMATORY_RATIOS:
+            for stage in STAGES:
+                self._outcomes(names, ratio, stage)
+            self._control("worst", ratio, "raw")
+            for name in ("trained_on", "scratch"):
+                self._control(name, ratio, "tuned")
+            self._outcome(AUTO, ratio, "tuned")
+
+    def _secondary(self) -> None:
+        others = self._chosen([name for name in methods.SECONDARY if name not in _NOT_HERE])
+        for ratio in design.CONFIRMATORY_RATIOS:
+            for stage in STAGES:
+                self._outcomes(others, ratio, stage)
+        for ratio in design.OTHER_RATIOS:
+            for name in ("trained_on", "scratch"):
+                self._control(name, ratio, "tuned")
+            for stage in STAGES:
+                self._outcomes(self._chosen((*design.CONFIRMATORY, *design.REFERENCES)), ratio, stage)
+
+    def _chosen(self, names: Sequence[str]) -> list[str]:
+        return [name for name in names if self.names is None or name in self.names]
+
+    # ------------------------------------------------------------------ cells
+
+    def _cell(self, kind: str, **fields: Any) -> Cell:
+        # Fits of a data set and seed are the same ones: they are told apart by name, and not by their hash.
+        return Cell(kind, "tabular", self.table.name, self.seed, **fields)
+
+    def _do(self, cell: Cell, measure: Callable[[], Record]) -> Record | None:
+        return self.runner.do(cell, measure, **self.about)
+
+    @property
+    def model(self) -> Any:
+        """The dense model; fitted on first use."""
+        if self._model is None:
+            cls = BanditPrunedMLPRegressor if self.table.task == "regression" else BanditPrunedMLPClassifier
+            given = {"n_members": 1, "numeric_embedding": None, "pruning_ratio": 0, "random_state": self.seed}
+            model = cls.from_preset("fast", **(given | self.options))
+            self._model = _quietly(model.fit, self.X, self.y)
+        return self._model
+
+    def _dense(self) -> Record | None:
+        def measure() -> Record:
+            began = time.perf_counter()
+            model = self.model
+            seconds = time.perf_counter() - began
+            return {
+                "network": hash_of(list(model.coefs_)),
+                "scores": {"report": self._scores(model)},
+                "epochs": int(model.n_iter_),
+                "seconds": seconds,
+                "n_units": sum(model.hidden_layer_sizes_),
+                "rows": {"fit": len(self.X), "report": len(self.X_test)},
+            }
+
+        return self._do(self._cell("dense"), measure)
+
+    def _outcomes(self, names: Sequence[str], ratio: float, stage: str) -> None:
+        for name in names:
+            self._outcome(name, ratio, stage)
+
+    def _outcome(self, name: str, ratio: float, stage: str) -> None:
+        cell = self._cell("outcome", method=name, ratio=ratio, stage=stage, scope="layer")
+        if self.runner.store.is_done(cell):
+            return
+        if name == AUTO:
+            if self.names is None or "ucb1" in self.names:
+                self._do(cell, lambda: self._measured({"policy": "ucb1"}, ratio, {"compensate": True}, "tuned"))
+            return
+        if name == "random" and stage == "raw":
+            self._do(cell, lambda: self._random_draws(ratio))
+            return
+        ranking = self._ranking(name, ratio)
+        if ranking is not None:
+            how = {"policy": self._given(ranking["removed"]), "n_rounds": 1}
+            self._do(cell, lambda: self._measured(how, ratio, STAGES[stage], stage))
+
+    def _ranking(self, name: str, ratio: float) -> Record | None:
+        cell = self._cell("ranking", method=name, ratio=ratio)
+
+        def measure() -> Record:
+            method, began = methods.get(name), time.perf_counter()
+            if name == "random":
+                removed, pulls = self._random(ratio, 0), 0
+            else:
+                pruned = self._prune(self.model, ratio, **_ranked_by(method), **STAGES["raw"])
+                removed, pulls = self._removed(pruned), int(pruned.n_pulls_)
+            n_units, n_rows = sum(self.model.hidden_layer_sizes_), self._n_calibration()
+            forward, backward = (passes * n_rows for passes in method.passes)
+            if name == "obd":
+                forward = backward = n_units * n_rows
+            return {
+                "params": method.params | {"budget": design.TABULAR_BUDGET} if method.spends else method.params,
+                "n_batches": -(-n_rows // PULL_ROWS),
+                "removed": removed,
+                "n_units": n_units,
+                "pulls": pulls,
+                "forward_rows": forward + round(pulls * n_rows / -(-n_rows // PULL_ROWS)),
+                "backward_rows": backward,
+                "seconds": time.perf_counter() - began,
+            }
+
+        return self._do(cell, measure)
+
+    def _n_calibration(self) -> int:
+        """Return the rows that damages are measured on: those that are not held out."""
+        return len(self.X) - round(self.model.validation_fraction * len(self.X))
+
+    def _removed(self, pruned: Any) -> list[int]:
+        """Return the units that are gone, in the numbering of the dense model."""
+        first, gone = 0, []
+        for size, kept in zip(self.model.hidden_layer_sizes_, pruned.kept_units_, strict=True):
+            gone += sorted(set(range(first, first + size)) - {first + int(unit) for unit in kept})
+            first += size
+        return gone
+
+    def _random(self, ratio: float, draw: int) -> list[int]:
+        sizes = self.model.hidden_layer_sizes_
+        order = np.random.default_rng([self.seed, draw]).permutation(sum(sizes))
+        return np.flatnonzero(replay.chosen(order, sizes, ratio)).tolist()
+
+    def _given(self, removed: Sequence[int]) -> Given:
+        value = np.zeros(sum(self.model.hidden_layer_sizes_))
+        value[np.asarray(removed, int)] = 1
+        return Given(value)
+
+    def _prune(self, model: Any, ratio: float, **params: Any) -> Any:
+        return _quietly(model.prune, self.X, self.y, pruning_ratio=ratio, **({"scope": "layer"} | params))
+
+    def _measured(self, how: dict[str, Any], ratio: float, stage: dict[str, Any], name: str) -> Record:
+        began = time.perf_counter()
+        pruned = self._prune(self.model, ratio, **how, **stage)
+        seconds = time.perf_counter() - began
+        last = pruned.pruning_history_[-1]
+        found = {"seconds": seconds, "scores": {"report": self._scores(pruned)}, "guard_loss": last["loss_after"]}
+        if name == "tuned":
+            found |= {"epochs": self._epochs(ratio), "fine_tuned": bool(last["fine_tuned"])}
+        return found | self._size(pruned, with_latency=name == "raw")
+
+    def _random_draws(self, ratio: float) -> Record:
+        """The mean of some random choices, and each of them."""
+        began, draws = time.perf_counter(), []
+        for draw in range(DRAWS):
+            how = {"policy": self._given(self._random(ratio, draw)), "n_rounds": 1}
+            pruned = self._prune(self.model, ratio, **how, **STAGES["raw"])
+            draws.append(self._scores(pruned))
+        mean = {key: float(np.mean([scores[key] for scores in draws])) for key in draws[0]}
+        found = {"seconds": (time.perf_counter() - began) / DRAWS, "scores": {"report": mean}, "draws": draws}
+        return found | self._size(pruned, with_latency=True)
+
+    # ------------------------------------------------------------------ controls
+
+    def _control(self, name: str, ratio: float | None, stage: str) -> None:
+        cell = self._cell("control", method=name, ratio=ratio, stage=stage, scope="layer" if ratio else None)
+        self._do(cell, lambda: self._controlled(name, ratio or 0.0))
+
+    def _controlled(self, name: str, ratio: float) -> Record:
+        began = time.perf_counter()
+        found: Record = {}
+        if name == "unpruned":
+            model = self.model
+        elif name == "worst":
+            model = self._prune(self.model, ratio, policy=Reversed(), n_rounds=1, **STAGES["raw"])
+        elif name == "trained_on":
+            model, found["epochs"] = self._trained_on(self._epochs(ratio)), self._epochs(ratio)
+        else:
+            found["epochs"] = int(self.model.n_iter_) + self._epochs(ratio)
+            sizes = np.asarray(self.model.hidden_layer_sizes_)
+            n_remove = int(ratio * sizes.sum() + 1e-9)
+            widths = tuple(int(n) for n in sizes - replay.quotas(sizes, n_remove))
+            model = clone(self.model).set_params(hidden_layer_sizes=widths, max_iter=found["epochs"])
+            model = _quietly(model.fit, self.X, self.y)
+        found |= {"seconds": time.perf_counter() - began, "scores": {"report": self._scores(model)}}
+        return found | self._size(model, with_latency=name == "unpruned")
+
+    def _trained_on(self, epochs: int) -> Any:
+        """Train the dense model on, as pruned ones are fine-tuned: a tenth of the rate, no dropout, no decay."""
+        more = copy.deepcopy(self.model).set_params(
+            warm_start=True,
+            max_iter=epochs,
+            learning_rate="cosine",
+            learning_rate_init=self.model.learning_rate_init / 10,
+            dropout=0.0,
+            alpha=0.0,
+        )
+        return _quietly(more.fit, self.X, self.y)
+
+    def _epochs(self, ratio: float) -> int:
+        """Return the epochs of fine-tuning under ``fine_tune_iter="auto"`` after one round."""
+        return max(2, round(20 * ratio))
+
+    # ------------------------------------------------------------------ scores
+
+    def _scores(self, model: Any) -> dict[str, float]:
+        table = self.table
+        found = protocol.scores(model, table.task, self.X_test, self.y_test, table.n_classes)
+        names = ("r2", "rmse") if table.task == "regression" else ("accuracy", "log_loss")
+        return {name: found[name] for name in names}
+
+    def _size(self, model: Any, *, with_latency: bool) -> Record:
+        found: Record = {
+            "parameters": int(model.n_parameters_[1]),
+            "macs": int(sum(W.size for W in model.coefs_)),
+            "sizes": list(model.hidden_layer_sizes_),
+        }
+        if with_latency:
+            rows = {n: self.X_test.iloc[np.resize(np.arange(len(self.X_test)), n)] for n in LATENCY_ROWS}
+            found["latency_ms"] = {str(n): 1e3 * latency(model.predict, X) for n, X in rows.items()}
+        return found
+
+
+def _ranked_by(method: methods.Method) -> dict[str, Any]:
+    """Return the parameters of ``prune`` for a ranking.
+
+    Scoring again is in as many rounds as in the deep suite, each of the same share of what is left, and on all rows: a
+    call of ``prune`` keeps the shapes of arrays, and nothing is compiled anew.
+    """
+    if method.tenths:
+        return {"policy": method.policy, "n_rounds": method.rounds, "budget": 4.0 * method.rounds}
+    return {"policy": method.policy, "n_rounds": 1, "budget": design.TABULAR_BUDGET}
+
+
+def _quietly(function: Callable[..., Any], *args: Any, **options: Any) -> Any:
+    """Call a function; the warnings of the estimators are not what is measured."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return function(*args, **options)
