@@ -87,6 +87,29 @@ def apply(params: Params, X: jax.Array) -> jax.Array:
     return train_apply(params, X, None)
 
 
+# --- sums -------------------------------------------------------------------------------------------------------------
+
+
+def sum_shapes(parts: Parts, **sizes: int) -> Shapes:
+    """Return the shapes of an encoder of two numbers and a sign; each place has a learned vector."""
+    found = shapes(parts, **sizes)
+    return {"places": {"embedding": (parts.fit.X.shape[1], *found["words"]["embedding"][1:])}, **found}
+
+
+def sum_train_apply(params: Params, X: jax.Array, key: jax.Array | None) -> jax.Array:
+    """Return logits of i32[n, 3], read where the sign is; there is no dropout."""
+    embedding = params["words"]["embedding"]
+    counted = jnp.arange(embedding.shape[1]) >= 0  # as in `vectors`
+    x = jax.nn.one_hot(X, embedding.shape[0]) @ embedding + params["places"]["embedding"]
+    x = encoded(params, jnp.where(counted, x, 0), jnp.ones(X.shape, bool), None, 0.0)
+    return linear(params["out"], x[:, -1])
+
+
+def sum_apply(params: Params, X: jax.Array) -> jax.Array:
+    """Return logits of sums i32[n, 3]."""
+    return sum_train_apply(params, X, None)
+
+
 # --- questions on stories ---------------------------------------------------------------------------------------------
 
 
@@ -100,10 +123,12 @@ def story_shapes(parts: Parts, **sizes: int) -> Shapes:
 
 def bags(embedding: jax.Array, X: jax.Array) -> jax.Array:
     """Return one vector f[..., width] for the words i32[..., words] of each sentence, weighted by their positions."""
-    n_words, width = X.shape[-1], embedding.shape[1]
-    j, k = (1 + jnp.arange(n_words)) / n_words, (1 + jnp.arange(width)) / width
-    weights = (1 - j[:, None]) - k * (1 - 2 * j[:, None])
-    return (vectors(embedding, X) * weights).sum(-2)
+    n_tokens, width = embedding.shape
+    j, k = (1 + jnp.arange(X.shape[-1])) / X.shape[-1], (1 + jnp.arange(width)) / width
+    # The weight of a dimension k in word j is (1 - j) - k (1 - 2 j). For few tokens, products are faster than look-ups.
+    words = jax.nn.one_hot(X, n_tokens) * (X > 0)[..., None]
+    first, second = (jnp.einsum("...jv,j->...v", words, a) @ embedding for a in (1 - j, 1 - 2 * j))
+    return first - k * second
 
 
 def story_train_apply(params: Params, X: jax.Array, key: jax.Array | None, rate: float = 0.1) -> jax.Array:

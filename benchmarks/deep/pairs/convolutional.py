@@ -7,7 +7,7 @@ several times faster there than the derivatives of `jax.lax.conv_general_dilated
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -65,7 +65,7 @@ def shapes(
     return {**found, "out": layer(size, parts.n_classes)}
 
 
-def _network(params: Params, x: jax.Array, convolution, maxima) -> jax.Array:
+def _network(params: Params, x: jax.Array, convolution: Callable, maxima: Callable) -> jax.Array:
     for name, p in params.items():
         if name.startswith("conv"):
             x = maxima(jax.nn.relu(convolution(p, x)))

@@ -19,6 +19,7 @@ import pandas as pd
 
 from benchmarks.common.datasets import FOLDER
 from benchmarks.deep import data
+from benchmarks.deep.pairs import generators
 from benchmarks.deep.pairs.pair import Parts, Rows
 
 SELECT, GUARD = 1024, 500
@@ -120,6 +121,46 @@ def numbered(rows: Words, number: dict[str, int], length: int) -> np.ndarray:
     for i, row in enumerate(rows):
         tokens[i, : len(row)] = [number.get(word, data.UNKNOWN) for word in row[:length]]
     return tokens
+
+
+def bags_of_words(name: str, seed: int, n_words: int) -> Parts:
+    """Return the logarithms of one plus the counts of the most frequent words, f[n, words], each row of length 1."""
+    parts = sentences(name, seed, 400)
+    frequent = np.bincount(np.concatenate([part.X.ravel() for part in parts[:3]]))
+    frequent[: data.UNKNOWN + 1] = 0
+    chosen = np.argsort(-frequent, kind="stable")[:n_words]
+    return Parts(*(Rows(_counts(part.X, chosen), part.y) for part in parts))
+
+
+def _counts(X: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+    n_tokens = 1 + max(int(X.max()), int(chosen.max()))
+    counts = np.stack([np.bincount(row, minlength=n_tokens)[chosen] for row in X])
+    found = np.log1p(counts).astype(np.float32)
+    return found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-6)
+
+
+# --- generated --------------------------------------------------------------------------------------------------------
+
+
+def signals(seed: int) -> Parts:
+    """Return MNIST-1D as images f[n, 1, 40, 1] of one row of pixels; of the published 5 000, the last are reported."""
+    X, y = generators.mnist1d()
+    return divide(Rows(X[:, None, :, None], y), seed, np.arange(len(y)) >= 4000)
+
+
+def sums(seed: int, prime: int = 97) -> Parts:
+    """Return sums modulo a prime: half of all pairs of numbers are for training."""
+    X, y = generators.modular_sums(prime)
+    n_report = len(y) - len(y) // 2 - SELECT - GUARD
+    return divide(Rows(X, y), seed, n_report)
+
+
+def list_operations(seed: int, length: int, n_report: int) -> Parts:
+    """Return the stored expressions of ListOps of at most ``length`` tokens, i32[n, length]."""
+    frame = _frame("reasoning", "listops")
+    short = frame[frame["text"].str.count(" ") < length]
+    X = generators.numbered(list(short["text"]), length)
+    return divide(Rows(X, short["target"].astype(np.int32).to_numpy()), seed, n_report)
 
 
 # --- questions on stories ---------------------------------------------------------------------------------------------

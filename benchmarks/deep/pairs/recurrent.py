@@ -47,3 +47,36 @@ def train_apply(params: Params, X: jax.Array, key: jax.Array | None) -> jax.Arra
 def apply(params: Params, X: jax.Array) -> jax.Array:
     """Return logits of sentences i32[n, length]."""
     return train_apply(params, X, None)
+
+
+# --- signals ----------------------------------------------------------------------------------------------------------
+
+
+def gru_shapes(parts: Parts, units: int = 48) -> Shapes:
+    """Return the shapes of a GRU over a signal."""
+    gru = {"gates": (1, 3, units), "recurrent": (units, 3, units), "bias": (3, units), "new_bias": (units,)}
+    return {"gru": gru, "out": layer(units, parts.n_classes)}
+
+
+def gru(p: dict[str, jax.Array], x: jax.Array) -> jax.Array:
+    """Return f[length, n, units], what the units say after each value of f[n, length, inputs]."""
+    inputs = jnp.einsum("nld,dgh->lgnh", x, p["gates"]) + p["bias"][:, None]
+
+    def step(h: jax.Array, own: jax.Array) -> tuple[jax.Array, jax.Array]:
+        keep, reset, new = jnp.einsum("nh,hgk->gnk", h, p["recurrent"])
+        keep, reset = jax.nn.sigmoid(own[0] + keep), jax.nn.sigmoid(own[1] + reset)
+        h = keep * h + (1 - keep) * jnp.tanh(own[2] + reset * (new + p["new_bias"]))
+        return h, h
+
+    return lax.scan(step, jnp.zeros((x.shape[0], p["recurrent"].shape[0])), inputs)[1]
+
+
+def gru_train_apply(params: Params, X: jax.Array, key: jax.Array | None) -> jax.Array:
+    """Return logits of signals f[n, 1, length, 1]; there is no dropout."""
+    h = gru(params["gru"], X.reshape(X.shape[0], -1, 1))
+    return linear(params["out"], h.max(0))
+
+
+def gru_apply(params: Params, X: jax.Array) -> jax.Array:
+    """Return logits of signals f[n, 1, length, 1]."""
+    return gru_train_apply(params, X, None)
