@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from skbandit.criteria import Criterion, LeaveOneOut, Problem, Scores, pytree_dataclass
+from skbandit.criteria import Criterion, Problem, Scores, pytree_dataclass
 
 
 @pytree_dataclass
@@ -32,15 +32,3 @@ def in_order(order: Any) -> Given:
     value = np.empty(len(order))
     value[np.asarray(order)] = -np.arange(len(order), dtype=float)
     return Given(value)
-
-
-@pytree_dataclass
-class Reversed(Criterion):
-    """The least safe units first, by what another criterion says of them."""
-
-    of: Criterion = LeaveOneOut()
-
-    def step(self, key: jax.Array, state: Any, problem: Problem, active: jax.Array) -> tuple[Any, Scores]:
-        """Return the scores of the other one with the opposite sign."""
-        _, scores = self.of.step(key, self.of.init(key, problem), problem, active)
-        return state, scores._replace(value=-scores.value)

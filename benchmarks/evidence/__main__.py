@@ -14,7 +14,7 @@ from pathlib import Path
 
 from benchmarks.common import datasets, records
 from benchmarks.evidence import design
-from benchmarks.evidence.cells import Clock, Runner, Store, TimeIsUp, by_seed, part_of
+from benchmarks.evidence.cells import Cell, Clock, Runner, Store, TimeIsUp, by_seed, part_of
 
 OUT = records.NEW / "evidence.jsonl"
 SUITES = ("deep", "tabular", "certified")
@@ -100,10 +100,11 @@ def _tabular(runner: Runner, args: argparse.Namespace) -> None:
 def _certified(runner: Runner, args: argparse.Namespace) -> None:
     from benchmarks.evidence import certified
 
-    work = part_of(by_seed(certified.names(), args.seeds or design.SEEDS["certified"]), args.part)
-    for name, seed in work:
-        if args.pairs is None or name in args.pairs:
-            certified.cells(runner, name, seed)
+    names = _known(args.pairs, list(certified.NETS))
+    for name, seed in part_of(by_seed(names, args.seeds or design.SEEDS["certified"]), args.part):
+        for (kind, pair, _, method, epsilon), make in certified.cells([seed], [name]):
+            cell = Cell(kind, "certified", pair, seed, method=method, epsilon=epsilon)
+            runner.do(cell, make)
 
 
 _SUITES: dict[str, Callable[[Runner, argparse.Namespace], None]] = {

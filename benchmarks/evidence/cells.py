@@ -22,8 +22,14 @@ from benchmarks.common.records import Record
 
 PACKAGES = ("skbandit", "jax", "jaxlib", "numpy", "scipy", "scikit-learn", "optax")
 
-#: What tells cells apart. ``network`` is the hash of the dense network's parameters.
-KEY = ("kind", "suite", "pair", "seed", "method", "ratio", "scope", "stage", "network")
+#: What tells cells apart. ``network`` is the hash of the dense network's parameters; ``budget`` is that of points of a
+#: curve against pulls, where a method has several.
+KEY = (
+    *("kind", "suite", "pair", "seed", "method", "ratio", "scope", "stage", "network"),
+    *("budget", "epsilon", "protocol"),
+)
+#: What a record says that its cell is not known by: the hash of a dense network is found when it is trained.
+_FOUND = {"dense": ("network",), "certified": ("ratio", "network")}
 
 #: Seconds that are allowed for a cell of a kind that has not been seen yet.
 UNKNOWN = 60.0
@@ -41,15 +47,20 @@ class Cell(NamedTuple):
     scope: str | None = None
     stage: str | None = None
     network: str | None = None
+    budget: float | None = None
+    epsilon: float | None = None
+    protocol: str | None = None
 
     def __str__(self) -> str:
         shown = [self.kind, self.pair, f"seed {self.seed}", self.method, self.ratio, self.scope, self.stage]
+        shown += [f"{part:g}" for part in (self.budget, self.epsilon) if part is not None]
         return " ".join(str(part) for part in shown if part is not None)
 
 
 def key_of(record: Record) -> Cell:
-    """Return the cell that a record is of. That of a dense network says its hash, and is not known by it."""
-    return Cell(*(None if name == "network" and record["kind"] == "dense" else record.get(name) for name in KEY))
+    """Return the cell that a record is of."""
+    found = _FOUND.get(record["kind"], ())
+    return Cell(*(None if name in found else record.get(name) for name in KEY))
 
 
 class Store:
@@ -220,7 +231,8 @@ class Runner:
             found = measure()
         except Exception as error:
             found = {"error": f"{type(error).__name__}: {error}"[:500], "trace": traceback.format_exc()[-2000:]}
-        record = {**cell._asdict(), **about, **found, "wall": round(time.perf_counter() - began, 3), **environment()}
+        fields = {name: value for name, value in cell._asdict().items() if value is not None}
+        record = {**fields, **about, **found, "wall": round(time.perf_counter() - began, 3), **environment()}
         self.store.append(record)
         self.clock.learn(record)
         self.n_made += 1

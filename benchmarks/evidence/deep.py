@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 
 from benchmarks.common.records import Record
@@ -162,6 +161,7 @@ class Work:
             "groups": {group.name: int(group.size) for group in subject.groups.groups},
             "n_units": subject.n_units,
             "gate": self.pair.gate,
+            "ranked": self.pair.ranked,
             "reference": self.pair.reference,
         }
 
@@ -245,7 +245,8 @@ class Work:
         if name == "random" and stage == "raw":
             self._do(cell, lambda: controls.random_draws(self.subject, ratio, scope))
         else:
-            self._do(cell, lambda: self._measured(order, ratio, stage, scope))
+            about = {"params": methods.get(name).params}
+            self._do(cell, lambda: about | self._measured(order, ratio, stage, scope))
 
     def _measured(self, order: Any, ratio: float, stage: str, scope: str) -> Record:
         subject = self.subject
@@ -267,46 +268,48 @@ class Work:
     # ------------------------------------------------------------------ curves against pulls
 
     def _curves(self) -> None:
-        """Regret of each policy at each budget, some repetitions each: on the recorded damages."""
+        """Regret of each policy at each budget, over some repetitions: on the recorded damages."""
         for name in self._chosen(CURVES):
-            for ratio in design.CONFIRMATORY_RATIOS:
-                cell = self._cell("replay", method=name, ratio=ratio, scope="layer", stage="ranking")
-                self._do(cell, lambda name=name, ratio=ratio: self._curve(name, ratio))
+            for budget in map(float, design.BUDGETS):
+                cell = self._cell("replay", method=name, scope="layer", budget=budget)
+                self._do(cell, lambda name=name, budget=budget: self._regrets(name, budget))
 
-    def _curve(self, name: str, ratio: float) -> Record:
-        subject = self.subject
+    def _regrets(self, name: str, budget: float) -> Record:
+        subject, method = self.subject, methods.get(name)._replace(budget=budget)
         assert subject.matrix is not None
-        pulls, regrets = [], []
-        for budget in design.BUDGETS:
-            method, found = methods.get(name)._replace(budget=float(budget)), []
+        draws: dict[str, list[float]] = {}
+        for ratio in design.CONFIRMATORY_RATIOS:
             for repetition in range(REPETITIONS):
-                scores = replay.rank(
-                    shuffled(subject.matrix, repetition),
-                    subject.sizes,
-                    method,
-                    ratio=ratio,
-                    random_state=subject.seed + 1000 * repetition,
-                )
+                matrix, random_state = shuffled(subject.matrix, repetition), subject.seed + 1000 * repetition
+                scores = replay.rank(matrix, subject.sizes, method, ratio=ratio, random_state=random_state)
                 order = replay.order_of(np.asarray(scores.value))
-                found.append(replay.regret(order, subject.matrix.exact, subject.sizes, ratio))
-            pulls.append(int(scores.n_pulls) / subject.n_units)
-            regrets.append(found)
-        return {"budgets": list(design.BUDGETS), "pulls_per_unit": pulls, "regret": regrets}
+                regret = replay.regret(order, subject.matrix.exact, subject.sizes, ratio)
+                draws.setdefault(str(ratio), []).append(regret)
+        pulls = int(scores.n_pulls)
+        return {
+            "params": method.params,
+            "pulls": pulls,
+            "n_units": subject.n_units,
+            "forward_rows": pulls * design.BATCH,
+            "regret": {ratio: float(np.mean(found)) for ratio, found in draws.items()},
+            "regret_draws": draws,
+        }
 
     def _scored_curves(self) -> None:
         """Score after removal at each budget."""
         for name in self._chosen(SCORED):
             for ratio in design.CONFIRMATORY_RATIOS:
-                cell = self._cell("replay", method=name, ratio=ratio, scope="layer", stage="raw")
-                self._do(cell, lambda name=name, ratio=ratio: self._scored(name, ratio))
+                for budget in map(float, design.BUDGETS):
+                    if budget != design.BUDGET:  # which is an outcome already
+                        cell = self._cell(
+                            "outcome", method=name, ratio=ratio, scope="layer", stage="raw", budget=budget
+                        )
+                        self._do(cell, lambda name=name, ratio=ratio, budget=budget: self._scored(name, ratio, budget))
 
-    def _scored(self, name: str, ratio: float) -> Record:
-        subject, found = self.subject, []
-        for budget in design.BUDGETS:
-            ranking = subject.rank(methods.get(name)._replace(budget=float(budget)), ratio)
-            found.append(subject.scores(subject.remove(ranking.order, ratio).params)["report"])
-        curves = {f"{key}_by_budget": [scores[key] for scores in found] for key in found[0]}
-        return {"budgets": list(design.BUDGETS), **curves}
+    def _scored(self, name: str, ratio: float, budget: float) -> Record:
+        method = methods.get(name)._replace(budget=budget)
+        order = self.subject.rank(method, ratio).order
+        return {"params": method.params} | self._measured(order, ratio, "raw", "layer")
 
 
 class _Planned:
@@ -328,4 +331,4 @@ def shuffled(matrix: replay.Matrix, repetition: int) -> replay.Matrix:
     order = np.arange(len(matrix.losses))
     if repetition:
         order = np.random.default_rng(repetition).permutation(order)
-    return replay.Matrix(*jax.tree.map(lambda a: a[order], tuple(matrix)))
+    return replay.Matrix(matrix.damages[order], matrix.losses[order])

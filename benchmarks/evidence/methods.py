@@ -35,7 +35,7 @@ class Method(NamedTuple):
     rounds : int
         Rankings: with more than one, a part of the units leaves after each, and the others are ranked again.
     rank_by : str
-        The summary of damages, for records.
+        The summary of damages, for records; "" where there are none.
     looks_at_ratio : bool
         Whether the ranking depends on how many units are to leave.
     passes : tuple of int
@@ -66,8 +66,10 @@ class Method(NamedTuple):
     @property
     def params(self) -> dict[str, Any]:
         """What a record says of it."""
-        said: dict[str, Any] = {"rounds": self.rounds, "rank_by": self.rank_by}
-        return said | {"budget": self.budget} if self.spends or self.tenths else said
+        said: dict[str, Any] = {"rounds": self.rounds}
+        if self.rank_by:
+            said["rank_by"] = self.rank_by
+        return said | {"budget": self.budget} if self.spends else said
 
 
 def _bandit(name: str, rank_by: str = "mean", **options: Any) -> Method:
@@ -78,7 +80,7 @@ def _bandit(name: str, rank_by: str = "mean", **options: Any) -> Method:
 
 
 def _criterion(name: str, **options: Any) -> Method:
-    return Method(name, CRITERIA[name](), rank_by="own", passes=_PASSES.get(name, (0, 0)), **options)
+    return Method(name, CRITERIA[name](), rank_by="", passes=_PASSES.get(name, (0, 0)), **options)
 
 
 def _table() -> dict[str, Method]:
@@ -92,7 +94,7 @@ def _table() -> dict[str, Method]:
         found.append(Method(f"sequential{end}", exact, 4.0, rounds=9, rank_by=rank_by, tenths=True))
     found += [_criterion(name) for name in ("random", "magnitude", "apoz", "activation_variance", "taylor", "fisher")]
     found += [_criterion(name) for name in ("greedy_activation_variation", "obd", "obs")]
-    found.append(Method("magnitude_product", Magnitude(of="product"), rank_by="own"))
+    found.append(Method("magnitude_product", Magnitude(of="product"), rank_by=""))
     looking = {"looks_at_ratio": True}
     found.append(_criterion("submodular", **looking))
     found.append(_criterion("budgeted_greedy", **looking))

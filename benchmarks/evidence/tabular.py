@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import clone
 
-from benchmarks.common.given import Given, Reversed
+from benchmarks.common.given import Given
 from benchmarks.common.records import Record
 from benchmarks.common.timing import latency
 from benchmarks.evidence import design, methods, replay
@@ -24,6 +24,7 @@ from benchmarks.evidence.cells import Cell, Runner
 from benchmarks.evidence.subject import hash_of
 from benchmarks.tabular import protocol
 from skbandit import BanditPrunedMLPClassifier, BanditPrunedMLPRegressor
+from skbandit.criteria import LeaveOneOut
 
 PHASES = ("confirmatory", "secondary")
 STAGES: dict[str, dict[str, Any]] = {
@@ -160,7 +161,8 @@ class Work:
         ranking = self._ranking(name, ratio)
         if ranking is not None:
             how = {"policy": self._given(ranking["removed"]), "n_rounds": 1}
-            self._do(cell, lambda: self._measured(how, ratio, STAGES[stage], stage))
+            about = {"params": ranking["params"]}
+            self._do(cell, lambda: about | self._measured(how, ratio, STAGES[stage], stage))
 
     def _ranking(self, name: str, ratio: float) -> Record | None:
         cell = self._cell("ranking", method=name, ratio=ratio)
@@ -247,7 +249,11 @@ class Work:
         if name == "unpruned":
             model = self.model
         elif name == "worst":
-            model = self._prune(self.model, ratio, policy=Reversed(), n_rounds=1, **STAGES["raw"])
+            # What stays where the other units leave as the safest.
+            safe = self._prune(self.model, 1 - ratio, policy=LeaveOneOut(), n_rounds=1, **STAGES["raw"])
+            others = np.setdiff1d(np.arange(sum(self.model.hidden_layer_sizes_)), self._removed(safe))
+            how = {"policy": self._given(others), "n_rounds": 1}
+            model = self._prune(self.model, ratio, **how, **STAGES["raw"])
         elif name == "trained_on":
             model, found["epochs"] = self._trained_on(self._epochs(ratio)), self._epochs(ratio)
         else:
