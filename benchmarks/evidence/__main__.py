@@ -114,6 +114,17 @@ _SUITES: dict[str, Callable[[Runner, argparse.Namespace], None]] = {
 }
 
 
+def keep_programs() -> None:
+    """Keep compiled programs on the disk, beside trained networks: those of one part serve the next one."""
+    import jax
+
+    from benchmarks.deep import cache
+
+    if not jax.config.jax_compilation_cache_dir:
+        jax.config.update("jax_compilation_cache_dir", str(cache.FOLDER / "programs"))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
+
+
 def folder_of(out: Path | None) -> Path | None:
     """Return the folder of the matrices of damages: beside the records, of their name."""
     return None if out is None else out.with_suffix("")
@@ -149,6 +160,7 @@ def main(argv: list[str] | None = None) -> None:
     args = parse(argv)
     # What is timed is trained each time.
     os.environ.setdefault("SKBANDIT_SHARE_TRAINING", "0")
+    keep_programs()
     if args.quick:
         from benchmarks.evidence import quick
 

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 from benchmarks.common.machine import cpu_model, n_cores, versions
 from benchmarks.common.records import Record
+from benchmarks.common.timing import COMPILE_CLOCK
 
 PACKAGES = ("skbandit", "jax", "jaxlib", "numpy", "scipy", "scikit-learn", "optax")
 
@@ -226,18 +227,33 @@ class Runner:
             return None if "error" in record else record
         if not self.clock.allows(cell):
             raise TimeIsUp(str(cell))
-        began = time.perf_counter()
+        COMPILE_CLOCK.listen()
+        began, compiled = time.perf_counter(), COMPILE_CLOCK.seconds
         try:
             found = measure()
         except Exception as error:
             found = {"error": f"{type(error).__name__}: {error}"[:500], "trace": traceback.format_exc()[-2000:]}
         fields = {name: value for name, value in cell._asdict().items() if value is not None}
-        record = {**fields, **about, **found, "wall": round(time.perf_counter() - began, 3), **environment()}
+        took = {"wall": time.perf_counter() - began, "compile": COMPILE_CLOCK.seconds - compiled}
+        record = {**fields, **about, **found, **{name: round(t, 3) for name, t in took.items()}, **environment()}
         self.store.append(record)
         self.clock.learn(record)
         self.n_made += 1
         self.say(line(record))
         return None if "error" in record else self.store.get(key_of(record))
+
+
+class Stopwatch:
+    """Seconds since it was made, without those in XLA's compiler."""
+
+    def __init__(self) -> None:
+        COMPILE_CLOCK.listen()
+        self._began = time.perf_counter() - COMPILE_CLOCK.seconds
+
+    @property
+    def seconds(self) -> float:
+        """How many they are so far."""
+        return time.perf_counter() - COMPILE_CLOCK.seconds - self._began
 
 
 def line(record: Record) -> str:

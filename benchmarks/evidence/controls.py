@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -11,12 +10,11 @@ import numpy as np
 
 from benchmarks.common.records import Record
 from benchmarks.evidence import replay
+from benchmarks.evidence.cells import Stopwatch
 from benchmarks.evidence.subject import SHORT, Removed, Subject
 
 #: Draws of the raw stage of a random choice.
 DRAWS = 5
-
-now = time.perf_counter
 
 
 def unpruned(subject: Subject, ratio: float | None, stage: str) -> Record:
@@ -27,9 +25,9 @@ def unpruned(subject: Subject, ratio: float | None, stage: str) -> Record:
 
 def trained_on(subject: Subject, ratio: float | None, stage: str) -> Record:
     """The dense network with as many more epochs as pruned ones are fine-tuned."""
-    began, epochs = now(), _epochs(subject, stage)
+    watch, epochs = Stopwatch(), _epochs(subject, stage)
     params = subject.tune(subject.params, epochs)
-    found = {"seconds": now() - began, "epochs": epochs, "scores": subject.scores(params)}
+    found = {"seconds": watch.seconds, "epochs": epochs, "scores": subject.scores(params)}
     return found | subject.size(Removed(params, subject.sizes))
 
 
@@ -38,10 +36,10 @@ def scratch(subject: Subject, ratio: float | None, stage: str) -> Record:
     assert ratio is not None
     shape = subject.remove(np.arange(subject.n_units), ratio)
     shapes = jax.tree.map(np.shape, shape.params)
-    began, epochs = now(), subject.epochs + _epochs(subject, stage)
+    watch, epochs = Stopwatch(), subject.epochs + _epochs(subject, stage)
     params = subject.pair.draw(jax.random.key(subject.seed), shapes)
     params = subject.trained(params, epochs, subject.pair.rate)
-    found = {"seconds": now() - began, "epochs": epochs, "scores": subject.scores(params)}
+    found = {"seconds": watch.seconds, "epochs": epochs, "scores": subject.scores(params)}
     return found | subject.size(Removed(params, shape.sizes))
 
 
@@ -49,22 +47,22 @@ def worst(subject: Subject, ratio: float | None, stage: str) -> Record:
     """Units of the highest exact damage leave first."""
     assert ratio is not None
     assert subject.matrix is not None
-    began = now()
+    watch = Stopwatch()
     removed = subject.remove(replay.order_of(subject.matrix.exact), ratio)
-    found = {"seconds": now() - began, "scores": subject.scores(removed.params)}
+    found = {"seconds": watch.seconds, "scores": subject.scores(removed.params)}
     return found | subject.size(removed)
 
 
 def random_draws(subject: Subject, ratio: float, scope: str) -> Record:
     """The mean of some random choices, and each of them."""
     draws: list[dict[str, dict[str, float]]] = []
-    began = now()
+    watch = Stopwatch()
     for draw in range(DRAWS):
         order = np.random.default_rng([subject.seed, draw]).permutation(subject.n_units)
         removed = subject.remove(order, ratio, scope)
         draws.append(subject.scores(removed.params))
     mean: Any = jax.tree.map(lambda *values: float(np.mean(values)), *draws)
-    found = {"seconds": (now() - began) / DRAWS, "scores": mean, "draws": [one["report"] for one in draws]}
+    found = {"seconds": watch.seconds / DRAWS, "scores": mean, "draws": [one["report"] for one in draws]}
     return found | subject.size(removed, with_latency=scope == "layer")
 
 

@@ -16,6 +16,7 @@ from benchmarks.common.given import in_order
 from benchmarks.deep.pairs.pair import Pair, Rows
 from benchmarks.deep.pairs.train import Dense, scores, train
 from benchmarks.evidence import replay
+from benchmarks.evidence.cells import Stopwatch
 from benchmarks.evidence.design import BATCH
 from benchmarks.evidence.methods import Method
 from skbandit import prune, rank_units
@@ -108,10 +109,10 @@ class Subject:
 
     def rank(self, method: Method, ratio: float, *, live: bool = False) -> Ranking:
         """Rank the units by a method; bandits of one round on the recorded damages, unless ``live``."""
-        began = time.perf_counter()
+        watch = Stopwatch()
         if method.name == "random":
             order = np.random.default_rng([self.seed, 0]).permutation(self.n_units)
-            return Ranking(order, 0, 0, 0, time.perf_counter() - began, {})
+            return Ranking(order, 0, 0, 0, watch.seconds, {"replayed": False})
         if method.tenths:
             return self._in_tenths(method)
         if method.rounds > 1:
@@ -122,7 +123,7 @@ class Subject:
             scores = replay.rank(self.matrix, self.sizes, method, ratio=ratio, random_state=self.seed)
         else:
             scores = self._scores(method, ratio)
-        seconds = time.perf_counter() - began
+        seconds = watch.seconds
         n, pulls = len(self.parts.select.y), int(scores.n_pulls)
         forward, backward = (passes * n for passes in method.passes)
         also: dict[str, Any] = {"replayed": replayed}
@@ -153,7 +154,7 @@ class Subject:
 
     def _in_tenths(self, method: Method) -> Ranking:
         """Remove a tenth of all units after the other; each is scored on mini-batches that are new, while there are."""
-        began = time.perf_counter()
+        watch = Stopwatch()
         n_batches, width = len(self.parts.select.y) // BATCH, int(method.budget)
         rows = np.random.default_rng(self.seed).permutation(n_batches * BATCH).reshape(n_batches, BATCH)
         group = self.groups.group_of()
@@ -174,11 +175,11 @@ class Subject:
             order += leaving
             active[leaving] = False
         order += [unit for unit in ranked if active[unit]]
-        return Ranking(np.asarray(order), pulls, pulls * BATCH, 0, time.perf_counter() - began, {"replayed": False})
+        return Ranking(np.asarray(order), pulls, pulls * BATCH, 0, watch.seconds, {"replayed": False})
 
     def _in_rounds(self, method: Method, ratio: float) -> Ranking:
         """Prune in rounds, without training; units are in the order of the rounds in which they left."""
-        began = time.perf_counter()
+        watch = Stopwatch()
         gone: list[np.ndarray] = []
 
         def note(_: Any, result: Any) -> None:
@@ -210,7 +211,7 @@ class Subject:
         moved = int((replay.chosen(order, self.sizes, ratio) & ~gone[-1]).sum())
         also = {"replayed": False, "moved": moved, "rounds_made": len(gone)}
         pulls = int(result.n_pulls)
-        return Ranking(order, pulls, pulls * BATCH, 0, time.perf_counter() - began, also)
+        return Ranking(order, pulls, pulls * BATCH, 0, watch.seconds, also)
 
     # ------------------------------------------------------------------ removal, training, scores
 
@@ -239,7 +240,8 @@ class Subject:
 
     def trained(self, params: Any, epochs: int, rate: float) -> Any:
         """Train on the fit rows."""
-        return train(self.pair, params, self.parts.fit, epochs=epochs, rate=rate, seed=self.seed)
+        made = train(self.pair, params, self.parts.fit, epochs=epochs, rate=rate, seed=self.seed)
+        return jax.tree.map(np.asarray, made)
 
     def scores(self, params: Any) -> dict[str, dict[str, float]]:
         """Score on the report rows and on the guard rows."""

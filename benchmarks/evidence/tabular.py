@@ -8,7 +8,6 @@ that it removes are then removed from the same dense model without repair, with 
 from __future__ import annotations
 
 import copy
-import time
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -20,7 +19,7 @@ from benchmarks.common.given import Given
 from benchmarks.common.records import Record
 from benchmarks.common.timing import latency
 from benchmarks.evidence import design, methods, replay
-from benchmarks.evidence.cells import Cell, Runner
+from benchmarks.evidence.cells import Cell, Runner, Stopwatch
 from benchmarks.evidence.subject import hash_of
 from benchmarks.tabular import protocol
 from skbandit import BanditPrunedMLPClassifier, BanditPrunedMLPRegressor
@@ -129,9 +128,9 @@ class Work:
 
     def _dense(self) -> Record | None:
         def measure() -> Record:
-            began = time.perf_counter()
+            watch = Stopwatch()
             model = self.model
-            seconds = time.perf_counter() - began
+            seconds = watch.seconds
             return {
                 "network": hash_of(list(model.coefs_)),
                 "scores": {"report": self._scores(model)},
@@ -168,7 +167,7 @@ class Work:
         cell = self._cell("ranking", method=name, ratio=ratio)
 
         def measure() -> Record:
-            method, began = methods.get(name), time.perf_counter()
+            method, watch = methods.get(name), Stopwatch()
             if name == "random":
                 removed, pulls = self._random(ratio, 0), 0
             else:
@@ -186,7 +185,7 @@ class Work:
                 "pulls": pulls,
                 "forward_rows": forward + round(pulls * n_rows / -(-n_rows // PULL_ROWS)),
                 "backward_rows": backward,
-                "seconds": time.perf_counter() - began,
+                "seconds": watch.seconds,
             }
 
         return self._do(cell, measure)
@@ -217,9 +216,9 @@ class Work:
         return _quietly(model.prune, self.X, self.y, pruning_ratio=ratio, **({"scope": "layer"} | params))
 
     def _measured(self, how: dict[str, Any], ratio: float, stage: dict[str, Any], name: str) -> Record:
-        began = time.perf_counter()
+        watch = Stopwatch()
         pruned = self._prune(self.model, ratio, **how, **stage)
-        seconds = time.perf_counter() - began
+        seconds = watch.seconds
         last = pruned.pruning_history_[-1]
         found = {"seconds": seconds, "scores": {"report": self._scores(pruned)}, "guard_loss": last["loss_after"]}
         if name == "tuned":
@@ -228,13 +227,13 @@ class Work:
 
     def _random_draws(self, ratio: float) -> Record:
         """The mean of some random choices, and each of them."""
-        began, draws = time.perf_counter(), []
+        watch, draws = Stopwatch(), []
         for draw in range(DRAWS):
             how = {"policy": self._given(self._random(ratio, draw)), "n_rounds": 1}
             pruned = self._prune(self.model, ratio, **how, **STAGES["raw"])
             draws.append(self._scores(pruned))
         mean = {key: float(np.mean([scores[key] for scores in draws])) for key in draws[0]}
-        found = {"seconds": (time.perf_counter() - began) / DRAWS, "scores": {"report": mean}, "draws": draws}
+        found = {"seconds": watch.seconds / DRAWS, "scores": {"report": mean}, "draws": draws}
         return found | self._size(pruned, with_latency=True)
 
     # ------------------------------------------------------------------ controls
@@ -244,7 +243,7 @@ class Work:
         self._do(cell, lambda: self._controlled(name, ratio or 0.0))
 
     def _controlled(self, name: str, ratio: float) -> Record:
-        began = time.perf_counter()
+        watch = Stopwatch()
         found: Record = {}
         if name == "unpruned":
             model = self.model
@@ -263,7 +262,7 @@ class Work:
             widths = tuple(int(n) for n in sizes - replay.quotas(sizes, n_remove))
             model = clone(self.model).set_params(hidden_layer_sizes=widths, max_iter=found["epochs"])
             model = _quietly(model.fit, self.X, self.y)
-        found |= {"seconds": time.perf_counter() - began, "scores": {"report": self._scores(model)}}
+        found |= {"seconds": watch.seconds, "scores": {"report": self._scores(model)}}
         return found | self._size(model, with_latency=name == "unpruned")
 
     def _trained_on(self, epochs: int) -> Any:
