@@ -160,12 +160,12 @@ def main(argv: list[str] | None = None) -> None:
     args = parse(argv)
     # What is timed is trained each time.
     os.environ.setdefault("SKBANDIT_SHARE_TRAINING", "0")
-    keep_programs()
     if args.quick:
         from benchmarks.evidence import quick
 
         quick.main(None if args.out == OUT else args.out)
         return
+    keep_programs()
     if args.protocol == "2017":
         from benchmarks.evidence import protocol2017
 

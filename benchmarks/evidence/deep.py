@@ -100,6 +100,16 @@ class Work:
         for ratio in design.CONFIRMATORY_RATIOS:
             self._outcomes(one_order, ratio, "raw", "global")
 
+    def some(self, names: Sequence[str], ratio: float, stages: Sequence[str]) -> None:
+        """Do the cells of some methods at one ratio, with the dense network and a network from scratch."""
+        if self._dense() is None or self._matrix() is None:
+            return
+        self._control("unpruned", None, "raw")
+        for stage in stages:
+            if stage == "tuned":
+                self._control("scratch", ratio, stage)
+            self._outcomes(names, ratio, stage)
+
     def _chosen(self, names: Sequence[str]) -> list[str]:
         return [name for name in names if self.names is None or name in self.names]
 

@@ -31,7 +31,7 @@ def parts(seed: int) -> Parts:
 
 def shapes(parts: Parts) -> Any:
     """Return the shapes of the parameters."""
-    sizes = (64, *WIDTHS, 10)
+    sizes = (parts.fit.X.shape[1], *WIDTHS, int(parts.fit.y.max()) + 1)
     pairs = itertools.pairwise(sizes)
     return {f"layer{i}": {"W": (m, n), "b": (n,)} for i, (m, n) in enumerate(pairs)}
 

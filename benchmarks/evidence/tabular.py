@@ -104,6 +104,15 @@ class Work:
             for stage in STAGES:
                 self._outcomes(self._chosen((*design.CONFIRMATORY, *design.REFERENCES)), ratio, stage)
 
+    def some(self, names: Sequence[str], ratio: float) -> None:
+        """Do the cells of some methods at one ratio, with the dense network and a network from scratch."""
+        if self._dense() is None:
+            return
+        self._control("unpruned", None, "raw")
+        self._control("scratch", ratio, "tuned")
+        for stage in STAGES:
+            self._outcomes(names, ratio, stage)
+
     def _chosen(self, names: Sequence[str]) -> list[str]:
         return [name for name in names if self.names is None or name in self.names]
 
