@@ -77,7 +77,7 @@ def pooled_images(name: str, part: str, seed: int, n_report: int) -> Parts:
 
 
 @functools.lru_cache(maxsize=2)
-def _frame(folder: str, name: str) -> pd.DataFrame:
+def table(folder: str, name: str) -> pd.DataFrame:
     return pd.read_csv(FOLDER / folder / f"{name}.csv.gz", keep_default_na=False, dtype=str)
 
 
@@ -86,19 +86,19 @@ def sentences(name: str, seed: int, length: int, *, n_report: int | None = None)
 
     Without ``n_report``, with the official rows to report on (the others, "dev" too, are rows to train on).
     """
-    frame = _frame("text", name)
+    frame = table("text", name)
     report = (frame["split"] == "test").to_numpy() if n_report is None else n_report
-    return _tokens([text.lower() for text in frame["text"]], frame["target"], seed, length, report)
+    return divided_texts([text.lower() for text in frame["text"]], frame["target"], seed, length, report)
 
 
 def commands(seed: int, length: int) -> Parts:
     """Return the commands of SCAN, with the number of their actions as the class."""
-    frame = _frame("reasoning", "scan")
+    frame = table("reasoning", "scan")
     report = (frame["split_simple"] == "test").to_numpy()
-    return _tokens(list(frame["command"]), frame["n_actions"].astype(int), seed, length, report)
+    return divided_texts(list(frame["command"]), frame["n_actions"].astype(int), seed, length, report)
 
 
-def _tokens(texts: Sequence[str], target: Any, seed: int, length: int, report: np.ndarray | int) -> Parts:
+def divided_texts(texts: Sequence[str], target: Any, seed: int, length: int, report: np.ndarray | int) -> Parts:
     """Divide texts, then number the words of those to train on."""
     words = [tuple(re.findall(r"[\w'-]+|[^\w\s]", text)) for text in texts]
     y = np.unique(target, return_inverse=True)[1].astype(np.int32)
@@ -142,9 +142,15 @@ def _counts(X: np.ndarray, chosen: np.ndarray) -> np.ndarray:
 # --- generated --------------------------------------------------------------------------------------------------------
 
 
+@functools.cache
+def published_signals() -> tuple[np.ndarray, np.ndarray]:
+    """Return signals f32[5000, 40] and digits of MNIST-1D, generated once."""
+    return generators.mnist1d()
+
+
 def signals(seed: int) -> Parts:
     """Return MNIST-1D as images f[n, 1, 40, 1] of one row of pixels; of the published 5 000, the last are reported."""
-    X, y = generators.mnist1d()
+    X, y = published_signals()
     return divide(Rows(X[:, None, :, None], y), seed, np.arange(len(y)) >= 4000)
 
 
@@ -157,7 +163,7 @@ def sums(seed: int, prime: int = 97) -> Parts:
 
 def list_operations(seed: int, length: int, n_report: int) -> Parts:
     """Return the stored expressions of ListOps of at most ``length`` tokens, i32[n, length]."""
-    frame = _frame("reasoning", "listops")
+    frame = table("reasoning", "listops")
     short = frame[frame["text"].str.count(" ") < length]
     X = generators.numbered(list(short["text"]), length)
     return divide(Rows(X, short["target"].astype(np.int32).to_numpy()), seed, n_report)
@@ -168,7 +174,7 @@ def list_operations(seed: int, length: int, n_report: int) -> Parts:
 
 def stories(tasks: Sequence[int], seed: int, n_sentences: int, n_words: int) -> Parts:
     """Return questions of bAbI, i32[n, 1 + sentences, words]: the question, then the latest sentences, latest first."""
-    frame = pd.concat([_frame("reasoning", f"babi_qa{task:02d}") for task in tasks], ignore_index=True)
+    frame = pd.concat([table("reasoning", f"babi_qa{task:02d}") for task in tasks], ignore_index=True)
     texts = [
         [question, *reversed([s for s in story.split(".") if s.strip()])][: 1 + n_sentences]
         for story, question in zip(frame["story"], frame["question"], strict=True)

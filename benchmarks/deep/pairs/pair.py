@@ -112,27 +112,26 @@ def draw(key: jax.Array, shapes: Shapes) -> Params:
     """Draw parameters of these shapes, each with a variance by its own number of inputs.
 
     Biases are 0 and scales 1, embeddings normal with a standard deviation of 0.1. Of weights, the variance is one over
-    the number of inputs, and twice that for a ``kernel``, which a rectifier follows.
+    the number of inputs, and twice that for a ``kernel``, which a rectifier follows. The numbers are NumPy's: nothing
+    is compiled for a new shape.
     """
-    arrays: Params = {}
-    for layer, leaves in shapes.items():
-        arrays[layer] = {}
-        for name, shape in leaves.items():
-            key, own = jax.random.split(key)
-            arrays[layer][name] = _array(own, name, tuple(shape))
-    return arrays
+    rng = np.random.default_rng(np.asarray(jax.random.key_data(key)))
+    return {
+        layer: {name: jnp.asarray(_array(rng, name, tuple(shape)), jnp.float32) for name, shape in leaves.items()}
+        for layer, leaves in shapes.items()
+    }
 
 
-def _array(key: jax.Array, name: str, shape: tuple[int, ...]) -> jax.Array:
+def _array(rng: np.random.Generator, name: str, shape: tuple[int, ...]) -> np.ndarray:
     if name.endswith("bias"):
-        return jnp.zeros(shape)
+        return np.zeros(shape)
     if name.endswith("scale"):
-        return jnp.ones(shape)
+        return np.ones(shape)
     if name == "embedding":
-        return EMBEDDING_SCALE * jax.random.normal(key, shape)
+        return EMBEDDING_SCALE * rng.standard_normal(shape)
     n_inputs = shape[0] if name in BY_FIRST_AXIS else math.prod(shape[:-1])
     gain = 2 if name == "kernel" else 1
-    return math.sqrt(gain / n_inputs) * jax.random.normal(key, shape)
+    return math.sqrt(gain / n_inputs) * rng.standard_normal(shape)
 
 
 def dropout(key: jax.Array | None, x: jax.Array, rate: float) -> jax.Array:

@@ -209,7 +209,7 @@ TEXTS = (
         gate=0.92,
         reference="94.0, CNN-rand; 93.7, LSTM (Yao et al. 2019)",
         parts=partial(data.sentences, "reuters_r8", length=80),
-        epochs=8,
+        epochs=6,
         rate=2e-3,
     ),
 )
@@ -232,7 +232,7 @@ REASONING = (
         gate=0.85,
         reference="95.8 on all twenty tasks at 10 000 rows each, memory network (Sukhbaatar et al. 2015)",
         parts=partial(data.stories, TASKS, n_sentences=20, n_words=9),
-        epochs=12,
+        epochs=8,
         rate=3e-3,
     ),
     _pair(

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import inspect
 import math
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -55,7 +55,7 @@ def loss(logits: jax.Array, y: jax.Array) -> jax.Array:
 
 
 def rate_at(step: int, n_steps: int, rate: float) -> float:
-    """Return the rate of a step, of which the first is 0."""
+    """Return the rate of a step; the first one has number 0."""
     warm = max(1, round(WARM_UP * n_steps))
     if step < warm:
         return rate * (step + 1) / warm
@@ -63,13 +63,17 @@ def rate_at(step: int, n_steps: int, rate: float) -> float:
 
 
 @functools.cache
-def _stepper(train_apply: Callable[..., jax.Array], weight_decay: float) -> tuple[Callable, Callable]:
-    """Return functions that start and do a step; the rate is an argument, so that a shape is compiled once."""
+def stepper(train_apply: Callable[..., jax.Array], weight_decay: float) -> tuple[Callable, Callable]:
+    """Return functions that start and do a step; the rate is an argument, so that a shape is compiled once.
+
+    ``key`` is that of the training, and ``done`` the number of steps before this one.
+    """
     optimizer = optax.chain(optax.scale_by_adam(), optax.add_decayed_weights(weight_decay))
 
     @jax.jit
-    def step(params: Params, state: Any, key: jax.Array, rate: float, X: Any, y: Any) -> tuple[Params, Any]:
-        gradient = jax.grad(lambda p: loss(train_apply(p, X, key), y).mean())(params)
+    def step(params: Params, state: Any, key: jax.Array, done: int, rate: float, X: Any, y: Any) -> tuple[Params, Any]:
+        own = jax.random.fold_in(key, done)
+        gradient = jax.grad(lambda p: loss(train_apply(p, X, own), y).mean())(params)
         updates, state = optimizer.update(gradient, state, params)
         return jax.tree.map(lambda p, u: p - rate * u, params, updates), state
 
@@ -102,14 +106,14 @@ def _train(
     pair: Pair, params: Params, rows: Rows, epochs: int, rate: float, seed: int, guard: Rows | None
 ) -> tuple[Params, int]:
     """Return the parameters, and how many epochs were done."""
-    start, step = _stepper(pair.train_apply, pair.weight_decay)
+    start, step = stepper(pair.train_apply, pair.weight_decay)
     params = jax.tree.map(jnp.asarray, params)
     state, rng, key = start(params), np.random.default_rng(seed), jax.random.key(seed)
     done, n_steps = 0, epochs * (len(rows.y) // pair.batch_size)
     for epoch in range(epochs):
         for chosen in batches(rng, len(rows.y), pair.batch_size):
             now = rate_at(done, n_steps, rate)
-            params, state = step(params, state, jax.random.fold_in(key, done), now, rows.X[chosen], rows.y[chosen])
+            params, state = step(params, state, key, done, now, rows.X[chosen], rows.y[chosen])
             done += 1
         if guard is not None and pair.until is not None and scores(pair, params, guard)["accuracy"] >= pair.until:
             return params, epoch + 1
@@ -142,7 +146,7 @@ def dense(pair: Pair, seed: int) -> Dense:
     """Return the dense network of a pair, trained now if it is not kept.
 
     What is kept is named after all that it depends on: the initial parameters, the rows, the network in training mode,
-    how it is trained, and this module.
+    how it is trained, and the text of the functions that train.
     """
     parts = pair.parts(seed)
     initial = pair.draw(jax.random.key(seed), pair.shapes(parts))
@@ -165,7 +169,8 @@ def _digest(pair: Pair, parts: Parts, initial: Params, seed: int) -> str:
     own = jax.random.key(seed)
     network = jax.jit(pair.train_apply).lower(initial, X, own).as_text()
     recipe = repr((pair.epochs, pair.rate, pair.weight_decay, pair.batch_size, pair.until, seed, y.shape))
-    digest = hashlib.sha256((network + recipe).encode() + Path(__file__).read_bytes())
+    texts = [inspect.getsource(function) for function in (_train, stepper.__wrapped__, rate_at, loss, batches)]
+    digest = hashlib.sha256("".join((network, recipe, *texts)).encode())
     for array in jax.tree.leaves((initial, parts.fit, parts.guard)):
         digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()[:16]
