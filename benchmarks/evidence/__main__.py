@@ -58,7 +58,7 @@ def run(args: argparse.Namespace, say: Callable[[str], object] = print) -> Runne
     """Do what is not done, in the order of phases, seeds and names; return the runner."""
     runner = Runner(Store(args.out, retry=args.retry), Clock(60 * args.time_limit), say)
     try:
-        for suite in SUITES if args.suite == "all" else (args.suite,):
+        for suite in ("2017",) if args.protocol == "2017" else SUITES if args.suite == "all" else (args.suite,):
             _SUITES[suite](runner, args)
     except TimeIsUp as where:
         say(f"time is up before: {where}; the same command goes on")
@@ -86,12 +86,8 @@ def _deep(runner: Runner, args: argparse.Namespace) -> None:
 def _tabular(runner: Runner, args: argparse.Namespace) -> None:
     from benchmarks.evidence import tabular
 
-    if not datasets.available():
-        raise SystemExit("The folder of public data sets is not there: set SKBANDIT_DATA.")
-    sets = design.tabular_sets(datasets.REPORT)
     _methods(args.methods)
-    names = _known(args.pairs, list(sets))
-    work = part_of(by_seed(names, args.seeds or design.SEEDS["tabular"]), args.part)
+    work = part_of(by_seed(list(_tables(args)), args.seeds or design.SEEDS["tabular"]), args.part)
     for phase in args.phases or tabular.PHASES:
         for name, seed in work:
             tabular.Work(runner, tabular.load(name), seed, args.methods).run(phase)
@@ -107,10 +103,29 @@ def _certified(runner: Runner, args: argparse.Namespace) -> None:
             runner.do(cell, make)
 
 
+def _protocol_2017(runner: Runner, args: argparse.Namespace) -> None:
+    from benchmarks.evidence import protocol2017
+    from benchmarks.tabular import protocol
+
+    sets = _tables(args)
+    names = [name for name, task in sets.items() if task == "classification"]
+    for name, seed in part_of(by_seed(names, args.seeds or design.SEEDS["tabular"]), args.part):
+        protocol2017.cells(runner, protocol.load(name), seed)
+
+
+def _tables(args: argparse.Namespace) -> dict[str, str]:
+    """Return the task of each data set that is asked for."""
+    if not datasets.available():
+        raise SystemExit("The folder of public data sets is not there: set SKBANDIT_DATA.")
+    sets = design.tabular_sets(datasets.REPORT)
+    return {name: sets[name] for name in _known(args.pairs, list(sets))}
+
+
 _SUITES: dict[str, Callable[[Runner, argparse.Namespace], None]] = {
     "deep": _deep,
     "tabular": _tabular,
     "certified": _certified,
+    "2017": _protocol_2017,
 }
 
 
@@ -166,11 +181,6 @@ def main(argv: list[str] | None = None) -> None:
         quick.main(None if args.out == OUT else args.out)
         return
     keep_programs()
-    if args.protocol == "2017":
-        from benchmarks.evidence import protocol2017
-
-        protocol2017.run(args)
-        return
     run(args)
 
 

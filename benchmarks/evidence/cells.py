@@ -13,6 +13,7 @@ import os
 import random
 import time
 import traceback
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -241,6 +242,13 @@ class Runner:
         self.n_made += 1
         self.say(line(record))
         return None if "error" in record else self.store.get(key_of(record))
+
+
+def quietly(function: Callable[..., Any], *args: Any, **options: Any) -> Any:
+    """Call a function without its warnings: of convergence, mostly, and the defaults are what is compared."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return function(*args, **options)
 
 
 class Stopwatch:

@@ -8,7 +8,6 @@ that it removes are then removed from the same dense model without repair, with 
 from __future__ import annotations
 
 import copy
-import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -19,7 +18,7 @@ from benchmarks.common.given import Given
 from benchmarks.common.records import Record
 from benchmarks.common.timing import latency
 from benchmarks.evidence import design, methods, replay
-from benchmarks.evidence.cells import Cell, Runner, Stopwatch
+from benchmarks.evidence.cells import Cell, Runner, Stopwatch, quietly
 from benchmarks.evidence.subject import hash_of
 from benchmarks.tabular import protocol
 from skbandit import BanditPrunedMLPClassifier, BanditPrunedMLPRegressor
@@ -132,7 +131,7 @@ class Work:
             cls = BanditPrunedMLPRegressor if self.table.task == "regression" else BanditPrunedMLPClassifier
             given = {"n_members": 1, "numeric_embedding": None, "pruning_ratio": 0, "random_state": self.seed}
             model = cls.from_preset("fast", **(given | self.options))
-            self._model = _quietly(model.fit, self.X, self.y)
+            self._model = quietly(model.fit, self.X, self.y)
         return self._model
 
     def _dense(self) -> Record | None:
@@ -222,7 +221,7 @@ class Work:
         return Given(value)
 
     def _prune(self, model: Any, ratio: float, **params: Any) -> Any:
-        return _quietly(model.prune, self.X, self.y, pruning_ratio=ratio, **({"scope": "layer"} | params))
+        return quietly(model.prune, self.X, self.y, pruning_ratio=ratio, **({"scope": "layer"} | params))
 
     def _measured(self, how: dict[str, Any], ratio: float, stage: dict[str, Any], name: str) -> Record:
         watch = Stopwatch()
@@ -270,7 +269,7 @@ class Work:
             n_remove = int(ratio * sizes.sum() + 1e-9)
             widths = tuple(int(n) for n in sizes - replay.quotas(sizes, n_remove))
             model = clone(self.model).set_params(hidden_layer_sizes=widths, max_iter=found["epochs"])
-            model = _quietly(model.fit, self.X, self.y)
+            model = quietly(model.fit, self.X, self.y)
         found |= {"seconds": watch.seconds, "scores": {"report": self._scores(model)}}
         return found | self._size(model, with_latency=name == "unpruned")
 
@@ -284,7 +283,7 @@ class Work:
             dropout=0.0,
             alpha=0.0,
         )
-        return _quietly(more.fit, self.X, self.y)
+        return quietly(more.fit, self.X, self.y)
 
     def _epochs(self, ratio: float) -> int:
         """Return the epochs of fine-tuning under ``fine_tune_iter="auto"`` after one round."""
@@ -319,10 +318,3 @@ def _ranked_by(method: methods.Method) -> dict[str, Any]:
     if method.tenths:
         return {"policy": method.policy, "n_rounds": method.rounds, "budget": 4.0 * method.rounds}
     return {"policy": method.policy, "n_rounds": 1, "budget": design.TABULAR_BUDGET}
-
-
-def _quietly(function: Callable[..., Any], *args: Any, **options: Any) -> Any:
-    """Call a function; the warnings of the estimators are not what is measured."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return function(*args, **options)
