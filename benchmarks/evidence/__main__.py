@@ -87,10 +87,13 @@ def _tabular(runner: Runner, args: argparse.Namespace) -> None:
     from benchmarks.evidence import tabular
 
     _methods(args.methods)
-    work = part_of(by_seed(list(_tables(args)), args.seeds or design.SEEDS["tabular"]), args.part)
+    tables = _tables(args)
+    work = part_of(by_seed(list(tables), args.seeds or design.SEEDS["tabular"]), args.part)
     for phase in args.phases or tabular.PHASES:
         for name, seed in work:
-            tabular.Work(runner, tabular.load(name), seed, args.methods).run(phase)
+            cells = tabular.Work(runner, name, tables[name], seed, args.methods)
+            if not cells.is_done(phase):
+                cells.run(phase)
 
 
 def _certified(runner: Runner, args: argparse.Namespace) -> None:

@@ -251,6 +251,20 @@ def quietly(function: Callable[..., Any], *args: Any, **options: Any) -> Any:
         return function(*args, **options)
 
 
+class Planned:
+    """In the place of a runner: raises LookupError at the first cell that is not done."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+
+    def do(self, cell: Cell, measure: Callable[[], Record], **about: Any) -> Record | None:
+        """Return the record of a cell, None where it failed."""
+        if not self.store.is_done(cell):
+            raise LookupError(str(cell))
+        record = self.store.get(cell)
+        return None if record is None or "error" in record else record
+
+
 class Stopwatch:
     """Seconds since it was made, without those in XLA's compiler."""
 

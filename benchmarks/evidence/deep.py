@@ -12,7 +12,7 @@ from benchmarks.common.records import Record
 from benchmarks.deep.pairs.pair import Pair
 from benchmarks.deep.pairs.train import dense as train_dense
 from benchmarks.evidence import controls, design, methods, replay
-from benchmarks.evidence.cells import Cell, Runner, Stopwatch, Store, TimeIsUp
+from benchmarks.evidence.cells import Cell, Planned, Runner, Stopwatch, TimeIsUp
 from benchmarks.evidence.subject import SHORT, Subject
 
 #: Phases of the work: what answers the hypotheses comes first, for all pairs and seeds.
@@ -38,7 +38,7 @@ class Work:
     """
 
     def __init__(
-        self, runner: Runner | _Planned, pair: Pair, seed: int, folder: Path | None, names: Sequence[str] | None = None
+        self, runner: Runner | Planned, pair: Pair, seed: int, folder: Path | None, names: Sequence[str] | None = None
     ) -> None:
         self.runner, self.pair, self.seed, self.folder = runner, pair, seed, folder
         self.names = names
@@ -147,7 +147,7 @@ class Work:
         known = self.runner.store.get(self._cell("dense"))
         if known is None or "network" not in known:
             return False
-        planned = Work(_Planned(self.runner.store), self.pair, self.seed, self.folder, self.names)
+        planned = Work(Planned(self.runner.store), self.pair, self.seed, self.folder, self.names)
         planned.known_hash = known["network"]
         try:
             planned.run(phase)
@@ -323,20 +323,6 @@ class Work:
         method = methods.get(name)._replace(budget=budget)
         order = self.subject.rank(method, ratio).order
         return {"params": method.params} | self._measured(order, ratio, "raw", "layer")
-
-
-class _Planned:
-    """In the place of a runner: raises LookupError at the first cell that is not done."""
-
-    def __init__(self, store: Store) -> None:
-        self.store = store
-
-    def do(self, cell: Cell, measure: Callable[[], Record], **about: Any) -> Record | None:
-        """Return the record of a cell, None where it failed."""
-        if not self.store.is_done(cell):
-            raise LookupError(str(cell))
-        record = self.store.get(cell)
-        return None if record is None or "error" in record else record
 
 
 def shuffled(matrix: replay.Matrix, repetition: int) -> replay.Matrix:

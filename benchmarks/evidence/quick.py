@@ -63,6 +63,10 @@ def tabular(runner: Runner) -> None:
     """Two tables: raw, repaired and tuned."""
     from benchmarks.evidence.tabular import Work
 
+    small = {"hidden_layer_sizes": (16, 16), "max_iter": 20}
     for name, (loader, task) in TABLES.items():
-        table = protocol.bundled(name, loader, task)
-        Work(runner, table, 0, methods.QUICK, quick=True).some(methods.QUICK, RATIO)
+
+        def load(name: str, loader: Any = loader, task: str = task) -> protocol.Table:
+            return protocol.bundled(name, loader, task)
+
+        Work(runner, name, task, 0, methods.QUICK, load=load, options=small).some(methods.QUICK, RATIO)

@@ -8,17 +8,19 @@ that it removes are then removed from the same dense model without repair, with 
 from __future__ import annotations
 
 import copy
+import functools
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 from sklearn.base import clone
 
 from benchmarks.common.given import Given
 from benchmarks.common.records import Record
 from benchmarks.common.timing import latency
 from benchmarks.evidence import design, methods, replay
-from benchmarks.evidence.cells import Cell, Runner, Stopwatch, quietly
+from benchmarks.evidence.cells import Cell, Planned, Runner, Stopwatch, quietly
 from benchmarks.evidence.subject import hash_of
 from benchmarks.tabular import protocol
 from skbandit import BanditPrunedMLPClassifier, BanditPrunedMLPRegressor
@@ -40,7 +42,14 @@ LATENCY_ROWS = (1, 256)
 #: Rankings that are defined on the mini-batches of the deep suite alone.
 _NOT_HERE = ("sequential_racing", "ucb1@4", "racing@4")
 
-load = protocol.load
+
+class Rows(NamedTuple):
+    """Rows to train on, and rows to report on."""
+
+    X: pd.DataFrame
+    y: np.ndarray
+    X_test: pd.DataFrame
+    y_test: np.ndarray
 
 
 class Work:
@@ -49,29 +58,61 @@ class Work:
     Parameters
     ----------
     runner : Runner
-    table : Table
+    name, task : str
+        Of the data set.
     seed : int
     names : sequence of str, optional
         Methods to run; all by default.
+    load : callable (name) → Table
+        It is read on first use.
+    options : dict, optional
+        Parameters of the dense model beside those of the suite.
     """
 
     def __init__(
         self,
-        runner: Runner,
-        table: protocol.Table,
+        runner: Runner | Planned,
+        name: str,
+        task: str,
         seed: int,
         names: Sequence[str] | None = None,
         *,
-        quick: bool = False,
+        load: Callable[[str], protocol.Table] = protocol.load,
+        options: dict[str, Any] | None = None,
     ) -> None:
-        self.runner, self.table, self.seed, self.names = runner, table, seed, names
-        dagger = table.name in design.DAGGER.get(table.task, ())
-        self.about = {"data": table.name, "architecture": "mlp", "task": table.task, "dagger": dagger}
-        train, test = protocol.split(table, seed, seed % protocol.N_FOLDS)
-        self.X, self.y = table.X.iloc[train].reset_index(drop=True), table.y[train]
-        self.X_test, self.y_test = table.X.iloc[test].reset_index(drop=True), table.y[test]
-        self.options: dict[str, Any] = {"hidden_layer_sizes": (16, 16), "max_iter": 20} if quick else {}
-        self._model: Any = None
+        self.runner, self.name, self.task, self.seed, self.names = runner, name, task, seed, names
+        dagger = name in design.DAGGER.get(task, ())
+        self.about = {"data": name, "architecture": "mlp", "task": task, "dagger": dagger}
+        self.load, self.options = load, options or {}
+
+    @functools.cached_property
+    def table(self) -> protocol.Table:
+        """The data set."""
+        return self.load(self.name)
+
+    @functools.cached_property
+    def rows(self) -> Rows:
+        """The rows of the seed's fold."""
+        table = self.table
+        train, test = protocol.split(table, self.seed, self.seed % protocol.N_FOLDS)
+        X = [table.X.iloc[part].reset_index(drop=True) for part in (train, test)]
+        return Rows(X[0], table.y[train], X[1], table.y[test])
+
+    @functools.cached_property
+    def model(self) -> Any:
+        """The dense model."""
+        cls = BanditPrunedMLPRegressor if self.task == "regression" else BanditPrunedMLPClassifier
+        given = {"n_members": 1, "numeric_embedding": None, "pruning_ratio": 0, "random_state": self.seed}
+        model = cls.from_preset("fast", **(given | self.options))
+        return quietly(model.fit, self.rows.X, self.rows.y)
+
+    def is_done(self, phase: str) -> bool:
+        """Whether there is nothing left of a phase: the table is not read."""
+        try:
+            Work(Planned(self.runner.store), self.name, self.task, self.seed, self.names).run(phase)
+        except LookupError:
+            return False
+        return True
 
     # ------------------------------------------------------------------ the order of work
 
@@ -119,20 +160,10 @@ class Work:
 
     def _cell(self, kind: str, **fields: Any) -> Cell:
         # Fits of a data set and seed are the same ones: they are told apart by name, and not by their hash.
-        return Cell(kind, "tabular", self.table.name, self.seed, **fields)
+        return Cell(kind, "tabular", self.name, self.seed, **fields)
 
     def _do(self, cell: Cell, measure: Callable[[], Record]) -> Record | None:
         return self.runner.do(cell, measure, **self.about)
-
-    @property
-    def model(self) -> Any:
-        """The dense model; fitted on first use."""
-        if self._model is None:
-            cls = BanditPrunedMLPRegressor if self.table.task == "regression" else BanditPrunedMLPClassifier
-            given = {"n_members": 1, "numeric_embedding": None, "pruning_ratio": 0, "random_state": self.seed}
-            model = cls.from_preset("fast", **(given | self.options))
-            self._model = quietly(model.fit, self.X, self.y)
-        return self._model
 
     def _dense(self) -> Record | None:
         def measure() -> Record:
@@ -145,7 +176,7 @@ class Work:
                 "epochs": int(model.n_iter_),
                 "seconds": seconds,
                 "n_units": sum(model.hidden_layer_sizes_),
-                "rows": {"fit": len(self.X), "report": len(self.X_test)},
+                "rows": {"fit": len(self.rows.X), "report": len(self.rows.X_test)},
             }
 
         return self._do(self._cell("dense"), measure)
@@ -200,7 +231,7 @@ class Work:
 
     def _n_calibration(self) -> int:
         """Return the rows that damages are measured on: those that are not held out."""
-        return len(self.X) - round(self.model.validation_fraction * len(self.X))
+        return len(self.rows.X) - round(self.model.validation_fraction * len(self.rows.X))
 
     def _removed(self, pruned: Any) -> list[int]:
         """Return the units that are gone, in the numbering of the dense model."""
@@ -221,7 +252,7 @@ class Work:
         return Given(value)
 
     def _prune(self, model: Any, ratio: float, **params: Any) -> Any:
-        return quietly(model.prune, self.X, self.y, pruning_ratio=ratio, **({"scope": "layer"} | params))
+        return quietly(model.prune, self.rows.X, self.rows.y, pruning_ratio=ratio, **({"scope": "layer"} | params))
 
     def _measured(self, how: dict[str, Any], ratio: float, stage: dict[str, Any], name: str) -> Record:
         watch = Stopwatch()
@@ -269,7 +300,7 @@ class Work:
             n_remove = int(ratio * sizes.sum() + 1e-9)
             widths = tuple(int(n) for n in sizes - replay.quotas(sizes, n_remove))
             model = clone(self.model).set_params(hidden_layer_sizes=widths, max_iter=found["epochs"])
-            model = quietly(model.fit, self.X, self.y)
+            model = quietly(model.fit, self.rows.X, self.rows.y)
         found |= {"seconds": watch.seconds, "scores": {"report": self._scores(model)}}
         return found | self._size(model, with_latency=name == "unpruned")
 
@@ -283,7 +314,7 @@ class Work:
             dropout=0.0,
             alpha=0.0,
         )
-        return quietly(more.fit, self.X, self.y)
+        return quietly(more.fit, self.rows.X, self.rows.y)
 
     def _epochs(self, ratio: float) -> int:
         """Return the epochs of fine-tuning under ``fine_tune_iter="auto"`` after one round."""
@@ -293,7 +324,7 @@ class Work:
 
     def _scores(self, model: Any) -> dict[str, float]:
         table = self.table
-        found = protocol.scores(model, table.task, self.X_test, self.y_test, table.n_classes)
+        found = protocol.scores(model, table.task, self.rows.X_test, self.rows.y_test, table.n_classes)
         names = ("r2", "rmse") if table.task == "regression" else ("accuracy", "log_loss")
         return {name: found[name] for name in names}
 
@@ -304,7 +335,7 @@ class Work:
             "sizes": list(model.hidden_layer_sizes_),
         }
         if with_latency:
-            rows = {n: self.X_test.iloc[np.resize(np.arange(len(self.X_test)), n)] for n in LATENCY_ROWS}
+            rows = {n: self.rows.X_test.iloc[np.resize(np.arange(len(self.rows.X_test)), n)] for n in LATENCY_ROWS}
             found["latency_ms"] = {str(n): 1e3 * latency(model.predict, X) for n, X in rows.items()}
         return found
 
