@@ -179,6 +179,8 @@ def main(argv: list[str] | None = None) -> None:
     # What is timed is trained each time.
     os.environ.setdefault("SKBANDIT_SHARE_TRAINING", "0")
     if args.quick:
+        # Before JAX is imported: compiling is most of what tiny runs do.
+        os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
         from benchmarks.evidence import quick
 
         quick.main(None if args.out == OUT else args.out)
