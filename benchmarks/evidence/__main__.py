@@ -171,9 +171,9 @@ def _methods(given: list[str] | None) -> None:
 def main(argv: list[str] | None = None) -> None:
     argv = sys.argv[1:] if argv is None else argv
     if argv[:1] == ["report"]:
-        from benchmarks.evidence import report
+        from benchmarks.evidence.report import page
 
-        report.main(argv[1:])
+        page.main(argv[1:])
         return
     args = parse(argv)
     # What is timed is trained each time.
