@@ -9,7 +9,7 @@ import numpy as np
 from benchmarks.evidence.design import CONTROLS
 from benchmarks.evidence.report import cells, ranks
 from benchmarks.evidence.report.cells import METRIC_NAMES, Book, Cell
-from benchmarks.evidence.report.comparisons import LEAST, Comparison, Two, compare
+from benchmarks.evidence.report.comparisons import LEAST, Two, compare
 from benchmarks.evidence.report.reading import Evidence, published
 from benchmarks.evidence.report.verdicts import CellVerdict, Verdict
 
@@ -87,7 +87,8 @@ def advice(evidence: Evidence, verdicts: list[Verdict]) -> str:
     book = published(evidence)
     lines = [f"- **{question.text}** {_answer(question, by_name[question.hypothesis])}" for question in QUESTIONS]
     lines += [line for suite in ranks.suites(book) for line in _methods(book, *suite)]
-    lines += [f"- **Is the choice visible after tuning?** {line}" for line in _spread(book)]
+    spread = _spread(book)
+    lines += ["- **Is the choice visible after tuning?**", *(f"  - {line}" for line in spread)] if spread else []
     worth = [
         f"- {name}, {_claim(by_name[name])}: **{by_name[name].text}**.{_detail(by_name[name])}" for name in PAPER_CLAIMS
     ]
@@ -102,27 +103,25 @@ def _answer(question: Question, verdict: Verdict) -> str:
 
 
 def _numbers(verdict: Verdict) -> str:
-    found = [_number(cell, comparison) for cell in verdict.cells for comparison in _telling(verdict, cell)]
-    return "".join(f"; {text}" for text in found)
+    """Return the verdict of each cell, with the comparison that it hangs on."""
+    return "".join(f"; {_number(verdict, cell)}" for cell in verdict.cells)
 
 
-def _telling(verdict: Verdict, cell: CellVerdict) -> list[Comparison]:
-    """Return the comparison of a cell that the verdict hangs on: the least advantage; for equality the largest gap."""
+def _number(verdict: Verdict, cell: CellVerdict) -> str:
+    suite = f"tables, {cell.cell.task}" if cell.cell.suite == "tabular" else cell.cell.suite
+    text = f"{suite}, {cell.cell.ratio:.0%}, {cells.STAGE_NAMES.get(cell.cell.stage, cell.cell.stage)}: "
+    text += cell.text if len(verdict.cells) > 1 or cell.text.startswith("open:") else ""
     enough = [comparison for comparison in cell.deciding if comparison.n >= LEAST]
-    if not enough:
-        return []
-    if verdict.hypothesis.relation == "equal":
-        return [min(enough, key=lambda comparison: comparison.equal)]
-    return [min(enough, key=lambda comparison: comparison.difference)]
-
-
-def _number(cell: CellVerdict, comparison: Comparison) -> str:
-    unit = "octaves beyond half the pulls" if cell.cell.metric == "regret" else METRIC_NAMES[cell.cell.metric]
-    where = f"{cell.cell.suite} {cell.cell.ratio:g}, {cells.STAGE_NAMES.get(cell.cell.stage, cell.cell.stage)}"
-    return (
-        f"{where}: {comparison.method} over {comparison.rival} {comparison.difference:+.3f} {unit}, "
-        f"p {comparison.holm:.2g}, n {comparison.n}"
-    )
+    if enough:
+        # The one that the verdict hangs on: the least advantage; for equality the least probability.
+        is_equality = verdict.hypothesis.relation == "equal"
+        telling = min(enough, key=lambda comparison: comparison.equal if is_equality else comparison.difference)
+        unit = "octaves beyond half the pulls" if cell.cell.metric == "regret" else METRIC_NAMES[cell.cell.metric]
+        text += ", " if not text.endswith(": ") else ""
+        text += f"`{telling.method}` over `{telling.rival}` {telling.difference:+.3f} {unit}, "
+        text += f"P(equal) {telling.equal:.2f}" if is_equality else f"p {telling.holm:.2g}"
+        text += f", n {telling.n}"
+    return text
 
 
 def _claim(verdict: Verdict) -> str:

@@ -18,6 +18,7 @@ from benchmarks.evidence.report.reading import Evidence
 #: Methods that are drawn, at most eight in a figure, with colours that colour-blind readers can tell apart (Okabe and
 #: Ito) and markers of their own. Text and scratch are black.
 LINES: dict[str, dict[str, Any]] = {
+    "uniform": {"color": "black", "marker": None, "linewidth": 3.0},
     "ucb1": {"color": "#D55E00", "marker": "o"},
     "racing": {"color": "#0072B2", "marker": "s"},
     "sequential": {"color": "#009E73", "marker": "^"},
@@ -26,7 +27,6 @@ LINES: dict[str, dict[str, Any]] = {
     "magnitude": {"color": "#E69F00", "marker": "P"},
     "random": {"color": "0.55", "marker": "X"},
     "scratch": {"color": "black", "marker": None, "linestyle": "--"},
-    "uniform": {"color": "black", "marker": None, "linewidth": 3.0},
     "thompson": {"color": "#E69F00", "marker": "P"},
     "epsilon_greedy": {"color": "#56B4E9", "marker": "v"},
     "racing_rms": {"color": "#009E73", "marker": "^"},
@@ -158,7 +158,7 @@ def against_share(book: Book, cell: Cell, path: Path) -> int:
         # Of the dense network nothing is removed.
         of = rows.assign(ratio=rows["ratio"].fillna(0.0)).groupby("method", sort=False)
         lines = {str(method): line_of(own, "ratio") for method, own in of}
-        if set(lines) - {"unpruned"}:
+        if set(lines) - {"unpruned", "scratch"}:
             panels[str(pair)] = lines
     if panels:
         ylabel = f"{METRIC_NAMES[cell.metric]}, {STAGE_NAMES.get(cell.stage, cell.stage)}"
@@ -192,9 +192,9 @@ def against_pulls(evidence: Evidence, cell: Cell, path: Path, regret: bool) -> i
             panels,
             path,
             xlabel="pulls per unit",
-            ylabel=f"set regret at {cell.ratio:g}"
+            ylabel=f"set regret, {cell.ratio:.0%} of the units removed"
             if regret
-            else f"{METRIC_NAMES[cell.metric]}, {cell.stage}, {cell.ratio:g}",
+            else f"{METRIC_NAMES[cell.metric]}, {cell.stage}, {cell.ratio:.0%} of the units removed",
             log=True,
             verticals=pulls.exact_pulls(evidence),
             vertical_label="leave_one_out",

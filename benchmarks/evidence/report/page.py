@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benchmarks.evidence.design import STAGES
 from benchmarks.evidence.report import advice, figures, ranks, tables
-from benchmarks.evidence.report.cells import STAGE_NAMES, Book, Cell
+from benchmarks.evidence.report.cells import STAGE_NAMES, Book, Cell, plural
 from benchmarks.evidence.report.comparisons import DRAWS
 from benchmarks.evidence.report.reading import Evidence, published, read
 from benchmarks.evidence.report.verdicts import secondary, verdicts
@@ -65,9 +65,10 @@ def _setting(evidence: Evidence) -> str:
     counts = evidence.scores.groupby(["suite", "task"])
     for (suite, task), rows in counts:
         of = rows[~rows["standard"]]
+        repeats = of["repeat"].nunique()
         lines.append(
             f"- {suite}, {task}: {of['pair'].nunique()} pairs on {of['data'].nunique()} data sets, "
-            f"{of['repeat'].nunique()} repeats, {of['method'].nunique()} methods and controls."
+            f"{repeats} {plural(repeats, 'repeat')}, {of['method'].nunique()} methods and controls."
         )
     cpus = sorted({str(record["cpu"]) for record in evidence.records if record.get("cpu")})
     if cpus:
@@ -144,7 +145,8 @@ def _against_share(book: Book, out: Path) -> str:
         n = figures.against_share(book, Cell("deep", 0.5, stage, "accuracy"), path)
         if n:
             name = STAGE_NAMES.get(stage, stage)
-            parts.append(f"Accuracy, {name}: means over seeds, bands from the least to the largest one.")
+            dashed = "" if stage.startswith("tuned") else "; scratch as it is trained"
+            parts.append(f"Accuracy, {name}: means over seeds, bands from the least to the largest one{dashed}.")
             parts.append(f"![accuracy against the share of units removed, {name}]({path.name})")
     return "\n\n".join(parts)
 

@@ -22,7 +22,12 @@ def regrets(evidence: Evidence, ratio: float) -> pd.DataFrame:
     found = found[np.isclose(found["ratio"], ratio) & ~found["pair"].isin(list(evidence.missed))]
     found = found.assign(pulls=found["budget"])
     keys = ["suite", "pair", "repeat", "method", "pulls"]
-    return found.groupby(keys, sort=False)["regret"].mean().reset_index().sort_values([*keys], ignore_index=True)
+    return (
+        found.groupby(keys, sort=False)["regret"]
+        .mean()
+        .reset_index()
+        .sort_values("pulls", kind="stable", ignore_index=True)
+    )
 
 
 def exact_pulls(evidence: Evidence) -> dict[str, float]:
@@ -38,7 +43,7 @@ def needed(evidence: Evidence, ratio: float = 0.5) -> pd.DataFrame:
     with its largest budget gets the pulls of the exact ranking, or twice its largest budget where these are not known.
     """
     exact = exact_pulls(evidence)
-    data = evidence.scores.drop_duplicates("pair").set_index("pair")["data"]
+    data = dict(zip(evidence.scores["pair"], evidence.scores["data"], strict=True))
     rows = []
     for (suite, pair, repeat, method), curve in regrets(evidence, ratio).groupby(
         ["suite", "pair", "repeat", "method"], sort=False
@@ -49,7 +54,7 @@ def needed(evidence: Evidence, ratio: float = 0.5) -> pd.DataFrame:
             rows.append({"suite": suite, "pair": pair, "repeat": repeat, "method": method, "value": value})
     found = pd.DataFrame(rows, columns=["suite", "pair", "repeat", "method", "value"])
     fixed = {"task": "classification", "metric": "log2_pulls", "protocol": "paired", "part": "report", "scope": "layer"}
-    names = found["pair"].map(data).fillna(found["pair"])
+    names = [data.get(pair, pair) for pair in found["pair"]]
     return found.assign(**fixed, data=names, ratio=ratio, stage="", standard=False, parameters=np.nan, macs=np.nan)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -36,11 +36,22 @@ class Ranked(NamedTuple):
         return len(self.table.scores)
 
 
-def ranked(book: Book, cell: Cell, scope: str = "layer", methods: Sequence[str] | None = None) -> Ranked | None:
-    """Rank methods in a cell, by default all; None where there are fewer than two, or no pair has all of them."""
+def ranked(
+    book: Book,
+    cell: Cell,
+    scope: str = "layer",
+    methods: Sequence[str] | None = None,
+    pairs: Collection[str] | None = None,
+) -> Ranked | None:
+    """Rank methods in a cell, by default all, on some pairs, by default all.
+
+    None where there are fewer than two methods, or no pair has all of them.
+    """
     sheet = book.sheet(cell, scope=scope)
     if sheet is None:
         return None
+    if pairs is not None:
+        sheet = sheet.only(pairs)
     there = [name for name in sheet.methods if methods is None or name in methods]
     # What has no ratio has records in a cell where nothing else has.
     if len(there) < 2 or set(there) <= sheet.constant:
@@ -165,4 +176,4 @@ def share_sentence(found: dict[str, list[float]], methods: Sequence[str]) -> str
         return ""
     names = ("the choice of units", "repair", "fine-tuning")
     named = [f"{part / total:.0%} to {name}" for name, part in zip(names, parts, strict=True) if part != 0]
-    return f"Of the gain over the raw score of a random choice, {', '.join(named)} (means over {len(rows)} methods)."
+    return f"The gain over the raw score of a random choice is due {', '.join(named)} (means over {len(rows)} methods)."

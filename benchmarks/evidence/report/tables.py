@@ -27,11 +27,11 @@ from benchmarks.evidence.report.reading import Evidence, Gate, published
 from benchmarks.evidence.report.verdicts import Secondary, Verdict, primary_cells
 
 RELATIONS = {
-    "better": "each of {better} is better than each of {than}",
+    "better": "{better} is better than {than}",
     "paired": "{paired}",
-    "best": "the best of {better}, by its mean on the guard rows, is better than each of {than}",
-    "equal": "each of {better} is practically equal to each of {than}",
-    "first": "{better} has the best mean rank of {family}, and is better than each of {than}",
+    "best": "the best of {better}, by its mean on the guard rows, is better than {than}",
+    "equal": "{better} is practically equal to {than}",
+    "first": "{better} has the best mean rank of {family}, and is better than {than}",
     "pulls": "{better} reaches a set regret of 0.05 with at most half the pulls of {than}",
 }
 
@@ -54,12 +54,16 @@ def hypotheses_table() -> str:
 
 def how(hypothesis: Hypothesis) -> str:
     """Say which methods a hypothesis compares."""
-    than = ", ".join(hypothesis.than) or "the models of other libraries"
-    family = ", ".join(hypothesis.family) or than
+    than = _any_of(hypothesis.than) if hypothesis.than else "each of the models of other libraries"
+    family = ", ".join(hypothesis.family) or "all of them"
     paired = "; ".join(f"{a} is better than {b}" for a, b in zip(hypothesis.better, hypothesis.than, strict=False))
-    return RELATIONS[hypothesis.relation].format(
-        better=", ".join(hypothesis.better), than=than, family=family, paired=paired
-    )
+    listed = ", ".join(hypothesis.better)
+    better = _any_of(hypothesis.better) if hypothesis.relation in ("better", "equal") else listed
+    return RELATIONS[hypothesis.relation].format(better=better, than=than, family=family, paired=paired)
+
+
+def _any_of(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"each of {', '.join(names)}"
 
 
 def rules() -> str:
@@ -172,6 +176,7 @@ def secondary_table(found: Sequence[Secondary]) -> str:
 
 def gates_table(gates: Sequence[Gate]) -> str:
     """Return what dense networks should reach and what they did."""
+    gates = [gate for gate in gates if np.isfinite(gate.gate) or not gate.ranked]
     header = ["pair", "data", "reference", "gate", "reached", "seeds", ""]
     rows = [
         [
@@ -262,32 +267,26 @@ def protocols_table(evidence: Evidence, other: str = "2017") -> str:
     parts = []
     first, second = published(evidence), published(evidence, other)
     for suite, task, metric in ranks.suites(second):
+        pairs = [set(own.suite_rows(suite, task)["pair"]) for own in (first, second)]
         for ratio in ranks.ratios(second, suite, task):
-            cell = Cell(suite, ratio, "tuned", metric, task)
-            both = [ranks.ranked(book, cell, methods=PAPER) for book in (first, second)]
-            stage = cell.stage
-            if both[1] is None:
-                cell = cell._replace(stage="raw")
-                both = [ranks.ranked(book, cell, methods=PAPER) for book in (first, second)]
-                stage = cell.stage
-            if both[0] is None or both[1] is None:
-                continue
-            rows = [
-                [name, *(_plain(one.ranks.get(name), "{:.2f}") for one in both if one is not None)]
-                for name in both[0].ranks
-            ]
-            places = [
-                f"{1 + sum(rank < one.ranks['ucb1'] for rank in one.ranks.values())} of {len(one.ranks)}"
-                for one in both
-                if one is not None and "ucb1" in one.ranks
-            ]
-            head = f"{cell} ({stage}; n = {both[0].n} and {both[1].n}):"
-            line = (
-                f"UCB1 has place {places[0]} in the controlled protocol, {places[1]} in that of {other}."
-                if len(places) == 2
-                else ""
-            )
-            parts.append("\n\n".join([head, markdown(["mean rank", "controlled", other], rows), line]).strip())
+            for stage in ("tuned", "raw"):
+                cell = Cell(suite, ratio, stage, metric, task)
+                ours, theirs = (ranks.ranked(own, cell, "layer", PAPER, pairs[0] & pairs[1]) for own in (first, second))
+                if ours is None or theirs is None:
+                    continue
+                rows = [
+                    [name, *(_plain(one.ranks.get(name), "{:.2f}") for one in (ours, theirs))] for name in ours.ranks
+                ]
+                head = f"{cell}, pairs with records of both (n = {ours.n} and {theirs.n}):"
+                parts += [head, markdown(["mean rank", "controlled", other], rows)]
+                if "ucb1" in ours.ranks and "ucb1" in theirs.ranks:
+                    places = [
+                        f"{1 + sum(rank < one.ranks['ucb1'] for rank in one.ranks.values())} of {len(one.ranks)}"
+                        for one in (ours, theirs)
+                    ]
+                    parts.append(
+                        f"UCB1 has place {places[0]} in the controlled protocol, {places[1]} in that of {other}."
+                    )
     return "\n\n".join(parts)
 
 

@@ -27,6 +27,12 @@ from skbandit import stats
 SEEN_NAMES = ("cnn-fashion", "textcnn-trec", "lstm-trec", "transformer-babi1")
 
 
+PULLS_NOTE = (
+    "the difference is log₂ of the rival's pulls over the method's, minus 1: from 0 on, at most half the pulls; "
+    "between the budgets that were run, regret is taken as linear in the logarithm of the pulls"
+)
+
+
 class Family(NamedTuple):
     """The comparisons of a hypothesis in a cell, before any test."""
 
@@ -34,6 +40,8 @@ class Family(NamedTuple):
     everyone: Table | None
     """All methods of the family, on the pairs that have all of them."""
     note: str
+    known: int = 0
+    """Pairs of the suite."""
 
 
 class CellVerdict(NamedTuple):
@@ -47,6 +55,8 @@ class CellVerdict(NamedTuple):
     place: str
     """The place by mean rank of a method that is claimed to be the first."""
     note: str
+    known: int
+    """Pairs of the suite that there are."""
 
     @property
     def deciding(self) -> list[Comparison]:
@@ -56,7 +66,7 @@ class CellVerdict(NamedTuple):
     @property
     def n(self) -> tuple[int, int]:
         """The least number of pairs of a deciding comparison, and the number of pairs there are."""
-        return min(((c.n, c.known) for c in self.deciding), default=(0, 0))
+        return min(((c.n, c.known) for c in self.deciding), default=(0, self.known))
 
     @property
     def text(self) -> str:
@@ -118,7 +128,8 @@ def _in_cell(hypothesis: Hypothesis, cell: Cell, evidence: Evidence, draws: int)
     apart = compare(family_of(hypothesis, cell, book, only=seen).pairs, metric, 0, margin) if seen else []
     place, leads = _place(family, metric) if hypothesis.relation == "first" else ("", True)
     outcomes = [comparison.outcome for comparison in comparisons if comparison.decides]
-    return CellVerdict(cell, _decide(hypothesis, outcomes, leads), comparisons, apart, place, family.note)
+    note = f"{PULLS_NOTE}; {family.note}".rstrip("; ") if pull and family.pairs else family.note
+    return CellVerdict(cell, _decide(hypothesis, outcomes, leads), comparisons, apart, place, note, family.known)
 
 
 def book_for(cell: Cell, evidence: Evidence) -> Book:
@@ -146,9 +157,9 @@ def _place(family: Family, metric: str) -> tuple[str, bool]:
     names, first = list(scores.columns), scores.columns[0]
     place = 1 + int(np.sum(ranks < ranks[0]))
     best = names[int(np.argmin(ranks))]
-    text = f"{first} has place {place} of {len(ranks)} by mean rank, {ranks[0]:.2f} (n = {len(scores)})"
+    text = f"`{first}` has place {place} of {len(ranks)} by mean rank, {ranks[0]:.2f} (n = {len(scores)})"
     if place > 1:
-        text += f"; the best is {best}, {ranks.min():.2f}"
+        text += f"; the best is `{best}`, {ranks.min():.2f}"
     paper = [i for i, name in enumerate(names) if name in PAPER]
     if 1 < len(paper) < len(names) and first in PAPER:
         text += f"; of the paper's {len(paper)} policies it has place {1 + int(np.sum(ranks[paper] < ranks[0]))}"
@@ -203,7 +214,7 @@ def family_of(
         if decides or not deciding
     ]
     ranked = dict.fromkeys([*left, *family])
-    return Family(found, sheet.table(list(ranked)), note)
+    return Family(found, sheet.table(list(ranked)), note, len(sheet.suite.data))
 
 
 def _without_repeats(wanted: Sequence[tuple[str, str, bool]]) -> list[tuple[str, str, bool]]:
@@ -230,7 +241,7 @@ def best_of(sheet_of: Callable[[str], Sheet | None], cell: Cell, methods: Sequen
         if len(table):
             mean = table.mean() if higher_is_better(cell.metric) else -table.mean()
             best = str(mean.idxmax())
-            return best, f"the best of {len(among)} methods is {best}, by its mean {of_rows}"
+            return best, f"the best of {len(among)} methods is `{best}`, by its mean {of_rows}"
     return "", ""
 
 
