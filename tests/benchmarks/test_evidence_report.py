@@ -389,7 +389,7 @@ def page(tmp_path_factory):
     from benchmarks.evidence.report import page
 
     out = tmp_path_factory.mktemp("evidence")
-    names = synthetic.pair_names(3)
+    names = synthetic.pair_names(2)
     methods = (
         "ucb1",
         "thompson",
@@ -414,11 +414,11 @@ def page(tmp_path_factory):
     records += list(synthetic.certified(["a", "b"], {"unpruned": 0.0, "scratch": 0.01, "ucb1": 0.05}, n_seeds=2))
     records += deep(
         {"ucb1": 0.05},
-        pairs=names[:2],
+        pairs=names,
         methods=("ucb1", "thompson"),
         n_seeds=2,
         ratios=(0.5,),
-        stages=("tuned",),
+        stages=("raw",),
         extra={"protocol": "2017"},
     )
     path = page.write(reading.evidence_of(records), out, draws=0)
@@ -436,7 +436,7 @@ def test_the_page_has_all_parts_and_each_figure_that_it_names(page):
     assert any(name.startswith("critical_difference_deep_90_tuned") for name in named)
     assert (out / "secondary.md").exists()
     assert "CROWN 8/255" in text
-    assert "in that of 2017" in text
+    assert re.search(r"\| place of UCB1 \| \d of 2 \| \d of 2 \| 1 of 2 \|\n", text)
     assert "nan" not in text
 
 

@@ -62,7 +62,8 @@ def _setting(evidence: Evidence) -> str:
     """Say what the records are of."""
     lines = ["Methods of choosing the units to remove, compared on equal terms (`python -m benchmarks.evidence`)."]
     last = evidence.records[-1].get("versions") or {}
-    counts = evidence.scores.groupby(["suite", "task"])
+    controlled = evidence.scores[evidence.scores["protocol"] == "paired"]
+    counts = controlled.groupby(["suite", "task"])
     for (suite, task), rows in counts:
         of = rows[~rows["standard"]]
         repeats = of["repeat"].nunique()

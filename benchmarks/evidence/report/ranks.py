@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -41,17 +41,11 @@ def ranked(
     cell: Cell,
     scope: str = "layer",
     methods: Sequence[str] | None = None,
-    pairs: Collection[str] | None = None,
 ) -> Ranked | None:
-    """Rank methods in a cell, by default all, on some pairs, by default all.
-
-    None where there are fewer than two methods, or no pair has all of them.
-    """
+    """Rank methods in a cell, by default all; None where there are fewer than two, or no pair has all of them."""
     sheet = book.sheet(cell, scope=scope)
     if sheet is None:
         return None
-    if pairs is not None:
-        sheet = sheet.only(pairs)
     there = [name for name in sheet.methods if methods is None or name in methods]
     # What has no ratio has records in a cell where nothing else has.
     if len(there) < 2 or set(there) <= sheet.constant:

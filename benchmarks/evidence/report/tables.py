@@ -21,10 +21,11 @@ from benchmarks.evidence.design import (
     Hypothesis,
 )
 from benchmarks.evidence.report import cells, ranks
-from benchmarks.evidence.report.cells import METRIC_NAMES, Cell
+from benchmarks.evidence.report.cells import METRIC_NAMES, Cell, Sheet, higher_is_better
 from benchmarks.evidence.report.comparisons import Comparison
 from benchmarks.evidence.report.reading import Evidence, Gate, published
 from benchmarks.evidence.report.verdicts import Secondary, Verdict, primary_cells
+from skbandit import stats
 
 RELATIONS = {
     "better": "{better} is better than {than}",
@@ -262,32 +263,58 @@ def _radius(epsilon: float) -> str:
 # ---------------------------------------------------------------------- protocols
 
 
-def protocols_table(evidence: Evidence, other: str = "2017") -> str:
-    """Return the mean ranks of the paper's policies under both protocols, on the pairs that have both."""
+#: Columns of the table of protocols: protocol, stage, part of the rows, and the end of the methods' names.
+PROTOCOLS = {
+    "controlled, raw": ("paired", "raw", "report", ""),
+    "controlled, tuned": ("paired", "tuned", "report", ""),
+    "2017": ("2017", "raw", "report", ""),
+    "2017, by mean reward": ("2017", "raw", "report", "_by_mean"),
+    "2017, on fresh rows": ("2017", "raw", "fresh", ""),
+    "2017, one unit for UCB1": ("2017", "raw", "report", "_one_unit"),
+}
+
+
+def protocols_table(evidence: Evidence) -> str:
+    """Return the mean ranks of the paper's policies under both protocols, and with each confound of 2017 alone."""
     parts = []
-    first, second = published(evidence), published(evidence, other)
-    for suite, task, metric in ranks.suites(second):
-        pairs = [set(own.suite_rows(suite, task)["pair"]) for own in (first, second)]
-        for ratio in ranks.ratios(second, suite, task):
-            for stage in ("tuned", "raw"):
-                cell = Cell(suite, ratio, stage, metric, task)
-                ours, theirs = (ranks.ranked(own, cell, "layer", PAPER, pairs[0] & pairs[1]) for own in (first, second))
-                if ours is None or theirs is None:
-                    continue
-                rows = [
-                    [name, *(_plain(one.ranks.get(name), "{:.2f}") for one in (ours, theirs))] for name in ours.ranks
-                ]
-                head = f"{cell}, pairs with records of both (n = {ours.n} and {theirs.n}):"
-                parts += [head, markdown(["mean rank", "controlled", other], rows)]
-                if "ucb1" in ours.ranks and "ucb1" in theirs.ranks:
-                    places = [
-                        f"{1 + sum(rank < one.ranks['ucb1'] for rank in one.ranks.values())} of {len(one.ranks)}"
-                        for one in (ours, theirs)
-                    ]
-                    parts.append(
-                        f"UCB1 has place {places[0]} in the controlled protocol, {places[1]} in that of {other}."
-                    )
+    other = published(evidence, "2017")
+    for suite, task, metric in ranks.suites(other):
+        pairs = set(other.suite_rows(suite, task)["pair"])
+        for ratio in ranks.ratios(other, suite, task):
+            columns: dict[str, tuple[dict[str, float], int]] = {}
+            for name, (protocol, stage, part, end) in PROTOCOLS.items():
+                sheet = published(evidence, protocol).sheet(Cell(suite, ratio, stage, metric, task), part)
+                found = _policy_ranks(sheet, pairs, end, metric)
+                if found is not None:
+                    columns[name] = found
+            if not any(name.startswith("2017") for name in columns):
+                continue
+            rows = [[policy, *(_plain(of.get(policy), "{:.2f}") for of, _ in columns.values())] for policy in PAPER]
+            rows.append(["place of UCB1", *(_place(of) for of, _ in columns.values())])
+            rows.append(["n", *(str(n) for _, n in columns.values())])
+            head = f"Mean ranks, {suite} {task}, {ratio:.0%} of the units removed, data sets with records of 2017:"
+            parts += [head, markdown(["policy", *columns], rows)]
     return "\n\n".join(parts)
+
+
+def _policy_ranks(sheet: Sheet | None, pairs: set[str], end: str, metric: str) -> tuple[dict[str, float], int] | None:
+    """Return the mean ranks of the paper's policies, with an end to the names of those that have such a variant."""
+    if sheet is None:
+        return None
+    sheet = sheet.only(pairs)
+    names = {policy: policy + end if policy + end in sheet.means else policy for policy in PAPER}
+    there = {policy: name for policy, name in names.items() if name in sheet.means}
+    if len(there) < 2 or (end and not any(name.endswith(end) for name in there.values())):
+        return None
+    table = sheet.table(list(there.values())).scores
+    if table.empty:
+        return None
+    found = stats.mean_ranks(table, higher_is_better=higher_is_better(metric), decimals=DECIMALS).mean_ranks
+    return dict(zip(there, found.tolist(), strict=True)), len(table)
+
+
+def _place(of: dict[str, float]) -> str:
+    return f"{1 + sum(rank < of['ucb1'] for rank in of.values())} of {len(of)}" if "ucb1" in of else "-"
 
 
 def errors_table(errors: pd.DataFrame) -> str:
