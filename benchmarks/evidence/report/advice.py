@@ -104,6 +104,8 @@ def _answer(question: Question, verdict: Verdict) -> str:
 
 def _numbers(verdict: Verdict) -> str:
     """Return the verdict of each cell, with the comparison that it hangs on."""
+    if verdict.text.startswith("open:"):
+        return ""
     return "".join(f"; {_number(verdict, cell)}" for cell in verdict.cells)
 
 

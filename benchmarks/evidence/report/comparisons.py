@@ -77,10 +77,13 @@ class Comparison(NamedTuple):
         return "open"
 
 
-def compare(pairs: Sequence[Two], metric: str, draws: int = DRAWS, margin: float = 0.0) -> list[Comparison]:
+def compare(
+    pairs: Sequence[Two], metric: str, draws: int = DRAWS, margin: float = 0.0, everyone: bool = False
+) -> list[Comparison]:
     """Test the pairs of methods of one family.
 
-    ``margin`` is subtracted from each advantage of the method: then "better" means better by more than that.
+    ``margin`` is subtracted from each advantage of the method: then "better" means better by more than that. Without
+    ``everyone``, pairs that do not decide get no interval and no probabilities.
     """
     higher = higher_is_better(metric)
     tables = [_shifted(pair.table.select([pair.method, pair.rival]), margin, higher) for pair in pairs]
@@ -91,13 +94,14 @@ def compare(pairs: Sequence[Two], metric: str, draws: int = DRAWS, margin: float
     for i, (pair, scores) in enumerate(zip(pairs, tables, strict=True)):
         by_data = _shifted(pair.table.sensitivity()[[pair.method, pair.rival]], margin, higher)
         # What decides nothing is there for Holm's correction.
-        effect = _effect(scores, higher) if pair.decides else (median(scores, higher), np.nan, np.nan)
+        full = pair.decides or everyone
+        effect = _effect(scores, higher) if full else (median(scores, higher), np.nan, np.nan)
         comparison = Comparison(
             *(pair.method, pair.rival, len(scores), pair.table.known),
             *effect,
             median(by_data, higher),
             *(tests[i][0], float(holm[i]), tests[i][1]),
-            *(_bayes(scores, ROPE[metric], higher) if pair.decides else (np.nan, np.nan)),
+            *(_bayes(scores, ROPE[metric], higher) if full else (np.nan, np.nan)),
             power[i],
             pair.table.left_out,
             pair.decides,

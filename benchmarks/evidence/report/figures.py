@@ -36,7 +36,9 @@ AGAINST_SHARE = ("ucb1", "racing", "sequential", "leave_one_out", "leave_one_out
 AGAINST_PULLS = ("uniform", "racing", "ucb1", "thompson", "epsilon_greedy", "racing_rms")
 PARETO = ("ucb1", "racing", "sequential", "leave_one_out_rms", "magnitude", "random", "scratch", "unpruned")
 MOST_LINES = 8
-COLUMNS, PANEL = 4, (2.7, 2.15)
+#: Panels in a row; inches of a panel, of the narrowest figure, and of an entry of the legend.
+COLUMNS, PANEL, NARROWEST = 4, (2.7, 2.15), 6.0
+LEGEND_COLUMN, LEGEND_ROW = 1.9, 0.22
 
 
 class Line(NamedTuple):
@@ -81,7 +83,12 @@ def small_multiples(
         raise ValueError(f"A figure has at most {MOST_LINES} lines, not {len(curves)}: {', '.join(curves)}.")
     n_columns = min(COLUMNS, len(panels))
     n_rows = math.ceil(len(panels) / n_columns)
-    size = (max(PANEL[0] * n_columns, 6.0), PANEL[1] * n_rows + 0.9)
+    width = max(PANEL[0] * n_columns, NARROWEST)
+    legend_columns = int(width / LEGEND_COLUMN)
+    legend_rows = math.ceil((len(names) + bool(verticals)) / legend_columns)
+    # The label of the ordinate needs the height of two panels, or of a high one.
+    panels_height = max(PANEL[1] * n_rows, 3.2)
+    size = (width, panels_height + 0.4 + LEGEND_ROW * legend_rows)
     figure, axes = plt.subplots(n_rows, n_columns, figsize=size, layout="constrained", squeeze=False)
     handles: dict[str, Any] = {}
     for ax, (pair, lines) in zip(axes.flat, panels.items(), strict=False):
@@ -115,7 +122,7 @@ def small_multiples(
         handles.values(),
         handles.keys(),
         loc="outside upper center",
-        ncol=min(5, len(handles)),
+        ncol=min(legend_columns, len(handles)),
         frameon=False,
         fontsize=9,
     )

@@ -24,7 +24,7 @@ from benchmarks.evidence.report import cells, ranks
 from benchmarks.evidence.report.cells import METRIC_NAMES, Cell, Sheet, higher_is_better
 from benchmarks.evidence.report.comparisons import Comparison
 from benchmarks.evidence.report.reading import Evidence, Gate, published
-from benchmarks.evidence.report.verdicts import Secondary, Verdict, primary_cells
+from benchmarks.evidence.report.verdicts import NOTHING, Secondary, Verdict, primary_cells
 from skbandit import stats
 
 RELATIONS = {
@@ -32,7 +32,7 @@ RELATIONS = {
     "paired": "{paired}",
     "best": "the best of {better}, by its mean on the guard rows, is better than {than}",
     "equal": "{better} is practically equal to {than}",
-    "first": "{better} has the best mean rank of {family}, and is better than {than}",
+    "first": "{better} has the best mean rank of {family}, none of which is better, and is better than {than}",
     "pulls": "{better} reaches a set regret of 0.05 with at most half the pulls of {than}",
 }
 
@@ -131,9 +131,9 @@ def verdict_notes(verdicts: Sequence[Verdict]) -> str:
     for verdict in verdicts:
         parts = [f"**{verdict.hypothesis.name}: {verdict.text}.**"]
         for cell in verdict.cells:
-            parts += [f"{_upper(text)}." for text in (cell.place, cell.note) if text and text != "no records"]
-            if cell.note == "no records":
-                parts.append(f"No records: {cell.cell}.")
+            parts += [f"{_upper(text)}." for text in (cell.place, cell.note) if text and text != NOTHING]
+            if cell.note == NOTHING:
+                parts.append(f"Nothing to compare: {cell.cell}.")
             parts += [_apart(cell.seen)] if cell.seen else []
             noun = cells.noun_of(cell.cell.suite)
             missing = {

@@ -27,6 +27,8 @@ from skbandit import stats
 SEEN_NAMES = ("cnn-fashion", "textcnn-trec", "lstm-trec", "transformer-babi1")
 
 
+#: The note of a cell without a pair: no records, or no dense network that is good enough.
+NOTHING = "nothing to compare"
 PULLS_NOTE = (
     "the difference is log₂ of the rival's pulls over the method's, minus 1: from 0 on, at most half the pulls; "
     "between the budgets that were run, regret is taken as linear in the logarithm of the pulls"
@@ -124,10 +126,13 @@ def _in_cell(hypothesis: Hypothesis, cell: Cell, evidence: Evidence, draws: int)
     pull = hypothesis.relation == "pulls"
     metric, margin = ("log2_pulls", 1.0) if pull else (cell.metric, 0.0)
     family = family_of(hypothesis, cell, book, without=seen)
-    comparisons = compare(family.pairs, metric, draws, margin)
+    first = hypothesis.relation == "first"
+    comparisons = compare(family.pairs, metric, draws, margin, everyone=first)
     apart = compare(family_of(hypothesis, cell, book, only=seen).pairs, metric, 0, margin) if seen else []
-    place, leads = _place(family, metric) if hypothesis.relation == "first" else ("", True)
-    outcomes = [comparison.outcome for comparison in comparisons if comparison.decides]
+    place, leads = _place(family, metric) if first else ("", True)
+    # Who is the first has no better one in the family.
+    beaten = first and any(comparison.outcome == "worse" for comparison in comparisons)
+    outcomes = [comparison.outcome for comparison in comparisons if comparison.decides] + ["worse"] * beaten
     note = f"{PULLS_NOTE}; {family.note}".rstrip("; ") if pull and family.pairs else family.note
     return CellVerdict(cell, _decide(hypothesis, outcomes, leads), comparisons, apart, place, note, family.known)
 
@@ -192,7 +197,7 @@ def family_of(
 
     sheet = sheet_of("report")
     if sheet is None or not len(sheet.suite.data):
-        return Family([], None, "no records")
+        return Family([], None, NOTHING)
     left, than, note = hypothesis.better, hypothesis.than, ""
     family = tuple(name for name in hypothesis.family if name in sheet.means)
     if hypothesis.relation == "best":
