@@ -482,11 +482,10 @@ def test_no_figure_has_more_than_eight_lines(tmp_path):
         figures.small_multiples(many, tmp_path / "a.png", xlabel="", ylabel="")
 
 
-def test_the_command_writes_the_page_of_files(tmp_path, capsys, monkeypatch):
+def test_the_command_writes_the_page_of_files(tmp_path, capsys):
     from benchmarks.common import records
     from benchmarks.evidence.report import page
 
-    monkeypatch.setattr(page, "DRAWS", 0)
     file = tmp_path / "a.jsonl"
     records.append(file, *deep({}, n=1, n_seeds=1, **H3))
     page.main([str(file), "--out", str(tmp_path / "out")])

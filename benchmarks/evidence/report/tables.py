@@ -22,7 +22,7 @@ from benchmarks.evidence.design import (
 )
 from benchmarks.evidence.report import cells, ranks
 from benchmarks.evidence.report.cells import METRIC_NAMES, Cell, Sheet, higher_is_better
-from benchmarks.evidence.report.comparisons import Comparison
+from benchmarks.evidence.report.comparisons import DRAWS, Comparison
 from benchmarks.evidence.report.reading import Evidence, Gate, published
 from benchmarks.evidence.report.verdicts import NOTHING, Secondary, Verdict, primary_cells
 from skbandit import stats
@@ -78,7 +78,8 @@ def rules() -> str:
         f"otherwise. Seeds are averaged first; a row is a data set (tables) or a pair of a network and a data set "
         f"(deep), and the sign must be the same where rows are data sets, none of them with a dagger. Scores are "
         f"rounded to {DECIMALS} decimals. {', '.join(FORMED_ON_SEEN)} were formed while looking at the pairs "
-        f"{', '.join(map(str, SEEN_PAIRS))}: their verdicts are read on the others."
+        f"{', '.join(map(str, SEEN_PAIRS))}: their verdicts are read on the others. *Power*: "
+        f"the share of {DRAWS} tables, resampled from the rows, in which the test rejects on the side of the median."
     )
 
 
