@@ -4,6 +4,7 @@
 * `speed`: side by side with the peers that a user would otherwise take;
 * `tabular`: our estimators against the models that are commonly used on tables;
 * `deep`: what is found prunable in networks of many kinds, against Torch-Pruning;
+* `evidence`: which method is best, on tables and on deep networks, hypothesis by hypothesis;
 * `selection`: policies and criteria against the exact answer;
 * `pruning_quality`: pruned networks against the networks that they came from;
 * `quick`: a little of everything;

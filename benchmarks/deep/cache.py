@@ -1,7 +1,7 @@
 """Trained parameters, kept beside the source that trained them, so that a benchmark can be repeated.
 
 They are ``.npz`` files in the folder ``SKBANDIT_CACHE``, by default one for temporary files. A file is named after the
-text of the module that trains, and of `benchmarks.deep.data`: what another text trained is not read.
+text of the module that trains, and of `benchmarks.deep.data`, or by the caller: what another text trained is not read.
 """
 
 from __future__ import annotations
@@ -40,9 +40,14 @@ def trained(source: str, train: Callable[[], Any], like: Any) -> Trained:
     like : pytree
         A tree of the same structure.
     """
-    leaves, structure = jax.tree.flatten(like)
     texts = Path(source).read_bytes() + Path(data.__file__).read_bytes()
-    path = FOLDER / f"{Path(source).stem}-{hashlib.sha256(texts).hexdigest()[:12]}.npz"
+    return named(f"{Path(source).stem}-{hashlib.sha256(texts).hexdigest()[:12]}", train, like)
+
+
+def named(name: str, train: Callable[[], Any], like: Any) -> Trained:
+    """Return what ``train`` returns, from the file of this name if there is one."""
+    leaves, structure = jax.tree.flatten(like)
+    path = FOLDER / f"{name}.npz"
     if not path.exists():
         start = time.perf_counter()
         arrays = jax.tree.map(np.asarray, jax.tree.leaves(train()))

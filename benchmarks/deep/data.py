@@ -31,12 +31,14 @@ class Split(NamedTuple):
 
 def images(name: str) -> Split:
     """Read a set of images with its official split."""
-    arrays = []
-    for part in ("train", "test"):
-        pixels = _idx(name, part, "images")
-        pixels = pixels if pixels.ndim == 4 else pixels[..., None]
-        arrays += [pixels.astype(np.float32) / 255, _idx(name, part, "labels").astype(np.int32)]
-    return Split(*arrays)
+    return Split(*images_of(name, "train"), *images_of(name, "test"))
+
+
+def images_of(name: str, part: str) -> tuple[np.ndarray, np.ndarray]:
+    """Read one part of a set of images: "train", "test", or what its files are called."""
+    pixels = _idx(name, part, "images")
+    pixels = pixels if pixels.ndim == 4 else pixels[..., None]
+    return pixels.astype(np.float32) / 255, _idx(name, part, "labels").astype(np.int32)
 
 
 def sentences(name: str, length: int, *, at_least: int = 2) -> tuple[Split, tuple[str, ...]]:

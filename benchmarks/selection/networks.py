@@ -19,19 +19,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.preprocessing import StandardScaler
 
 from benchmarks.common import datasets
+from benchmarks.common.given import Given
 from benchmarks.common.records import NEW, append, read
 from benchmarks.common.tables import markdown
 from skbandit import BanditPrunedMLPClassifier, BanditPrunedMLPRegressor, rank_units
 from skbandit._tabular.network.mlp import MLP
-from skbandit.criteria import CRITERIA, Criterion, Problem, Scores, pytree_dataclass
+from skbandit.criteria import CRITERIA, Scores
 from skbandit.policies import POLICIES
 
 SIZES = (256, 256)
@@ -43,22 +42,6 @@ MAX_ROWS = 5000
 #: Names that spend pulls: a budget is something to them.
 WITH_BUDGET = (*POLICIES, "budgeted_greedy", "warm_racing", "warm_top_two_thompson", "sequential_racing")
 NAMES = (*POLICIES, *CRITERIA)
-
-
-@pytree_dataclass
-class Given(Criterion):
-    """Scores that are known: `prune` then removes the units, and measures what that costs."""
-
-    value: jax.Array
-    params: Any = None
-
-    def step(self, key: jax.Array, state: Any, problem: Problem, active: jax.Array) -> tuple[Any, Scores]:
-        """Return the scores."""
-        value = self.value.astype(problem.gates[0].dtype)
-        params = None
-        if self.params is not None:
-            params = jax.tree.map(lambda a, b: a.astype(b.dtype), self.params, problem.params)
-        return state, Scores(value, jnp.zeros((), jnp.int32), jnp.full_like(value, jnp.nan), params=params)
 
 
 class Case:

@@ -1,0 +1,193 @@
+"""Which method is best, on tables and on deep networks: one command runs it all, and goes on where it was stopped.
+
+``python -m benchmarks.evidence run`` measures, and appends one JSON line for each cell to a file. A part stops before
+its time limit, and the same command goes on. What answers the hypotheses comes first.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from benchmarks.common import datasets, records
+from benchmarks.evidence import design
+from benchmarks.evidence.cells import Cell, Clock, Runner, Store, TimeIsUp, by_seed, part_of
+
+OUT = records.NEW / "evidence.jsonl"
+SUITES = ("deep", "tabular", "certified")
+
+
+def parse(argv: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.evidence",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    run = commands.add_parser("run", help="measure what the file of records does not have")
+    run.add_argument("--suite", choices=[*SUITES, "all"], default="all")
+    run.add_argument("--quick", action="store_true", help="tiny: only shows that everything runs; no claim")
+    run.add_argument("--part", type=part, default=(1, 1), metavar="I/N", help="do the I-th of N shares")
+    run.add_argument("--time-limit", type=float, default=20.0, metavar="MINUTES", help="stop before (default: 20)")
+    run.add_argument("--seeds", type=int, metavar="N", help=f"number of seeds (default: {design.SEEDS})")
+    run.add_argument("--pairs", nargs="+", metavar="NAME", help="pairs of networks and data sets, or data sets")
+    run.add_argument("--methods", nargs="+", metavar="NAME", help="methods; all by default")
+    run.add_argument("--phases", nargs="+", metavar="NAME", help="confirmatory, longer, secondary; all by default")
+    run.add_argument("--out", type=Path, default=OUT, metavar="FILE.jsonl", help=f"records (default: {OUT})")
+    run.add_argument("--retry", action="store_true", help="do again what failed")
+    run.add_argument("--protocol", choices=["paired", "2017"], default="paired", help="2017: that of earlier code")
+    commands.add_parser("report", help="verdicts, tables and figures of files of records", add_help=False)
+    return parser.parse_args(argv)
+
+
+def part(text: str) -> tuple[int, int]:
+    """Read ``i/n``."""
+    try:
+        i, n = map(int, text.split("/"))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form 1/4") from None
+    if not 1 <= i <= n:
+        raise argparse.ArgumentTypeError(f"there is no part {i} of {n}")
+    return i, n
+
+
+def run(args: argparse.Namespace, say: Callable[[str], object] = print) -> Runner:
+    """Do what is not done, in the order of phases, seeds and names; return the runner."""
+    runner = Runner(Store(args.out, retry=args.retry), Clock(60 * args.time_limit), say)
+    try:
+        for suite in ("2017",) if args.protocol == "2017" else SUITES if args.suite == "all" else (args.suite,):
+            _SUITES[suite](runner, args)
+    except TimeIsUp as where:
+        say(f"time is up before: {where}; the same command goes on")
+    else:
+        say("all done")
+    say(f"{runner.n_made} cells, {runner.clock.seconds:.0f} s; records in {args.out}")
+    return runner
+
+
+def _deep(runner: Runner, args: argparse.Namespace) -> None:
+    from benchmarks.deep.pairs import PAIRS
+    from benchmarks.evidence import deep
+
+    pairs = {name: PAIRS[name] for name in _known(args.pairs, list(PAIRS))}
+    _methods(args.methods)
+    work = part_of(by_seed(list(pairs), args.seeds or design.SEEDS["deep"]), args.part)
+    for phase in args.phases or deep.PHASES:
+        for name, seed in work:
+            # Another one for each phase: of all networks at once there may be too much memory.
+            cells = deep.Work(runner, pairs[name], seed, folder_of(args.out), args.methods)
+            if not cells.is_done(phase):
+                cells.run(phase)
+
+
+def _tabular(runner: Runner, args: argparse.Namespace) -> None:
+    from benchmarks.evidence import tabular
+
+    _methods(args.methods)
+    tables = _tables(args)
+    work = part_of(by_seed(list(tables), args.seeds or design.SEEDS["tabular"]), args.part)
+    for phase in args.phases or tabular.PHASES:
+        for name, seed in work:
+            cells = tabular.Work(runner, name, tables[name], seed, args.methods)
+            if not cells.is_done(phase):
+                cells.run(phase)
+
+
+def _certified(runner: Runner, args: argparse.Namespace) -> None:
+    from benchmarks.evidence import certified
+
+    names = _known(args.pairs, list(certified.NETS))
+    for name, seed in part_of(by_seed(names, args.seeds or design.SEEDS["certified"]), args.part):
+        for (kind, pair, _, method, epsilon), make in certified.cells([seed], [name]):
+            cell = Cell(kind, "certified", pair, seed, method=method, epsilon=epsilon)
+            runner.do(cell, make)
+
+
+def _protocol_2017(runner: Runner, args: argparse.Namespace) -> None:
+    from benchmarks.evidence import protocol2017
+    from benchmarks.tabular import protocol
+
+    sets = _tables(args)
+    names = [name for name, task in sets.items() if task == "classification"]
+    for name, seed in part_of(by_seed(names, args.seeds or design.SEEDS["tabular"]), args.part):
+        protocol2017.cells(runner, protocol.load(name), seed)
+
+
+def _tables(args: argparse.Namespace) -> dict[str, str]:
+    """Return the task of each data set that is asked for."""
+    if not datasets.available():
+        raise SystemExit("The folder of public data sets is not there: set SKBANDIT_DATA.")
+    sets = design.tabular_sets(datasets.REPORT)
+    return {name: sets[name] for name in _known(args.pairs, list(sets))}
+
+
+_SUITES: dict[str, Callable[[Runner, argparse.Namespace], None]] = {
+    "deep": _deep,
+    "tabular": _tabular,
+    "certified": _certified,
+    "2017": _protocol_2017,
+}
+
+
+def keep_programs() -> None:
+    """Keep compiled programs on the disk, beside trained networks: those of one part serve the next one."""
+    import jax
+
+    from benchmarks.deep import cache
+
+    if not jax.config.jax_compilation_cache_dir:
+        jax.config.update("jax_compilation_cache_dir", str(cache.FOLDER / "programs"))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
+
+
+def folder_of(out: Path | None) -> Path | None:
+    """Return the folder of the matrices of damages: beside the records, of their name."""
+    return None if out is None else out.with_suffix("")
+
+
+def _known(given: list[str] | None, names: list[str]) -> list[str]:
+    """Return the names that are asked for, all by default; leave if there are none such."""
+    if given is None:
+        return names
+    chosen = [name for name in names if name in given]
+    if not chosen:
+        raise SystemExit(f"None of {', '.join(given)}. There are: {', '.join(names)}.")
+    return chosen
+
+
+def _methods(given: list[str] | None) -> None:
+    from benchmarks.evidence import methods
+
+    for name in given or ():
+        try:
+            methods.get(name)
+        except ValueError as error:
+            raise SystemExit(str(error)) from None
+
+
+def main(argv: list[str] | None = None) -> None:
+    argv = sys.argv[1:] if argv is None else argv
+    if argv[:1] == ["report"]:
+        from benchmarks.evidence.report import page
+
+        page.main(argv[1:])
+        return
+    args = parse(argv)
+    # What is timed is trained each time.
+    os.environ.setdefault("SKBANDIT_SHARE_TRAINING", "0")
+    if args.quick:
+        # Before JAX is imported: compiling is most of what tiny runs do.
+        os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
+        from benchmarks.evidence import quick
+
+        quick.main(None if args.out == OUT else args.out)
+        return
+    keep_programs()
+    run(args)
+
+
+if __name__ == "__main__":
+    main()

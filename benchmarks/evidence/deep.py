@@ -1,0 +1,333 @@
+"""The deep suite: the cells of a pair and seed, in phases, and how each is measured."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.common.records import Record
+from benchmarks.deep.pairs.pair import Pair
+from benchmarks.deep.pairs.train import dense as train_dense
+from benchmarks.evidence import controls, design, methods, replay
+from benchmarks.evidence.cells import Cell, Planned, Runner, Stopwatch, TimeIsUp
+from benchmarks.evidence.subject import SHORT, Subject
+
+#: Phases of the work: what answers the hypotheses comes first, for all pairs and seeds.
+PHASES = ("confirmatory", "longer", "secondary")
+#: Policies of the curves of score and regret against pulls, and their repetitions.
+CURVES = (*design.PAPER, "uniform", "racing", "lucb", "top_two_thompson", "racing_rms", "uniform_rms")
+SCORED = ("ucb1", "thompson", "uniform", "racing", "racing_rms", "uniform_rms")
+REPETITIONS = 3
+
+
+class Work:
+    """The cells of one pair and seed.
+
+    Parameters
+    ----------
+    runner : Runner
+    pair : Pair
+    seed : int
+    folder : Path or None
+        Where matrices of damages are kept; None keeps them in memory only.
+    names : sequence of str, optional
+        Methods to run; all by default.
+    """
+
+    def __init__(
+        self, runner: Runner | Planned, pair: Pair, seed: int, folder: Path | None, names: Sequence[str] | None = None
+    ) -> None:
+        self.runner, self.pair, self.seed, self.folder = runner, pair, seed, folder
+        self.names = names
+        self.about = {"data": pair.data, "architecture": pair.name.partition("-")[0], "number": pair.number}
+        self._subject: Subject | None = None
+        self.known_hash: str | None = None
+        self.seconds_of_pull = 0.0
+
+    # ------------------------------------------------------------------ the order of work
+
+    def run(self, phase: str) -> None:
+        """Do the cells of a phase that are not done; of those before it, what they need."""
+        if self.known_hash is None and (self._dense() is None or self._matrix() is None):
+            return
+        if not self.pair.ranked:
+            self._rankings(self._chosen((*design.CONFIRMATORY, *design.REFERENCES)), design.CONFIRMATORY_RATIOS)
+            self._curves()
+            return
+        {"confirmatory": self._confirmatory, "longer": self._longer, "secondary": self._secondary}[phase]()
+
+    def _confirmatory(self) -> None:
+        names = self._chosen((*design.CONFIRMATORY, *design.REFERENCES))
+        ratios = (*design.CONFIRMATORY_RATIOS, 0.75)
+        self._control("unpruned", None, "raw")
+        self._rankings(names, ratios)
+        for ratio in ratios:
+            self._outcomes(names, ratio, "raw")
+        self._curves()
+        self._control("trained_on", None, "tuned")
+        for ratio in design.CONFIRMATORY_RATIOS:
+            self._control("worst", ratio, "raw")
+            self._control("scratch", ratio, "tuned")
+            self._outcomes(names, ratio, "tuned")
+        self._control("trained_on", None, "tuned_long")
+        self._control("scratch", 0.9, "tuned_long")
+        self._outcomes(names, 0.9, "tuned_long")
+
+    def _longer(self) -> None:
+        names = self._chosen((*design.CONFIRMATORY, *design.REFERENCES))
+        self._control("scratch", 0.5, "tuned_long")
+        self._outcomes(names, 0.5, "tuned_long")
+        self._rankings(names, (0.25,))
+        self._outcomes(names, 0.25, "raw")
+        self._scored_curves()
+
+    def _secondary(self) -> None:
+        names = self._chosen(methods.SECONDARY)
+        everyone = self._chosen((*design.CONFIRMATORY, *design.REFERENCES)) + names
+        self._rankings(names, design.RATIOS)
+        for ratio in design.RATIOS:
+            self._outcomes(names, ratio, "raw")
+        for stage in ("tuned", "tuned_long"):
+            for ratio in design.CONFIRMATORY_RATIOS:
+                self._outcomes(names, ratio, stage)
+        for ratio in design.OTHER_RATIOS:
+            self._control("scratch", ratio, "tuned")
+            self._outcomes(everyone, ratio, "tuned")
+        one_order = [name for name in everyone if methods.get(name).rounds == 1 and not methods.get(name).tenths]
+        for ratio in design.CONFIRMATORY_RATIOS:
+            self._outcomes(one_order, ratio, "raw", "global")
+
+    def some(self, names: Sequence[str], ratio: float, stages: Sequence[str]) -> None:
+        """Do the cells of some methods at one ratio, with the dense network and a network from scratch."""
+        if self._dense() is None or self._matrix() is None:
+            return
+        self._control("unpruned", None, "raw")
+        for stage in stages:
+            if stage == "tuned":
+                self._control("scratch", ratio, stage)
+            self._outcomes(names, ratio, stage)
+
+    def _chosen(self, names: Sequence[str]) -> list[str]:
+        return [name for name in names if self.names is None or name in self.names]
+
+    # ------------------------------------------------------------------ cells
+
+    def _cell(self, kind: str, **fields: Any) -> Cell:
+        network = None if kind == "dense" else (self.known_hash or self.subject.hash)
+        return Cell(kind, "deep", self.pair.name, self.seed, network=network, **fields)
+
+    def _do(self, cell: Cell, measure: Callable[[], Record]) -> Record | None:
+        return self.runner.do(cell, measure, **self.about)
+
+    @property
+    def subject(self) -> Subject:
+        """The dense network; trained, or read, on first use."""
+        if self._subject is None:
+            self._subject = Subject(self.pair, self.seed, train_dense(self.pair, self.seed))
+        return self._subject
+
+    def _dense(self) -> Record | None:
+        """Do the cell of the dense network; again, where the network that is read is another one than the record's."""
+        cell, store = self._cell("dense"), self.runner.store
+        known = store.get(cell)
+        if self._subject is None and store.is_done(cell):
+            if known is None or "error" in known:
+                return None
+            if not self.runner.clock.allows(cell):  # it may have to be trained again
+                raise TimeIsUp(str(cell))
+            if self.subject.hash != known["network"]:
+                store.forget(cell)
+        return self._do(cell, self._measure_dense)
+
+    def is_done(self, phase: str) -> bool:
+        """Whether there is nothing left of a phase, as far as records tell: the network is not read."""
+        known = self.runner.store.get(self._cell("dense"))
+        if known is None or "network" not in known:
+            return False
+        planned = Work(Planned(self.runner.store), self.pair, self.seed, self.folder, self.names)
+        planned.known_hash = known["network"]
+        try:
+            planned.run(phase)
+        except LookupError:
+            return False
+        return True
+
+    def _measure_dense(self) -> Record:
+        dense = train_dense(self.pair, self.seed)
+        self._subject = subject = Subject(self.pair, self.seed, dense)
+        found = dict(dense.scores)
+        scores = found if "report" in found else subject.scores(subject.params)
+        parts = {name: len(getattr(subject.parts, name).y) for name in ("fit", "select", "guard", "report")}
+        return {
+            "network": subject.hash,
+            "scores": scores,
+            "epochs": subject.epochs,
+            "seconds": float(dense.seconds),
+            "forward_rows": 3 * subject.epochs * parts["fit"],
+            "rows": parts,
+            "groups": {group.name: int(group.size) for group in subject.groups.groups},
+            "n_units": subject.n_units,
+            "gate": self.pair.gate,
+            "ranked": self.pair.ranked,
+            "reference": self.pair.reference,
+        }
+
+    def _matrix(self) -> Record | None:
+        """Do the cell of the matrix; the subject then has it."""
+        cell, subject = self._cell("matrix"), self.subject
+        path = None if self.folder is None else self.folder / f"{self.pair.name}-{self.seed}-{subject.hash}.npz"
+        if path is not None and path.exists():
+            with np.load(path) as file:
+                subject.matrix = replay.Matrix(file["damages"], file["losses"])
+        elif subject.matrix is None:
+            self.runner.store.forget(cell)
+
+        def measure() -> Record:
+            watch = Stopwatch()
+            matrix = subject.record()
+            seconds = watch.seconds
+            subject.matrix = matrix
+            if path is not None:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                np.savez(path, damages=matrix.damages, losses=matrix.losses)
+            return {
+                "file": None if path is None else f"{path.parent.name}/{path.name}",
+                "n_units": subject.n_units,
+                "n_batches": len(matrix.losses),
+                "reliability": matrix.reliability(),
+                "negative": float((matrix.exact < 0).mean()),
+                "pulls": int(matrix.damages.size),
+                "forward_rows": int(matrix.damages.size * design.BATCH),
+                "seconds": seconds,
+            }
+
+        record = self._do(cell, measure)
+        self.seconds_of_pull = 0.0 if record is None else record["seconds"] / record["pulls"]
+        return record
+
+    def _rankings(self, names: Sequence[str], ratios: Sequence[float]) -> None:
+        for name in names:
+            method = methods.get(name)
+            for ratio in ratios if method.looks_at_ratio else ratios[:1]:
+                self._ranking(name, ratio)
+
+    def _ranking(self, name: str, ratio: float) -> Record | None:
+        method, subject = methods.get(name), self.subject
+        cell = self._cell("ranking", method=name, ratio=ratio if method.looks_at_ratio else None)
+
+        def measure() -> Record:
+            ranking = subject.rank(method, ratio)
+            found: Record = {
+                "params": method.params,
+                "order": ranking.order,
+                "n_units": subject.n_units,
+                "pulls": ranking.pulls,
+                "forward_rows": ranking.forward_rows,
+                "backward_rows": ranking.backward_rows,
+                # Pulls that are looked up count what they took when they were recorded.
+                "seconds": ranking.seconds + (ranking.pulls * self.seconds_of_pull if ranking.also["replayed"] else 0),
+                **ranking.also,
+            }
+            if name == "ucb1":  # once for each network, the pulls themselves are made as well
+                live = subject.rank(method, ratio, live=True)
+                found["seconds_live"] = live.seconds
+                found["same_live"] = bool(live.pulls == ranking.pulls and (live.order == ranking.order).all())
+            of = (ratio,) if method.looks_at_ratio else design.RATIOS
+            assert subject.matrix is not None
+            exact = subject.matrix.exact
+            found["regret"] = {str(r): replay.regret(ranking.order, exact, subject.sizes, r) for r in of}
+            return found
+
+        return self._do(cell, measure)
+
+    def _outcomes(self, names: Sequence[str], ratio: float, stage: str, scope: str = "layer") -> None:
+        for name in names:
+            self._outcome(name, ratio, stage, scope)
+
+    def _outcome(self, name: str, ratio: float, stage: str, scope: str) -> None:
+        cell = self._cell("outcome", method=name, ratio=ratio, stage=stage, scope=scope)
+        if self.runner.store.is_done(cell):
+            return
+        ranking = self._ranking(name, ratio)
+        if ranking is None:  # its record says why
+            return
+        order = np.asarray(ranking["order"])
+        if name == "random" and stage == "raw":
+            self._do(cell, lambda: controls.random_draws(self.subject, ratio, scope))
+        else:
+            about = {"params": methods.get(name).params}
+            self._do(cell, lambda: about | self._measured(order, ratio, stage, scope))
+
+    def _measured(self, order: Any, ratio: float, stage: str, scope: str) -> Record:
+        subject = self.subject
+        watch = Stopwatch()
+        removed = subject.remove(order, ratio, scope)
+        found: Record = {}
+        params = removed.params
+        if stage != "raw":
+            epochs = SHORT if stage == "tuned" else subject.long
+            params, found["epochs"] = subject.tune(params, epochs), epochs
+        found["seconds"] = watch.seconds
+        found["scores"] = subject.scores(params)
+        return found | subject.size(removed, with_latency=stage == "raw" and scope == "layer")
+
+    def _control(self, name: str, ratio: float | None, stage: str) -> None:
+        cell = self._cell("control", method=name, ratio=ratio, stage=stage, scope="layer" if ratio else None)
+        self._do(cell, lambda: controls.CONTROLS[name](self.subject, ratio, stage))
+
+    # ------------------------------------------------------------------ curves against pulls
+
+    def _curves(self) -> None:
+        """Regret of each policy at each budget, over some repetitions: on the recorded damages."""
+        for name in self._chosen(CURVES):
+            for budget in map(float, design.BUDGETS):
+                cell = self._cell("replay", method=name, scope="layer", budget=budget)
+                self._do(cell, lambda name=name, budget=budget: self._regrets(name, budget))
+
+    def _regrets(self, name: str, budget: float) -> Record:
+        subject, method = self.subject, methods.get(name)._replace(budget=budget)
+        assert subject.matrix is not None
+        draws: dict[str, list[float]] = {}
+        for ratio in design.CONFIRMATORY_RATIOS:
+            for repetition in range(REPETITIONS):
+                matrix, random_state = shuffled(subject.matrix, repetition), subject.seed + 1000 * repetition
+                scores = replay.rank(matrix, subject.sizes, method, ratio=ratio, random_state=random_state)
+                order = replay.order_of(np.asarray(scores.value))
+                regret = replay.regret(order, subject.matrix.exact, subject.sizes, ratio)
+                draws.setdefault(str(ratio), []).append(regret)
+        pulls = int(scores.n_pulls)
+        return {
+            "params": method.params,
+            "pulls": pulls,
+            "n_units": subject.n_units,
+            "forward_rows": pulls * design.BATCH,
+            "regret": {ratio: float(np.mean(found)) for ratio, found in draws.items()},
+            "regret_draws": draws,
+        }
+
+    def _scored_curves(self) -> None:
+        """Score after removal at each budget."""
+        for name in self._chosen(SCORED):
+            for ratio in design.CONFIRMATORY_RATIOS:
+                for budget in map(float, design.BUDGETS):
+                    if budget != design.BUDGET:  # which is an outcome already
+                        cell = self._cell(
+                            "outcome", method=name, ratio=ratio, scope="layer", stage="raw", budget=budget
+                        )
+                        self._do(cell, lambda name=name, ratio=ratio, budget=budget: self._scored(name, ratio, budget))
+
+    def _scored(self, name: str, ratio: float, budget: float) -> Record:
+        method = methods.get(name)._replace(budget=budget)
+        order = self.subject.rank(method, ratio).order
+        return {"params": method.params} | self._measured(order, ratio, "raw", "layer")
+
+
+def shuffled(matrix: replay.Matrix, repetition: int) -> replay.Matrix:
+    """Return the matrix with its mini-batches in another order; as it is for repetition 0."""
+    order = np.arange(len(matrix.losses))
+    if repetition:
+        order = np.random.default_rng(repetition).permutation(order)
+    return replay.Matrix(matrix.damages[order], matrix.losses[order])

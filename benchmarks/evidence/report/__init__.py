@@ -1,0 +1,1 @@
+"""The report: tables, figures and verdicts, made of the records alone."""

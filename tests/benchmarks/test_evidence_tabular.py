@@ -1,0 +1,103 @@
+"""The tabular suite of the evidence: one model, the same units at each stage, and a run that goes on."""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_breast_cancer
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from benchmarks.evidence import cells, tabular
+from benchmarks.tabular import protocol
+
+OPTIONS = {"hidden_layer_sizes": (8, 6), "max_iter": 10}
+
+
+def load(name):
+    return protocol.bundled(name, load_breast_cancer, "classification")
+
+
+def work(path, names=None):
+    runner = cells.Runner(cells.Store(path), cells.Clock(1e6), lambda text: None)
+    return tabular.Work(runner, "breast_cancer", "classification", 0, names, load=load, options=OPTIONS)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """Return the records of two methods at one ratio, and their file."""
+    path = tmp_path_factory.mktemp("tabular") / "records.jsonl"
+    once = work(path)
+    once.some(("magnitude", "leave_one_out", "random"), 0.5)
+    once._control("worst", 0.5, "raw")
+    once._control("trained_on", 0.5, "tuned")
+    return [json.loads(line) for line in path.read_text().splitlines()], path
+
+
+def of(records, **fields):
+    return [record for record in records if all(record.get(name) == value for name, value in fields.items())]
+
+
+def test_nothing_fails(made):
+    records, _ = made
+    assert not [record for record in records if "error" in record]
+    assert len(records) == len({cells.key_of(record) for record in records})
+
+
+def test_every_stage_has_the_units_of_the_ranking(made):
+    records, _ = made
+    for name in ("magnitude", "leave_one_out"):
+        (ranking,) = of(records, kind="ranking", method=name)
+        assert len(ranking["removed"]) == 7
+        stages = of(records, kind="outcome", method=name)
+        assert [record["stage"] for record in stages] == ["raw", "repaired", "tuned"]
+        assert {tuple(record["sizes"]) for record in stages} == {(4, 3)}
+
+
+def test_a_ranking_is_what_pruning_itself_removes(made):
+    records, path = made
+    again = work(path)
+    direct = again._prune(again.model, 0.5, policy="magnitude", n_rounds=1, compensate=False, fine_tune_iter=0)
+    (raw,) = of(records, kind="outcome", method="magnitude", stage="raw")
+    assert raw["scores"]["report"] == again._scores(direct)
+    assert of(records, kind="ranking", method="magnitude")[0]["removed"] == again._removed(direct)
+
+
+def test_the_worst_units_are_not_those_of_the_best_choice(made):
+    records, _ = made
+    (worst,) = of(records, kind="control", method="worst")
+    (best,) = of(records, kind="outcome", method="leave_one_out", stage="raw")
+    (dense,) = of(records, kind="control", method="unpruned")
+    losses = [record["scores"]["report"]["log_loss"] for record in (dense, best, worst)]
+    assert losses[2] > losses[1]
+    assert worst["sizes"] == best["sizes"]
+
+
+def test_from_scratch_is_the_pruned_shape_and_all_epochs(made):
+    records, _ = made
+    (scratch,), (dense,) = of(records, kind="control", method="scratch"), of(records, kind="dense")
+    (tuned,) = of(records, kind="outcome", method="magnitude", stage="tuned")
+    assert scratch["sizes"] == tuned["sizes"]
+    assert scratch["epochs"] == dense["epochs"] + tuned["epochs"]
+    assert scratch["parameters"] == tuned["parameters"]
+    (on,) = of(records, kind="control", method="trained_on")
+    assert on["epochs"] == tuned["epochs"]
+    assert on["scores"] != dense["scores"]
+
+
+def test_random_is_the_mean_of_its_draws(made):
+    records, _ = made
+    (raw,) = of(records, kind="outcome", method="random", stage="raw")
+    assert len(raw["draws"]) == tabular.DRAWS
+    assert raw["scores"]["report"]["accuracy"] == pytest.approx(np.mean([draw["accuracy"] for draw in raw["draws"]]))
+
+
+def test_what_is_done_is_not_done_again(made, monkeypatch):
+    _, path = made
+    monkeypatch.setattr(tabular.protocol, "split", lambda *args: pytest.fail("the table was read"))
+    again = work(path)
+    again.some(("magnitude", "leave_one_out", "random"), 0.5)
+    assert again.runner.n_made == 0
+    assert not again.is_done("confirmatory")
