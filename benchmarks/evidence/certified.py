@@ -49,7 +49,8 @@ OUT = NEW / "certified.jsonl"
 EPSILONS = tuple(k / 255 for k in (4, 8, 16))
 RATIO = 0.5
 PRUNED = ("random", "magnitude", "activation_variance", "stable_units", "ucb1", "leave_one_out")
-METHODS = ("unpruned", "trained_on", "scratch", *PRUNED)
+CONTROLS = ("unpruned", "trained_on", "scratch")
+METHODS = (*CONTROLS, *PRUNED)
 #: Rows to measure damages on; a quarter of the training rows where that is less.
 SELECT = 1024
 #: Rows that are certified at most.
@@ -408,6 +409,30 @@ def table(records: Sequence[Record], epsilon: float) -> str:
     return markdown(["network", "accuracy", "clean", "attacked", "CROWN", "intervals", "unstable ReLUs"], rows)
 
 
+def comparison(records: Sequence[Record], epsilon: float, name: str = "certified") -> str:
+    """Return a table of gains in points over each control: mean over networks, networks that gain, Wilcoxon's p.
+
+    The p-values are Holm's, over the pruned networks that are compared with a control. A table without all methods on
+    all networks is empty.
+    """
+    from skbandit import stats
+
+    means = by_net(records, name)
+    pairs = list(dict.fromkeys(r["pair"] for r in records))
+    epsilon = min((r["epsilon"] for r in records), key=lambda e: abs(e - epsilon))
+    rows = [[method] for method in PRUNED]
+    for control in CONTROLS:
+        scores = [[means.get((pair, method, epsilon), np.nan) for method in (control, *PRUNED)] for pair in pairs]
+        gains = 100 * (np.array(scores)[:, 1:] - np.array(scores)[:, :1])
+        if np.isnan(gains).any():
+            return ""
+        tests = stats.wilcoxon_holm(scores, control=0)
+        for row, of_method, p in zip(rows, gains.T, tests.p_values[0, 1:], strict=True):
+            row += [f"{of_method.mean():+.1f}", f"{(of_method > 0).sum()} / {len(pairs)}", f"{p:.2g}"]
+    header = ["network", *(f"{what}{control}" for control in CONTROLS for what in ("over ", "gain, ", "p, "))]
+    return markdown(header, rows)
+
+
 def by_net(records: Sequence[Record], name: str = "certified") -> dict[tuple[str, str, float], float]:
     """Return the mean over seeds, by pair, method and epsilon."""
     found: dict[tuple[str, str, float], list[float]] = {}
@@ -434,7 +459,7 @@ def main(argv: list[str] | None = None) -> None:
         run(args.out, range(args.seeds), args.pairs, args.time_limit)
     records = [r for r in read(args.out) if r["pair"] in args.pairs and "error" not in r]
     for epsilon in EPSILONS:
-        print(f"\nepsilon {255 * epsilon:.0f}/255\n{table(records, epsilon)}")
+        print(f"\nepsilon {255 * epsilon:.0f}/255\n\n{table(records, epsilon)}\n\n{comparison(records, epsilon)}")
 
 
 if __name__ == "__main__":
