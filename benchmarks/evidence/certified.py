@@ -186,7 +186,7 @@ class Parts(NamedTuple):
 def parts_of(net: Net, seed: int) -> Parts:
     """Read the rows and split them; an official split is kept."""
     if net.data == "mnist10k":
-        train, report = _split(_mnist("images").astype(np.float32) / 255, _mnist("labels"), 0.2, seed)
+        train, report = _split(mnist("images").astype(np.float32) / 255, mnist("labels"), 0.2, seed)
     elif net.image:
         split = data.images(net.data)
         train, report = Rows(split.X_train, split.y_train), Rows(split.X_test, split.y_test)
@@ -208,7 +208,7 @@ def parts_of(net: Net, seed: int) -> Parts:
     )
 
 
-def _mnist(what: str) -> np.ndarray:
+def mnist(what: str) -> np.ndarray:
     """Read the images u8[n, 28, 28] or labels u8[n] of mnist10k, which has one part."""
     (path,) = (datasets.FOLDER / "image").glob(f"mnist10k-t10k-{what}-idx*-ubyte.gz")
     content = gzip.decompress(path.read_bytes())
