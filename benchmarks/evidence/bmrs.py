@@ -244,7 +244,7 @@ def run(name: str, seed: int, n_steps: int, done: Sequence[tuple[Any, ...]] = ()
         if method == "scratch":
             params = draw(seed, reached)
         elif method != "unpruned":
-            params = _removed(method, dense, split.train, seed, n_steps, reached)
+            params = removed(method, dense, split.train, seed, n_steps, reached)
         raw = accuracy(params, split.report)
         if method == "bmrs_n":
             reached = widths_of(params)
@@ -272,7 +272,7 @@ def run(name: str, seed: int, n_steps: int, done: Sequence[tuple[Any, ...]] = ()
             }
 
 
-def _removed(method: str, params: Params, rows: Rows, seed: int, n_steps: int, reached: dict[str, int]) -> Params:
+def removed(method: str, params: Params, rows: Rows, seed: int, n_steps: int, reached: dict[str, int]) -> Params:
     """Remove the set that a criterion names; by magnitude as many units as ``bmrs_n`` has removed."""
     policy: Any = criteria(n_steps).get(method, method)
     total = sum(WIDTHS.values())

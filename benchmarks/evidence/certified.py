@@ -34,7 +34,7 @@ from sklearn.model_selection import train_test_split
 
 from benchmarks.common import datasets
 from benchmarks.common.machine import cpu_model, versions
-from benchmarks.common.records import NEW, Record, append, read
+from benchmarks.common.records import KEPT, NEW, Record, append, read
 from benchmarks.common.tables import markdown
 from benchmarks.deep import data
 from benchmarks.evidence.bounds import certify, outputs
@@ -46,6 +46,8 @@ Vectors = tuple[jax.Array, ...]
 Key = tuple[Any, ...]
 
 OUT = NEW / "certified.jsonl"
+KEPT_RECORDS = KEPT / "evidence" / "certified.jsonl"
+PAGE = Path("docs/results/evidence/certified.md")
 EPSILONS = tuple(k / 255 for k in (4, 8, 16))
 RATIO = 0.5
 PRUNED = ("random", "magnitude", "activation_variance", "stable_units", "ucb1", "leave_one_out")
@@ -412,25 +414,34 @@ def table(records: Sequence[Record], epsilon: float) -> str:
 def comparison(records: Sequence[Record], epsilon: float, name: str = "certified") -> str:
     """Return a table of gains in points over each control: mean over networks, networks that gain, Wilcoxon's p.
 
-    The p-values are Holm's, over the pruned networks that are compared with a control. A table without all methods on
-    all networks is empty.
+    The p-values are Holm's, over the pruned networks that are compared with a control. ``records`` are `complete`.
     """
     from skbandit import stats
 
     means = by_net(records, name)
     pairs = list(dict.fromkeys(r["pair"] for r in records))
-    epsilon = min((r["epsilon"] for r in records), key=lambda e: abs(e - epsilon))
     rows = [[method] for method in PRUNED]
-    for control in CONTROLS:
-        scores = [[means.get((pair, method, epsilon), np.nan) for method in (control, *PRUNED)] for pair in pairs]
-        gains = 100 * (np.array(scores)[:, 1:] - np.array(scores)[:, :1])
-        if np.isnan(gains).any():
-            return ""
+    for control in CONTROLS if pairs else ():
+        scores = np.array([[means[pair, method, epsilon] for method in (control, *PRUNED)] for pair in pairs])
+        gains = 100 * (scores[:, 1:] - scores[:, :1])
         tests = stats.wilcoxon_holm(scores, control=0)
         for row, of_method, p in zip(rows, gains.T, tests.p_values[0, 1:], strict=True):
             row += [f"{of_method.mean():+.1f}", f"{(of_method > 0).sum()} / {len(pairs)}", f"{p:.2g}"]
-    header = ["network", *(f"{what}{control}" for control in CONTROLS for what in ("over ", "gain, ", "p, "))]
-    return markdown(header, rows)
+    header = ["network", *(cell for control in CONTROLS for cell in (f"gain over {control}", "networks", "p"))]
+    return markdown(header, rows) if pairs else ""
+
+
+def complete(records: Sequence[Record]) -> list[Record]:
+    """Return the records of networks and seeds that have all methods and epsilons."""
+    found: dict[tuple[str, int], dict[Key, Record]] = {}
+    for r in records:
+        if "error" not in r and r["pair"] in NETS:
+            found.setdefault((r["pair"], r["seed"]), {})[key_of(r)] = r
+    whole = [own for own in found.values() if len(own) == len(METHODS) * len(EPSILONS)]
+    return sorted(
+        (r for own in whole for r in own.values()),
+        key=lambda r: (list(NETS).index(r["pair"]), r["seed"], METHODS.index(r["method"]), r["epsilon"]),
+    )
 
 
 def by_net(records: Sequence[Record], name: str = "certified") -> dict[tuple[str, str, float], float]:
@@ -445,6 +456,44 @@ def _mean_over_nets(records: Sequence[Record], name: str) -> float:
     return float(np.mean(list(by_net(records, name).values()))) if records else np.nan
 
 
+def page(records: Sequence[Record]) -> str:
+    """Return the page of the records."""
+    seeds = {pair: sorted({r["seed"] for r in records if r["pair"] == pair}) for pair in NETS}
+    nets = [[pair, ", ".join(map(str, seeds[pair])) or "-", *_least_and_most(records, pair)] for pair in NETS]
+    parts = [
+        f"""# Certified accuracy
+
+Made by `python -m benchmarks.evidence.certified --page` of the
+[records](../../../benchmarks/records/evidence/certified.jsonl) of `python -m benchmarks.evidence.certified`.
+
+Dense ReLU networks are pruned by half of each hidden layer in one round (`random`, `magnitude`, `activation_variance`,
+`stable_units`, `ucb1`, `leave_one_out`) and trained for {FINE_TUNING} epochs. The controls: the network as it was
+(`unpruned`), the same after {FINE_TUNING} epochs more (`trained_on`), and one of the pruned shape from scratch, with as
+many epochs as the pruned ones had in all (`scratch`). Up to {CERTIFIED_ROWS} rows that nothing else has seen are
+certified by CROWN and by interval bounds, and attacked in 20 steps. What is certified is a lower bound of the accuracy
+on the worst inputs in the ball; what withstands the attack is an upper bound. Images have inputs in [0, 1]; epsilon on
+the standardised tables is in standard deviations.
+
+{markdown(["network", "seeds", "accuracy, unpruned", "accuracy, pruned"], nets)}
+
+All numbers below are in percent: means over seeds first, then over networks. `clean` is the accuracy on the rows that
+are certified, `accuracy` that on all rows of the report part. In the second table of each epsilon, gains in certified
+accuracy (CROWN) are in points; the p-values are Wilcoxon's signed-rank test over the networks, with Holm's correction
+over the six methods.
+"""
+    ]
+    for epsilon in EPSILONS:
+        parts += [f"## Epsilon {255 * epsilon:.0f}/255", table(records, epsilon), comparison(records, epsilon)]
+    return "\n\n".join(part.strip() for part in parts if part) + "\n"
+
+
+def _least_and_most(records: Sequence[Record], pair: str) -> tuple[str, str]:
+    own = [r for r in records if r["pair"] == pair]
+    dense = [r["accuracy"] for r in own if r["method"] == "unpruned"]
+    pruned = [r["accuracy"] for r in own if r["method"] in PRUNED]
+    return tuple(f"{100 * min(x):.1f} to {100 * max(x):.1f}" if x else "-" for x in (dense, pruned))
+
+
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.evidence.certified", description=__doc__)
     parser.add_argument("--out", type=Path, default=OUT, metavar="FILE.jsonl")
@@ -452,12 +501,17 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--pairs", nargs="+", default=list(NETS), choices=list(NETS), metavar="NAME")
     parser.add_argument("--time-limit", type=float, default=20, metavar="MINUTES")
     parser.add_argument("--table", action="store_true", help="run nothing, print the tables of what is there")
+    parser.add_argument("--page", action="store_true", help=f"run nothing, write {PAGE} of {KEPT_RECORDS}")
     args = parser.parse_args(argv)
+    if args.page:
+        PAGE.parent.mkdir(parents=True, exist_ok=True)
+        PAGE.write_text(page(complete(read(KEPT_RECORDS))), encoding="utf-8")
+        return
     if not args.table:
         if not datasets.available():
             raise SystemExit("The folder of public data sets is not there: set SKBANDIT_DATA.")
         run(args.out, range(args.seeds), args.pairs, args.time_limit)
-    records = [r for r in read(args.out) if r["pair"] in args.pairs and "error" not in r]
+    records = [r for r in complete(read(args.out)) if r["pair"] in args.pairs]
     for epsilon in EPSILONS:
         print(f"\nepsilon {255 * epsilon:.0f}/255\n\n{table(records, epsilon)}\n\n{comparison(records, epsilon)}")
 

@@ -51,13 +51,12 @@ def test_gates_of_rows_are_gates(images):
         np.testing.assert_allclose(together[i], alone[0], rtol=1e-4, atol=1e-4)
 
 
-def test_the_records_of_a_data_set(monkeypatch, images):
+def test_the_records_of_a_data_set(monkeypatch):
     rng = np.random.default_rng(0)
-    y = rng.integers(0, 10, 256).astype(np.int32)
-    X = rng.uniform(size=(256, 28, 28, 1)).astype(np.float32)
-    monkeypatch.setattr(bmrs, "split_of", lambda name, seed: bmrs.Split(Rows(X, y), Rows(X[:50], y[:50])))
-    monkeypatch.setattr(bmrs, "EPOCHS", 1)
-    monkeypatch.setattr(bmrs, "FINE_TUNING", 1)
+    rows = Rows(rng.uniform(size=(128, 28, 28, 1)).astype(np.float32), rng.integers(0, 10, 128).astype(np.int32))
+    monkeypatch.setattr(bmrs, "split_of", lambda name, seed: bmrs.Split(rows, rows))
+    monkeypatch.setattr(bmrs, "train", lambda params, *_: params)
+    monkeypatch.setattr(bmrs, "accuracy", lambda params, rows: 1 / bmrs.size(params))
     monkeypatch.setattr(bmrs, "METHODS", ("unpruned", "bmrs_n", "magnitude", "scratch"))
     # The rate of the noise is high enough to remove something in a few steps.
     monkeypatch.setattr(bmrs, "criteria", lambda n: {"bmrs_n": BMRSNormal(n_steps=n, noise_learning_rate=1.0)})
@@ -78,3 +77,12 @@ def test_the_records_of_a_data_set(monkeypatch, images):
     row = bmrs.table(records, "mnist10k").splitlines()[3]
     assert f"| {100 * reduced['compression']:.1f} |" in row
     assert row.endswith("86.9 | 95.6 |")
+
+
+def test_magnitude_keeps_as_many_units_as_bmrs_did():
+    rng = np.random.default_rng(0)
+    rows = Rows(rng.uniform(size=(64, 28, 28, 1)).astype(np.float32), rng.integers(0, 10, 64).astype(np.int32))
+    kept = {"conv1": 3, "conv2": 8, "dense1": 20, "dense2": 10}
+    params = bmrs.removed("magnitude", bmrs.draw(0, bmrs.WIDTHS), rows, 0, 1, kept)
+    assert sum(bmrs.widths_of(params).values()) == sum(kept.values())
+    assert bmrs.apply(params, on(params), rows.X[:2]).shape == (2, 10)

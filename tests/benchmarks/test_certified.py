@@ -119,8 +119,21 @@ def test_gains_are_means_over_networks_of_means_over_seeds():
     assert of["ucb1"] == ["+5.0", "8 / 8", "0.047", "+5.0", "8 / 8", "0.047", "+4.0", "8 / 8", "0.047"]
     assert of["random"][:2] == ["-0.8", "0 / 8"]  # -2 points on 3 of 8
     assert of["magnitude"][6:] == ["-1.0", "0 / 8", "0.047"]
-    assert certified.comparison(records[1:], epsilon) != ""
-    assert certified.comparison([r for r in records if r["method"] != "scratch"], epsilon) == ""
+    assert certified.comparison([], epsilon) == ""
+
+
+def test_only_whole_comparisons_are_shown():
+    pair, other = list(certified.NETS)[:2]
+    records = [
+        {"kind": "certified", "pair": p, "seed": seed, "method": method, "epsilon": epsilon, "n": n}
+        for n, (p, seed) in enumerate([(other, 0), (pair, 1), (pair, 0)])
+        for method in certified.METHODS
+        for epsilon in certified.EPSILONS
+    ]
+    n = len(certified.METHODS) * len(certified.EPSILONS)
+    assert [r["n"] for r in certified.complete(records)] == [2] * n + [1] * n + [0] * n
+    assert [r["n"] for r in certified.complete(records[1:])] == [2] * n + [1] * n
+    assert [r["n"] for r in certified.complete([*records[:-1], records[0]])] == [1] * n + [0] * n
 
 
 @pytest.mark.parametrize(("data", "hidden", "image"), [("mnist10k", (8,), True), ("spambase", (8,), False)])
