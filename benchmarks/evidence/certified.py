@@ -479,7 +479,7 @@ the standardised tables is in standard deviations.
 All numbers below are in percent: means over seeds first, then over networks. `clean` is the accuracy on the rows that
 are certified, `accuracy` that on all rows of the report part. In the second table of each epsilon, gains in certified
 accuracy (CROWN) are in points; the p-values are Wilcoxon's signed-rank test over the networks, with Holm's correction
-over the six methods.
+over the six methods. Two networks share each data set and are not independent, so that the p-values are too small.
 """
     ]
     for epsilon in EPSILONS:
@@ -491,7 +491,8 @@ def _least_and_most(records: Sequence[Record], pair: str) -> tuple[str, str]:
     own = [r for r in records if r["pair"] == pair]
     dense = [r["accuracy"] for r in own if r["method"] == "unpruned"]
     pruned = [r["accuracy"] for r in own if r["method"] in PRUNED]
-    return tuple(f"{100 * min(x):.1f} to {100 * max(x):.1f}" if x else "-" for x in (dense, pruned))
+    dense_range, pruned_range = (sorted({f"{100 * a:.1f}" for a in x}, key=float) for x in (dense, pruned))
+    return tuple(" to ".join(dict.fromkeys((x[0], x[-1]))) if x else "-" for x in (dense_range, pruned_range))
 
 
 def main(argv: list[str] | None = None) -> None:
