@@ -26,7 +26,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 from sklearn import ensemble, gaussian_process, linear_model, neighbors, neural_network, svm
-from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.base import BaseEstimator, RegressorMixin, TransformerMixin
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.gaussian_process.kernels import RBF, WhiteKernel
 from sklearn.pipeline import Pipeline, make_pipeline
@@ -193,6 +193,64 @@ def _gaussian_process(task: str, seed: int, info: Info) -> Any:
     return gaussian_process.GaussianProcessRegressor(kernel, normalize_y=True, random_state=seed)
 
 
+class Bart(RegressorMixin, BaseEstimator):
+    """Bayesian additive regression trees: the mean over the posterior.
+
+    By its defaults stochtree draws 100 times after 5 sweeps that grow trees from the root, and burns nothing in; here
+    the chain is longer. Categories are numbered.
+
+    Parameters
+    ----------
+    n_warm_up, n_burn_in, n_draws : int
+        Sweeps that grow trees from the root, draws that are thrown away, draws of the posterior.
+    random_state : int
+    """
+
+    def __init__(self, n_warm_up: int = 10, n_burn_in: int = 100, n_draws: int = 200, random_state: int = 0) -> None:
+        self.n_warm_up, self.n_burn_in, self.n_draws = n_warm_up, n_burn_in, n_draws
+        self.random_state = random_state
+
+    def fit(self, X: pd.DataFrame, y: np.ndarray) -> Bart:
+        """Draw from the posterior."""
+        from stochtree import BARTModel
+
+        self.model_ = BARTModel()
+        self.model_.sample(
+            X_train=category_codes(X),
+            y_train=np.asarray(y, float),
+            num_gfr=self.n_warm_up,
+            num_burnin=self.n_burn_in,
+            num_mcmc=self.n_draws,
+            general_params={"random_seed": self.random_state},
+        )
+        return self
+
+    def predict(self, X: pd.DataFrame) -> np.ndarray:
+        """Return the posterior mean."""
+        return np.asarray(self.model_.predict(X=category_codes(X), type="mean", terms="y_hat"))
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Write the trees as text: their objects cannot be pickled."""
+        state = dict(super().__getstate__())
+        if "model_" in state:
+            state["model_"] = state["model_"].to_json()
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Read the trees."""
+        super().__setstate__(state)
+        if "model_" in state:
+            from stochtree import BARTModel
+
+            self.model_ = BARTModel()
+            self.model_.from_json(state["model_"])
+
+
+def category_codes(X: pd.DataFrame) -> np.ndarray:
+    """Number the categories of each column."""
+    return X.assign(**{c: X[c].cat.codes for c in X.select_dtypes("category")}).to_numpy(float)
+
+
 MODELS = {
     "ridge": Model(lambda task, seed, info: linear_model.Ridge(), tasks=("regression",)),
     # Lasso's default penalty, 1, is absurd on any scale: on a standardised target it is above the largest penalty that
@@ -213,6 +271,9 @@ MODELS = {
     "XGBoost": Model(_xgboost, "frame", package="xgboost"),
     "LightGBM": Model(_lightgbm, "frame", package="lightgbm"),
     "CatBoost": Model(_catboost, "strings", package="catboost"),
+    "BART": Model(
+        lambda task, seed, info: Bart(random_state=seed), "filled", tasks=("regression",), package="stochtree"
+    ),
     "sklearn MLP": Model(_mlp),
     "RealMLP": Model(_realmlp(1), "filled", package="pytabkit"),
     "RealMLP-4": Model(_realmlp(4), "filled", package="pytabkit", optional=True),

@@ -47,7 +47,7 @@ N_FOLDS = 3
 MAX_ROWS = 2000
 PACKAGES = (
     *("skbandit", "jax", "jaxlib", "numpy", "scipy", "pandas", "scikit-learn", "xgboost", "lightgbm", "catboost"),
-    *("pytabkit", "torch"),
+    *("pytabkit", "torch", "stochtree"),
 )
 
 
