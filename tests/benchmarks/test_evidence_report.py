@@ -200,12 +200,12 @@ def test_first_among_models_of_other_libraries_needs_the_best_rank_and_all_compa
         for name in data
         for s in range(2)
         for f in range(3)
-        for model, gap in (("ridge", -0.2), ("boosting", -0.05), ("default-4 @0.5", 0.5))
+        for model, gap in (("ridge", -0.2), ("boosting", -0.05), ("default-4 @0.5", 0.0), ("strong-8 @0", 0.5))
     ]
     found = verdict("H2", [*ours, *models])
     assert found.text == "confirmed"
     assert {comparison.rival for comparison in found.cells[0].deciding} == {"ridge", "boosting"}
-    assert "`ucb1` has place 1 of 3" in found.cells[0].place
+    assert "`default-4 @0.5` has place 1 of 3" in found.cells[0].place
     for record in models:
         record["r2"] += 0.1 if record["model"] == "boosting" else 0
     assert verdict("H2", [*ours, *models]).text == "refuted"

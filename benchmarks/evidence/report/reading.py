@@ -17,7 +17,7 @@ import pandas as pd
 
 from benchmarks.common import records
 from benchmarks.common.records import Record
-from benchmarks.evidence.design import BUDGET
+from benchmarks.evidence.design import BUDGET, OURS
 from benchmarks.evidence.report.cells import LOWER_IS_BETTER, Book
 
 #: Kinds of cells that hold scores; the last two are those of models of other libraries.
@@ -139,9 +139,9 @@ def setting(record: Record, name: str) -> Any:
 
 
 def _standard(record: Record) -> Record:
-    """Return a record of `benchmarks.tabular` as one of the evidence; pruned networks among them count as skipped."""
+    """Return a record of `benchmarks.tabular` as one of the evidence; of our own models, only `design.OURS` counts."""
     names = ("r2", "rmse") if record.get("task") == "regression" else ("accuracy", "log_loss")
-    own = " @" in record["model"]
+    own = " @" in record["model"] and record["model"] != OURS
     about = {"kind": STANDARD[1], "suite": "tabular", "pair": record["data"], "method": record["model"]}
     scores = {name: record[name] for name in names if record.get(name) is not None}
     return {**record, **about, "scores": {"report": scores}, "skipped": record.get("skipped") or own}

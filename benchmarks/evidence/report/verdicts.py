@@ -204,7 +204,7 @@ def family_of(
         best, note = best_of(sheet_of, cell, left)
         left = (best,) if best else ()
     if not than:  # all models of other libraries
-        than = family = tuple(sorted(sheet.standard))
+        than = family = tuple(sorted(sheet.standard - set(left)))
     if hypothesis.relation == "paired":
         wanted = [(method, rival, True) for method, rival in zip(left, than, strict=True)]
     else:
