@@ -217,7 +217,8 @@ class Subject:
 
     def remove(self, order: Any, ratio: float, scope: str = "layer") -> Removed:
         """Remove the first units of an order, i[n]: exactly ``floor(ratio · n)`` of them."""
-        select = self.parts.select
+        # Which units leave is given: the rows are those of one mini-batch, on which the loss is finite or not.
+        select = Rows(take(self.parts.select.X, slice(BATCH)), self.parts.select.y[:BATCH])
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # of a loss that is not finite
             result = prune(
