@@ -242,8 +242,8 @@ REASONING = (
         kind="reasoning",
         gate=0.45,
         reference="71 to 74, LSTM; 98.7, tree LSTM, at 90 000 rows (Nangia & Bowman 2018)",
-        parts=partial(data.list_operations, length=64, n_report=1500),
-        epochs=20,
+        parts=partial(data.list_operations, length=40, n_report=1500),
+        epochs=12,
         rate=2e-3,
     ),
     _pair(
