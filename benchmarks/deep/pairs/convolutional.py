@@ -90,6 +90,17 @@ def train_apply_moved(params: Params, X: jax.Array, key: jax.Array | None) -> ja
     return train_apply(params, X if key is None else moved(key, X))
 
 
+def train_apply_rolled(params: Params, X: jax.Array, key: jax.Array | None) -> jax.Array:
+    """Return logits of signals f[n, 1, length, 1] that are rolled by up to `SHIFT` points."""
+    return train_apply(params, X if key is None else rolled(key, X))
+
+
+def rolled(key: jax.Array, X: jax.Array) -> jax.Array:
+    """Roll each signal by up to `SHIFT` points: what leaves at one end comes in at the other."""
+    shift = jax.random.randint(key, (X.shape[0],), -SHIFT, SHIFT + 1)
+    return jax.vmap(lambda signal, by: jnp.roll(signal, by, 1))(X, shift)
+
+
 def moved(key: jax.Array, X: jax.Array) -> jax.Array:
     """Mirror half of the images, and move each by up to `SHIFT` pixels; what comes in is 0."""
     n, h, w, _ = X.shape

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from benchmarks.deep.pairs.convolutional import rolled
 from benchmarks.deep.pairs.dense import layer, linear
 from benchmarks.deep.pairs.pair import Params, Parts, Shapes, dropout, keys, vectors
 
@@ -72,7 +73,8 @@ def gru(p: dict[str, jax.Array], x: jax.Array) -> jax.Array:
 
 
 def gru_train_apply(params: Params, X: jax.Array, key: jax.Array | None) -> jax.Array:
-    """Return logits of signals f[n, 1, length, 1]; there is no dropout."""
+    """Return logits of signals f[n, 1, length, 1]; with a key, they are rolled by a few points."""
+    X = X if key is None else rolled(key, X)
     h = gru(params["gru"], X.reshape(X.shape[0], -1, 1))
     return linear(params["out"], h.max(0))
 

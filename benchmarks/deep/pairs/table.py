@@ -26,6 +26,7 @@ MLP = Architecture(dense.shapes, dense.apply, dense.train_apply)
 CNN = Architecture(convolutional.shapes, convolutional.apply, convolutional.train_apply)
 MOVED_CNN = Architecture(convolutional.shapes, convolutional.apply, convolutional.train_apply_moved)
 TEXT_CNN = Architecture(text.shapes, text.apply, text.train_apply)
+ROLLED_CNN = Architecture(convolutional.shapes, convolutional.apply, convolutional.train_apply_rolled)
 LSTM = Architecture(recurrent.shapes, recurrent.apply, recurrent.train_apply)
 GRU = Architecture(recurrent.gru_shapes, recurrent.gru_apply, recurrent.gru_train_apply)
 ENCODER = Architecture(attention.shapes, attention.apply, attention.train_apply)
@@ -97,7 +98,7 @@ IMAGES = (
         rate=2e-3,
     ),
     _pair(
-        *("cnn-mnist1d", 6, CNN, {"filters": (32, 32, 32), "hidden": None, "windows": ((1, 5), (1, 3), (1, 3))}),
+        *("cnn-mnist1d", 6, ROLLED_CNN, {"filters": (32, 32, 32), "hidden": None, "windows": ((1, 5), (1, 3), (1, 3))}),
         data="mnist1d",
         kind="image",
         gate=0.95,
@@ -241,8 +242,8 @@ REASONING = (
         kind="reasoning",
         gate=0.45,
         reference="71 to 74, LSTM; 98.7, tree LSTM, at 90 000 rows (Nangia & Bowman 2018)",
-        parts=partial(data.list_operations, length=64, n_report=1500),
-        epochs=20,
+        parts=partial(data.list_operations, length=40, n_report=1500),
+        epochs=12,
         rate=2e-3,
     ),
     _pair(

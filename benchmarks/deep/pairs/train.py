@@ -174,3 +174,12 @@ def _digest(pair: Pair, parts: Parts, initial: Params, seed: int) -> str:
     for array in jax.tree.leaves((initial, parts.fit, parts.guard)):
         digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()[:16]
+
+
+def accuracy_for_gate(pair: Pair, seed: int) -> float:
+    """Return the accuracy of the dense network that the pair's gate is for: on the official rows where there are any.
+
+    Where `Pair.official` says that they are not those of `Pair.parts`, a network is trained by the official split.
+    """
+    judged = pair if pair.official is None else pair._replace(parts=pair.official)
+    return dense(judged, seed).scores["report"]["accuracy"]
