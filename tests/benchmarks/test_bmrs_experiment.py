@@ -51,6 +51,7 @@ def test_gates_of_rows_are_gates(images):
         np.testing.assert_allclose(together[i], alone[0], rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.exhaustive
 def test_the_records_of_a_data_set(monkeypatch):
     rng = np.random.default_rng(0)
     rows = Rows(rng.uniform(size=(128, 28, 28, 1)).astype(np.float32), rng.integers(0, 10, 128).astype(np.int32))

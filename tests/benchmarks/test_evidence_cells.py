@@ -118,7 +118,7 @@ def test_every_method_of_the_design_is_in_the_table():
         assert methods.get(name).name == name
     for hypothesis in design.HYPOTHESES:
         for name in (*hypothesis.better, *hypothesis.than, *hypothesis.family):
-            assert name in (*methods.METHODS, *design.CONTROLS, "stable_units")
+            assert name in (*methods.METHODS, *design.CONTROLS, "stable_units", design.OURS)
     with pytest.raises(ValueError, match="No method 'ucb'"):
         methods.get("ucb")
 

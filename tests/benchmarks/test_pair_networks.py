@@ -54,8 +54,14 @@ def made(name, shape, n_tokens):
     return pair, pair.draw(jax.random.key(0), pair.shapes(Parts(rows, rows, rows, rows))), rows
 
 
+#: They take seconds to compile, and are like others.
+LARGE = ("transformer-subj", "memory-babi12", "transformer-sums")
+
+
 def named(names):
-    return [pytest.param(*network, id=network[0]) for network in NETWORKS if network[0] in names]
+    marks = {name: pytest.mark.exhaustive for name in LARGE}
+    found = [network for network in NETWORKS if network[0] in names]
+    return [pytest.param(*network, id=network[0], marks=marks.get(network[0], ())) for network in found]
 
 
 def halved(params, groups):
