@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.common import datasets, records
+from benchmarks.common.options import part
 from benchmarks.evidence import design
 from benchmarks.evidence.cells import Cell, Clock, Runner, Store, TimeIsUp, by_seed, part_of
 
@@ -41,17 +42,6 @@ def parse(argv: list[str]) -> argparse.Namespace:
     run.add_argument("--protocol", choices=["paired", "2017"], default="paired", help="2017: that of earlier code")
     commands.add_parser("report", help="verdicts, tables and figures of files of records", add_help=False)
     return parser.parse_args(argv)
-
-
-def part(text: str) -> tuple[int, int]:
-    """Read ``i/n``."""
-    try:
-        i, n = map(int, text.split("/"))
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not of the form 1/4") from None
-    if not 1 <= i <= n:
-        raise argparse.ArgumentTypeError(f"there is no part {i} of {n}")
-    return i, n
 
 
 def run(args: argparse.Namespace, say: Callable[[str], object] = print) -> Runner:

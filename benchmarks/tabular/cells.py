@@ -34,8 +34,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
 from benchmarks.common import records
+from benchmarks.common.options import part
 from benchmarks.common.tables import markdown
-from benchmarks.tabular.options import part
 from skbandit import BanditPrunedMLPClassifier, BanditPrunedMLPRegressor
 
 OUT = records.NEW / "cells.jsonl"

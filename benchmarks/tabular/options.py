@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from benchmarks.common import datasets
+from benchmarks.common.options import part
 from benchmarks.tabular import protocol
 
 
@@ -19,17 +20,6 @@ def add_run_options(parser: argparse.ArgumentParser, out: Path) -> None:
     parser.add_argument("--time-limit", type=float, default=20.0, metavar="MINUTES", help="stop then (default: 20)")
     parser.add_argument("--out", type=Path, default=out, metavar="FILE.jsonl", help=f"records (default: {out})")
     parser.add_argument("--retry", action="store_true", help="do again what failed")
-
-
-def part(text: str) -> tuple[int, int]:
-    """Read ``i/n``."""
-    try:
-        i, n = map(int, text.split("/"))
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not of the form 1/4") from None
-    if not 1 <= i <= n:
-        raise argparse.ArgumentTypeError(f"there is no part {i} of {n}")
-    return i, n
 
 
 def tasks_of(names: list[str] | None, otherwise: dict[str, tuple[str, ...]]) -> dict[str, str]:

@@ -59,7 +59,7 @@ LARGE = ("transformer-subj", "memory-babi12", "transformer-sums")
 
 
 def named(names):
-    marks = {name: pytest.mark.exhaustive for name in LARGE}
+    marks = dict.fromkeys(LARGE, pytest.mark.exhaustive)
     found = [network for network in NETWORKS if network[0] in names]
     return [pytest.param(*network, id=network[0], marks=marks.get(network[0], ())) for network in found]
 
