@@ -41,7 +41,7 @@ class Callbacks(NamedTuple):
 
 
 def announce_member(k: int, n_members: int) -> None:
-    """Say which member speaks from here on, counted from 1."""
+    """Print which member the following lines are about, counted from 1."""
     print(f"Member {k + 1} of {n_members}")
 
 

@@ -92,8 +92,8 @@ _SHARED = {
         "list of dict",
         """
         One record for each round, with the keys ``round``, ``n_removed``, ``sizes``, ``n_pulls``,
-        ``damage_predicted``, ``damage_measured``, ``loss_before``, ``loss_repaired``, ``loss_after``, ``fine_tuned``
-        and ``seconds`` (see `skbandit.pruning.PruningRound`).
+        ``damage_predicted``, ``damage_measured``, ``loss_before``, ``loss_repaired``, ``loss_after``, ``fine_tuned``,
+        ``seconds`` and ``scope`` (see `skbandit.pruning.PruningRound`).
         """,
         of_members="list",
     ),

@@ -430,8 +430,9 @@ _PRUNING = {
         '{"auto", "global", "layer"}',
         """
         ``"global"``: rank the units of all layers together. ``"layer"``: remove the same share of each layer.
-        ``"auto"``: in each round, whichever of these two sets leaves the lower loss on the held-out rows after the
-        repair. At least one unit stays in every layer.
+        ``"auto"``: in each round, whichever of these two sets leaves the lower loss after the repair, on the held-out
+        rows, or on those that damages are measured on if none are held out. Units are then scored as for ``"global"``.
+        At least one unit stays in every layer.
         """,
         PRUNING["scope"],
     ),

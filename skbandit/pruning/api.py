@@ -85,20 +85,21 @@ def prune(
     pruning_ratio : float in [0, 1) or "auto", default=0.5
         Share of all units to remove. ``"auto"`` removes units as long as the loss rises by no more than ``tolerance``.
     tolerance : float, default=0.01
-        Relative rise of the loss that ``"auto"`` accepts, on the held-out rows if there are any.
+        Relative rise of the loss that ``pruning_ratio="auto"`` accepts, on the held-out rows if there are any.
     scope : {"auto", "global", "layer"}, default="global"
         ``"global"``: rank the units of all groups together. ``"layer"``: remove the same share of each group.
         ``"auto"``: in each round, whichever of these two sets leaves the lower loss after the repair, on the held-out
-        rows if there are any.
+        rows if there are any. Units are then scored as for ``"global"``.
     n_rounds : int, default=4
         Number of rounds at a given ratio. Each ranks the units that are left and removes a part of them.
     held_out : tuple (X, y) or (X, y, sample_weight), optional
-        Rows on which the repaired and the fine-tuned network are compared; ``"auto"`` goes by their loss as well. By
-        default, the rows ``X, y``.
+        Rows on which the repaired and the fine-tuned network are compared, and the two sets of ``scope="auto"``;
+        ``pruning_ratio="auto"`` goes by their loss as well. By default, the rows ``X, y``.
     repair : callable (params, active, removed, emissions) → params, optional
         Returns new parameters after a removal, of the same shapes. ``active`` and ``removed`` are boolean masks over
         all units, group after group; ``emissions`` is what each unit gives out when masked (zeros). Changes to the
-        slices of removed units are undone. By default there is no repair.
+        slices of removed units are undone. It may be called several times in a round, for removals that are tried
+        and not made, so it must not depend on earlier calls. By default there is no repair.
     fine_tune : FineTuning or callable (params, gates, round) → params, optional
         Training after each round. For a function, give a `skbandit.pruning.FineTuning` with an optax optimizer. A
         callable trains the parameters with the gates of removed units at 0, and returns them in the same shapes. If the

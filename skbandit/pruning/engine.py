@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Protocol
 
 import jax
@@ -193,7 +193,8 @@ class Pruner:
         n_remove : int
             How many units shall leave.
         scope : {"global", "layer"}, optional
-            By default, that of the phase.
+            Of the set that criteria and policies look for, if they look for one. By default that of the phase, and
+            ``"global"`` where that is ``"auto"``.
 
         Returns
         -------
@@ -243,14 +244,18 @@ class Pruner:
             )
         return evenly(active, self.group)
 
-    def candidates(self, now: Network, verdict: Verdict, n_remove: int) -> list[np.ndarray]:
-        """Return the sets of units that may leave, each as bool[n]: one, or with ``scope="auto"`` one of each scope."""
+    def sets(self, now: Network, verdict: Verdict, n_remove: int) -> dict[str, np.ndarray]:
+        """Return the sets of units that may leave, bool[n] by scope: one; with ``scope="auto"`` one of each scope."""
         scopes = ("global", "layer") if self.scope == "auto" else (self.scope,)
-        sets = [choose_units(verdict.value, now.active, self.group, n_remove, scope) for scope in scopes]
-        return sets[:1] if all(np.array_equal(removed, sets[0]) for removed in sets) else sets
+        found: dict[str, np.ndarray] = {}
+        for scope in scopes:
+            removed = choose_units(verdict.value, now.active, self.group, n_remove, scope)
+            if not any(np.array_equal(removed, other) for other in found.values()):
+                found[scope] = removed
+        return found
 
     def attempt(
-        self, now: Network, round_: int, verdict: Verdict, candidates: Sequence[np.ndarray], *, last: bool = True
+        self, now: Network, round_: int, verdict: Verdict, sets: Mapping[str, np.ndarray], *, last: bool = True
     ) -> tuple[Network, PruningRound]:
         """Remove the best of some sets of units, repair, fine-tune; nothing of ``now`` changes.
 
@@ -259,27 +264,27 @@ class Pruner:
         now : Network
         round_ : int
         verdict : Verdict
-        candidates : sequence of bool[n]
-            The best is the one that leaves the lowest guard loss after the repair; the first among equals.
+        sets : mapping of str to bool[n]
+            By scope. The best leaves the lowest guard loss after the repair; the first among equals.
         last : bool, default=True
             Whether the round may be the last.
         """
         task, damage = self.task, verdict.damage
-        unmasked = task.measure(now.params, self.gates(now.active), None)  # first: `measure` may remember it
-        repaired = [self._without(now, verdict, removed) for removed in candidates]
-        # NaN is no loss to choose.
-        chosen = int(np.argmin([np.inf if np.isnan(network.loss) else network.loss for network in repaired]))
-        removed, best = candidates[chosen], repaired[chosen]
-        active, gates = best.active, self.gates(best.active)
-        masked = tuple(
-            np.where(r, e, 0).astype(self.dtype)
-            for r, e in zip(self.groups.split(removed), verdict.emissions, strict=True)
-        )
-        measured = task.measure(now.params, gates, masked) - unmasked
+        # In this order: the task may remember its last forward pass of ``now``, which the guard can make it forget.
+        unmasked = task.measure(now.params, self.gates(now.active), None)
+        measured = {scope: self._masked_loss(now, verdict, removed) - unmasked for scope, removed in sets.items()}
+        params = {scope: self._repaired(now, verdict, removed) for scope, removed in sets.items()}
+        gates = {scope: self.gates(now.active & ~removed) for scope, removed in sets.items()}
+        losses = {scope: task.guard(params[scope], gates[scope]) for scope in sets}
+        # A set that leaves NaN is taken if all do.
+        scope = min(sets, key=lambda scope: (bool(np.isnan(losses[scope])), losses[scope]))
+        removed = sets[scope]
+        active = now.active & ~removed
+        best = Network(params[scope], active, losses[scope])
         repaired_loss, fine_tuned = best.loss, False
-        tuned = task.fine_tune(best.params, gates, round_, last=last)
+        tuned = task.fine_tune(best.params, gates[scope], round_, last=last)
         if tuned is not None:
-            loss = task.guard(tuned, gates)
+            loss = task.guard(tuned, gates[scope])
             # The repaired network is the incumbent: fine-tuning must win on the guard rows.
             if loss < best.loss or (np.isnan(best.loss) and not np.isnan(loss)):
                 best, fine_tuned = Network(tuned, active, loss), True
@@ -289,21 +294,28 @@ class Pruner:
             sizes=tuple(int(part.sum()) for part in self.groups.split(active)),
             n_pulls=verdict.n_pulls,
             damage_predicted=float(damage[removed].sum()),
-            damage_measured=measured,
+            damage_measured=measured[scope],
             loss_before=now.loss,
             loss_repaired=repaired_loss,
             loss_after=best.loss,
             fine_tuned=fine_tuned,
             seconds=time.perf_counter() - verdict.began,
+            scope=scope,
         )
         return best, record
 
-    def _without(self, now: Network, verdict: Verdict, removed: np.ndarray) -> Network:
-        """Return the network without some units, bool[n], repaired."""
-        active = now.active & ~removed
+    def _masked_loss(self, now: Network, verdict: Verdict, removed: np.ndarray) -> float:
+        """Return the loss with some units, bool[n], masked together."""
+        masked = tuple(
+            np.where(r, e, 0).astype(self.dtype)
+            for r, e in zip(self.groups.split(removed), verdict.emissions, strict=True)
+        )
+        return self.task.measure(now.params, self.gates(now.active & ~removed), masked)
+
+    def _repaired(self, now: Network, verdict: Verdict, removed: np.ndarray) -> Params:
+        """Return the parameters without some units, bool[n], repaired."""
         params = self.task.repair(now.params, now.active, removed, verdict.emissions)
-        params = self.groups.zero(params, [np.flatnonzero(part) for part in self.groups.split(removed)])
-        return Network(params, active, self.task.guard(params, self.gates(active)))
+        return self.groups.zero(params, [np.flatnonzero(part) for part in self.groups.split(removed)])
 
     def accept(self, now: Network, record: PruningRound) -> bool:
         """Make a round count; return whether a callback asks for the end."""

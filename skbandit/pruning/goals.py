@@ -47,7 +47,7 @@ class FixedRatio:
         pulls = pulls_per_round(sizes, pruner.budget, n_start)
         for r, (n_remove, pulls_of_round) in enumerate(zip(removals, pulls, strict=True)):
             now, verdict = pruner.score(now, r, pulls_of_round, n_remove)
-            sets, last = pruner.candidates(now, verdict, n_remove), r == len(removals) - 1
+            sets, last = pruner.sets(now, verdict, n_remove), r == len(removals) - 1
             now, record = pruner.attempt(now, r, verdict, sets, last=last)
             if pruner.accept(now, record):
                 return Ending(Outcome.STOPPED, f"{_STOPPED} after round {r}")
@@ -91,7 +91,7 @@ class WithinTolerance:
             left -= min(verdict.n_pulls, pulls)  # some criteria ask for all there is to know
             smallest = max(1, int(n_active * SMALLEST_SHARE))
             while n_remove >= smallest:
-                proposal, record = pruner.attempt(now, r, verdict, pruner.candidates(now, verdict, n_remove))
+                proposal, record = pruner.attempt(now, r, verdict, pruner.sets(now, verdict, n_remove))
                 if proposal.loss <= limit and pruner.quality(proposal) >= lowest:
                     break
                 n_remove //= 2
@@ -122,7 +122,7 @@ class SuggestedSet:
         n_remove = int(np.minimum(np.bincount(pruner.group[suggested], minlength=room.size), room).sum())
         value = np.where(suggested, verdict.value, -np.inf)
         removed = suggested & choose_units(value, now.active, pruner.group, n_remove, "global")
-        now, record = pruner.attempt(now, 0, verdict, [removed])
+        now, record = pruner.attempt(now, 0, verdict, {"global": removed})
         if pruner.accept(now, record):
             return Ending(Outcome.STOPPED, f"{_STOPPED} after round 0")
         status = f"removed {record.n_removed} of {n_active} units; the criterion suggests {n_suggested}"

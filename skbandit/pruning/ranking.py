@@ -25,7 +25,7 @@ Params = Any
 
 _CONSTRAINTS = OF_ANY_NETWORK | {
     "pruning_ratio": (Number(0, 1, closed="left"),),
-    "scope": (OneOf(("global", "layer")),),  # nothing leaves that sets could be compared by
+    "scope": (OneOf(("global", "layer")),),  # nothing is removed here, so that two sets cannot be compared
 }
 
 

@@ -60,6 +60,9 @@ class PruningRound(NamedTuple):
         Whether the fine-tuned network was better and was kept.
     seconds : float
         Duration of the round.
+    scope : {"global", "layer"}
+        How the units that were removed had been ranked: over all groups, or within each. With ``scope="auto"``, the
+        better one; ``"global"`` where both are the same set.
     """
 
     round: int
@@ -73,6 +76,7 @@ class PruningRound(NamedTuple):
     loss_after: float
     fine_tuned: bool
     seconds: float
+    scope: str = ""
 
 
 class PruneResult(NamedTuple):

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
 
 RECORD = {
     *("round", "n_removed", "sizes", "n_pulls", "damage_predicted", "damage_measured", "loss_before"),
-    *("loss_repaired", "loss_after", "fine_tuned", "seconds"),
+    *("loss_repaired", "loss_after", "fine_tuned", "seconds", "scope"),
 }
 
 
@@ -69,6 +69,22 @@ def test_scope_layer_takes_the_same_share_of_each_layer(make_data, regressor):
     data = make_data("regression")
     model = regressor(hidden_layer_sizes=(6, 4), scope="layer").fit(data.X, data.y)
     assert model.hidden_layer_sizes_ == (3, 2)
+
+
+def test_by_default_each_round_removes_the_better_of_two_sets(make_data, regressor):
+    data = make_data("regression")
+    taken = set()
+    for seed in range(6):
+        first = {}
+        for params in ({}, {"scope": "global"}, {"scope": "layer"}):
+            options = {"hidden_layer_sizes": (12, 8), "n_rounds": 1, "random_state": seed, "fine_tune_iter": 0}
+            (record,) = regressor(**options, **params).fit(data.X, data.y).pruning_history_
+            first[params.get("scope", "default")] = record
+        better = min(("global", "layer"), key=lambda scope: first[scope]["loss_repaired"])
+        assert first["default"]["loss_repaired"] == first[better]["loss_repaired"]
+        assert first["default"]["sizes"] == first[better]["sizes"]
+        taken.add(first["default"]["scope"])
+    assert taken == {"global", "layer"}
 
 
 @pytest.mark.parametrize("sizes", [8, (8,), [8], np.array([8])])

@@ -68,6 +68,25 @@ def test_of_the_sets_of_both_scopes_the_one_of_lower_loss_leaves(ratio):
     assert min(better.values()) > 1
 
 
+def test_the_choice_of_a_set_follows_the_loss_after_the_repair():
+    """A repair that ruins what is left of the better set: the other one leaves, and ``now`` stays as it was."""
+    by_scope = {}
+    for scope in ("global", "layer"):
+        params, phase = pruner(False, n_rounds=1, scope=scope)
+        by_scope[scope] = phase.run(params, 0.5).history[0]
+    assert by_scope["global"].sizes != by_scope["layer"].sizes
+    better, other = sorted(by_scope, key=lambda scope: by_scope[scope].loss_repaired)
+
+    def repair(params, active, removed, emissions):
+        left = tuple(int(part.sum()) for part in NETWORK.groups.split(active & ~removed))
+        return [(10 * W, b) for W, b in params] if left == by_scope[better].sizes else params
+
+    params, phase = pruner(False, n_rounds=1, scope="auto", repair=repair)
+    result = phase.run(params, 0.5)
+    assert result.history[0].scope == other
+    assert result.history[0]._replace(seconds=0) == by_scope[other]._replace(seconds=0)
+
+
 def test_a_set_that_leaves_no_finite_loss_is_not_chosen():
     """The layers lose the same share where the ranking of all together gives NaN."""
     params, phase = pruner(False, n_rounds=1)
