@@ -9,13 +9,13 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from benchmarks.common import datasets, records
 from benchmarks.common.options import part
 from benchmarks.evidence import design
-from benchmarks.evidence.cells import Cell, Clock, Runner, Store, TimeIsUp, by_seed, part_of
+from benchmarks.evidence.cells import Cell, Clock, Runner, Store, TimeIsUp, by_seed, code, part_of
 
 OUT = records.NEW / "evidence.jsonl"
 SUITES = ("deep", "tabular", "certified")
@@ -39,6 +39,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
     run.add_argument("--phases", nargs="+", metavar="NAME", help="confirmatory, longer, secondary; all by default")
     run.add_argument("--out", type=Path, default=OUT, metavar="FILE.jsonl", help=f"records (default: {OUT})")
     run.add_argument("--retry", action="store_true", help="do again what failed")
+    run.add_argument("--other-code", action="store_true", help="go on with records that other source code made")
     run.add_argument("--protocol", choices=["paired", "2017"], default="paired", help="2017: that of earlier code")
     commands.add_parser("report", help="verdicts, tables and figures of files of records", add_help=False)
     return parser.parse_args(argv)
@@ -47,6 +48,11 @@ def parse(argv: list[str]) -> argparse.Namespace:
 def run(args: argparse.Namespace, say: Callable[[str], object] = print) -> Runner:
     """Do what is not done, in the order of phases, seeds and names; return the runner."""
     runner = Runner(Store(args.out, retry=args.retry), Clock(60 * args.time_limit), say)
+    if not args.other_code and any(record.get("code", code()) != code() for record in runner.store.records()):
+        raise SystemExit(
+            f"{args.out} has records that other source code made, which may not be comparable. Give another --out, or "
+            "--other-code to go on with this file."
+        )
     try:
         for suite in ("2017",) if args.protocol == "2017" else SUITES if args.suite == "all" else (args.suite,):
             _SUITES[suite](runner, args)
@@ -58,6 +64,23 @@ def run(args: argparse.Namespace, say: Callable[[str], object] = print) -> Runne
     return runner
 
 
+def _all(
+    runner: Runner, phases: Sequence[str], work: Sequence[tuple[str, int]], one: Callable[[str, str, int], None]
+) -> None:
+    """Do all pairs and seeds of each phase; where a cell is too long for the time that is left, go on to the next."""
+    late: TimeIsUp | None = None
+    for phase in phases:
+        for name, seed in work:
+            try:
+                one(phase, name, seed)
+            except TimeIsUp as where:
+                if runner.clock.is_nearly_over:
+                    raise
+                late = late or where
+    if late is not None:
+        raise late
+
+
 def _deep(runner: Runner, args: argparse.Namespace) -> None:
     from benchmarks.deep.pairs import PAIRS
     from benchmarks.evidence import deep
@@ -65,12 +88,14 @@ def _deep(runner: Runner, args: argparse.Namespace) -> None:
     pairs = {name: PAIRS[name] for name in _known(args.pairs, list(PAIRS))}
     _methods(args.methods)
     work = part_of(by_seed(list(pairs), args.seeds or design.SEEDS["deep"]), args.part)
-    for phase in args.phases or deep.PHASES:
-        for name, seed in work:
-            # Another one for each phase: of all networks at once there may be too much memory.
-            cells = deep.Work(runner, pairs[name], seed, folder_of(args.out), args.methods)
-            if not cells.is_done(phase):
-                cells.run(phase)
+
+    def one(phase: str, name: str, seed: int) -> None:
+        # Another one for each phase: of all networks at once there may be too much memory.
+        cells = deep.Work(runner, pairs[name], seed, folder_of(args.out), args.methods)
+        if not cells.is_done(phase):
+            cells.run(phase)
+
+    _all(runner, args.phases or deep.PHASES, work, one)
 
 
 def _tabular(runner: Runner, args: argparse.Namespace) -> None:
@@ -79,11 +104,13 @@ def _tabular(runner: Runner, args: argparse.Namespace) -> None:
     _methods(args.methods)
     tables = _tables(args)
     work = part_of(by_seed(list(tables), args.seeds or design.SEEDS["tabular"]), args.part)
-    for phase in args.phases or tabular.PHASES:
-        for name, seed in work:
-            cells = tabular.Work(runner, name, tables[name], seed, args.methods)
-            if not cells.is_done(phase):
-                cells.run(phase)
+
+    def one(phase: str, name: str, seed: int) -> None:
+        cells = tabular.Work(runner, name, tables[name], seed, args.methods)
+        if not cells.is_done(phase):
+            cells.run(phase)
+
+    _all(runner, args.phases or tabular.PHASES, work, one)
 
 
 def _certified(runner: Runner, args: argparse.Namespace) -> None:

@@ -8,6 +8,8 @@ for. Several processes may append to the same file.
 from __future__ import annotations
 
 import datetime
+import functools
+import hashlib
 import json
 import os
 import random
@@ -18,6 +20,9 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
+import skbandit
 from benchmarks.common.machine import cpu_model, n_cores, versions
 from benchmarks.common.records import Record
 from benchmarks.common.timing import COMPILE_CLOCK
@@ -35,6 +40,8 @@ _FOUND = {"dense": ("network",), "certified": ("ratio", "network")}
 
 #: Seconds that are allowed for a cell of a kind that has not been seen yet.
 UNKNOWN = 60.0
+#: With this share of the time gone, shorter cells are not looked for.
+NEARLY = 0.9
 
 
 class Cell(NamedTuple):
@@ -159,7 +166,7 @@ class Clock:
 
     def __init__(self, limit: float) -> None:
         self.limit, self.start = limit, time.perf_counter()
-        self._longest: dict[tuple[Any, ...], float] = {}
+        self._seconds: dict[tuple[Any, ...], list[float]] = {}
 
     @staticmethod
     def _sort(cell: Cell) -> tuple[Any, ...]:
@@ -174,12 +181,18 @@ class Clock:
         """Take note of what a cell took, compilation included."""
         sort = self._sort(key_of(record))
         for known in (sort, (*sort, record["pair"])):
-            self._longest[known] = max(self._longest.get(known, 0.0), float(record.get("wall", 0.0)))
+            self._seconds.setdefault(known, []).append(float(record.get("wall", 0.0)))
 
     def expected(self, cell: Cell) -> float:
-        """Return the longest that a cell of its kind has taken: on its pair, else on any."""
+        """Return the longest that a cell of its kind has taken on its pair; the median on any, where there is none."""
         sort = self._sort(cell)
-        return self._longest.get((*sort, cell.pair), self._longest.get(sort, UNKNOWN))
+        on_pair, on_any = self._seconds.get((*sort, cell.pair)), self._seconds.get(sort)
+        return max(on_pair) if on_pair else float(np.median(on_any)) if on_any else UNKNOWN
+
+    @property
+    def is_nearly_over(self) -> bool:
+        """Whether there is no use in looking for shorter cells."""
+        return self.seconds > NEARLY * self.limit
 
     def allows(self, cell: Cell) -> bool:
         """Whether there is time for a cell."""
@@ -226,7 +239,8 @@ class Runner:
             record = self.store.get(cell)
             assert record is not None
             return None if "error" in record else record
-        if not self.clock.allows(cell):
+        # The first cell of a run is done in any case: one that is longer than the limit would be done by no run.
+        if self.n_made and not self.clock.allows(cell):
             raise TimeIsUp(str(cell))
         COMPILE_CLOCK.listen()
         began, compiled = time.perf_counter(), COMPILE_CLOCK.seconds
@@ -293,7 +307,20 @@ def environment() -> dict[str, Any]:
     """Return what every record says of where and when it was made."""
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    return {"versions": _versions(), "cpu": f"{cpu_model()}, {n_cores()} cores", "load": load, "date": now}
+    about = {"versions": _versions(), "cpu": f"{cpu_model()}, {n_cores()} cores", "load": load, "date": now}
+    return about | {"code": code()}
+
+
+@functools.cache
+def code() -> str:
+    """Return a digest of the source that makes records: of the package, the pairs, and this runner."""
+    here = Path(__file__).parent
+    folders = (Path(skbandit.__file__).parent, here.parent / "deep" / "pairs")
+    files = [*here.glob("*.py"), *(path for folder in folders for path in folder.rglob("*.py"))]
+    digest = hashlib.sha256()
+    for path in sorted(files):
+        digest.update(path.name.encode() + path.read_bytes())
+    return digest.hexdigest()[:12]
 
 
 _VERSIONS: dict[str, str] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -192,7 +193,9 @@ class Work:
             subject.matrix = matrix
             if path is not None:
                 path.parent.mkdir(parents=True, exist_ok=True)
-                np.savez(path, damages=matrix.damages, losses=matrix.losses)
+                half = path.with_name(f"{path.stem}-{os.getpid()}.part.npz")  # a run may be ended at any time
+                np.savez(half, damages=matrix.damages, losses=matrix.losses)
+                half.replace(path)
             return {
                 "file": None if path is None else f"{path.parent.name}/{path.name}",
                 "n_units": subject.n_units,
@@ -215,10 +218,11 @@ class Work:
                 self._ranking(name, ratio)
 
     def _ranking(self, name: str, ratio: float) -> Record | None:
-        method, subject = methods.get(name), self.subject
+        method = methods.get(name)
         cell = self._cell("ranking", method=name, ratio=ratio if method.looks_at_ratio else None)
 
         def measure() -> Record:
+            subject = self.subject  # here: a network is not read for cells that are done
             ranking = subject.rank(method, ratio)
             found: Record = {
                 "params": method.params,

@@ -72,11 +72,13 @@ class Hypothesis(NamedTuple):
     relation: str = "better"
     """What is claimed. "better": each of `better` is better than each of `than`. "paired": the first is better than the
     first, the second than the second, and so on. "best": the best of `better`, by its mean over blocks, is better than
-    each of `than`. "equal": each of `better` is practically equal to each of `than`. "first": it has the highest mean
-    rank of `family`, and is better than each of `than`. "pulls": the least budget that reaches a set regret of 0.05 is
-    at most half."""
+    each of `than`. "equal": each of `better` is practically equal to each of `than`. "first": it has the best mean rank
+    of `ranked_among`, none of which is better, and is better than each of `than`. "pulls": the least budget that
+    reaches a set regret of 0.05 is at most half."""
     family: tuple[str, ...] = ()
     """All methods that are compared at the cell: the family of Holm's correction and of the critical difference."""
+    ranked_among: tuple[str, ...] = ()
+    """Among which the "first" is the first; all of `family` by default."""
     task: str | None = None
     """The task, "classification" or "regression", where only such data sets count."""
     also: tuple[tuple[str, float | None, str, str], ...] = ()
@@ -95,6 +97,7 @@ HYPOTHESES = (
         than=("unpruned", "trained_on"),
         relation="first",
         family=(*CONFIRMATORY, "unpruned"),
+        ranked_among=PAPER,
         task="classification",
     ),
     Hypothesis(

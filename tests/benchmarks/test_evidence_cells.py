@@ -9,6 +9,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from benchmarks.common import datasets
+from benchmarks.evidence import __main__ as command
 from benchmarks.evidence import cells, design, methods
 
 CELLS = [cells.Cell("outcome", "deep", "net-data", seed, "ucb1", 0.5, "layer", "raw", "abc") for seed in range(5)]
@@ -84,13 +85,45 @@ def test_a_part_begins_no_cell_that_would_last_beyond_its_time(tmp_path):
     before.do(CELLS[0], lambda: {})
     record = before.store.get(CELLS[0]) | {"wall": 50.0}
     before.store.append(record)
+
+    def later(limit):
+        found = runner(path, limit=limit)
+        found.n_made = 1  # the first cell of a run is done in any case
+        return found
+
     with pytest.raises(cells.TimeIsUp, match="seed 1"):
-        runner(path, limit=40).do(CELLS[1], lambda: pytest.fail("begun"))
-    assert runner(path, limit=60).do(CELLS[1], lambda: {"pulls": 1})["pulls"] == 1
+        later(40).do(CELLS[1], lambda: pytest.fail("begun"))
+    assert later(60).do(CELLS[1], lambda: {"pulls": 1})["pulls"] == 1
     unknown = CELLS[1]._replace(stage="tuned")
-    assert runner(path, limit=cells.UNKNOWN + 10).do(unknown, lambda: {}) is not None
+    assert later(cells.UNKNOWN + 10).do(unknown, lambda: {}) is not None
     with pytest.raises(cells.TimeIsUp):
-        runner(path, limit=cells.UNKNOWN - 10).do(unknown._replace(seed=7, kind="control"), lambda: {})
+        later(cells.UNKNOWN - 10).do(unknown._replace(seed=7, kind="control"), lambda: {})
+
+
+def test_a_long_cell_of_one_pair_does_not_end_all_runs(tmp_path):
+    path = tmp_path / "records.jsonl"
+    before = runner(path)
+    for name, wall in (("short", 1.0), ("shorter", 0.5), ("wide", 1300.0)):
+        before.do(CELLS[0]._replace(pair=name), lambda: {})
+        before.store.append(before.store.get(CELLS[0]._replace(pair=name)) | {"wall": wall})
+    run = runner(path, limit=1200)
+    assert run.clock.expected(CELLS[0]._replace(pair="another")) <= 1
+    # Once in a run, as its first cell; after others there is no time for it.
+    wide = CELLS[0]._replace(pair="wide", seed=1)
+    assert run.do(wide, lambda: {}) is not None
+    with pytest.raises(cells.TimeIsUp):
+        run.do(wide._replace(seed=2), lambda: pytest.fail("begun"))
+
+
+def test_records_of_other_code_are_not_gone_on_with(tmp_path, monkeypatch):
+    path = tmp_path / "records.jsonl"
+    runner(path).do(CELLS[0], lambda: {})
+    monkeypatch.setattr(command, "code", lambda: "other")
+    monkeypatch.setattr(command, "_SUITES", {"deep": lambda runner, args: None})
+    arguments = ["run", "--suite", "deep", "--out", str(path)]
+    with pytest.raises(SystemExit, match="other source code"):
+        command.run(command.parse(arguments), lambda text: None)
+    command.run(command.parse([*arguments, "--other-code"]), lambda text: None)
 
 
 def test_two_processes_may_write_to_the_same_file(tmp_path):

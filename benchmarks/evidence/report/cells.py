@@ -66,7 +66,7 @@ class Suite(NamedTuple):
     data: pd.Series
     """The data set of each pair; the index is the pairs."""
     repeats: dict[bool, frozenset[str]]
-    """Seeds: of methods, and of models of other libraries."""
+    """Seeds that more than half of the pairs have: of methods, and of models of other libraries."""
 
 
 class Sheet(NamedTuple):
@@ -146,7 +146,7 @@ class Book:
             if rows.empty:
                 return None
             data = rows.drop_duplicates("pair").set_index("pair")["data"]
-            of = {flag: frozenset(rows.loc[rows["standard"] == flag, "repeat"]) for flag in (False, True)}
+            of = {flag: _common(rows[rows["standard"] == flag]) for flag in (False, True)}
             self._suites[suite, task] = Suite(data, of)
         return self._suites[suite, task]
 
@@ -170,6 +170,9 @@ class Book:
         constant = rows["ratio"].isna()
         rows = rows[(constant | np.isclose(rows["ratio"], cell.ratio)) & rows["stage"].isin([cell.stage, ""])]
         rows = rows[rows["ratio"].isna() | rows["scope"].isin([scope, ""])]
+        # Seeds that few pairs have yet count nowhere: a run that goes on would lose the pairs that lack them.
+        counts = [repeat in suite.repeats[flag] for repeat, flag in zip(rows["repeat"], rows["standard"], strict=True)]
+        rows = rows[np.array(counts, bool)]
         # Draws of one seed, such as those of a random choice, count as one.
         seeds = rows.groupby(["pair", "method", "repeat"], sort=False)["value"].mean()
         pairs = suite.data.index
@@ -187,6 +190,13 @@ class Book:
             rows.loc[rows["ratio"].notna(), "method"]
         )
         return Sheet(means, pd.DataFrame(lacks, pairs, dtype=object), suite, standard, free)
+
+
+def _common(rows: pd.DataFrame) -> frozenset[str]:
+    """Return the seeds that more than half of the pairs have."""
+    found = rows[["pair", "repeat"]].drop_duplicates()
+    n_pairs = found["repeat"].value_counts()
+    return frozenset(n_pairs.index[n_pairs > found["pair"].nunique() / 2])
 
 
 def _lack(method: str, expected: frozenset[str], has: set[str]) -> str:

@@ -10,6 +10,8 @@ from benchmarks.evidence.report.reading import Evidence
 
 #: The set regret that a policy has to reach: 0 is the exact ranking, 1 is chance.
 REGRET = 0.05
+#: Policies whose pulls are compared.
+COMPARED = ("racing", "uniform")
 #: The method whose pulls are all that there are: its ranking has no regret.
 EXACT = "leave_one_out"
 
@@ -19,7 +21,7 @@ def regrets(evidence: Evidence, ratio: float) -> pd.DataFrame:
     found = evidence.rankings.dropna(subset=["regret", "budget"])
     if (found["kind"] == "replay").any():  # of a ranking alone there is one budget
         found = found[found["kind"] == "replay"]
-    found = found[np.isclose(found["ratio"], ratio) & ~found["pair"].isin(list(evidence.missed))]
+    found = found[np.isclose(found["ratio"], ratio) & ~found["pair"].isin([*evidence.missed, *evidence.only_rankings])]
     found = found.assign(pulls=found["budget"])
     keys = ["suite", "pair", "repeat", "method", "pulls"]
     return (
@@ -41,6 +43,8 @@ def needed(evidence: Evidence, ratio: float = 0.5) -> pd.DataFrame:
 
     Between two budgets the regret is taken as linear in the logarithm of the pulls. A method that does not reach it
     with its largest budget gets the pulls of the exact ranking, or twice its largest budget where these are not known.
+    Where none of the methods reaches it, or all do with their least budget, nothing is known of their ratio: such a
+    repeat has no rows.
     """
     exact = exact_pulls(evidence)
     data = dict(zip(evidence.scores["pair"], evidence.scores["data"], strict=True))
@@ -51,8 +55,16 @@ def needed(evidence: Evidence, ratio: float = 0.5) -> pd.DataFrame:
         if method != EXACT:
             at_most = exact.get(pair, 2 * curve["pulls"].max())
             value = _crossing(np.log2(curve["pulls"].to_numpy()), curve["regret"].to_numpy(), np.log2(at_most))
-            rows.append({"suite": suite, "pair": pair, "repeat": repeat, "method": method, "value": value})
-    found = pd.DataFrame(rows, columns=["suite", "pair", "repeat", "method", "value"])
+            reached = np.flatnonzero(curve["regret"].to_numpy() <= REGRET)
+            side = "never" if not reached.size else "at once" if reached[0] == 0 else str(method)
+            about = {"suite": suite, "pair": pair, "repeat": repeat, "method": method}
+            rows.append(about | {"value": value, "side": side, "of": method in COMPARED})
+    found = pd.DataFrame(rows, columns=["suite", "pair", "repeat", "method", "value", "side", "of"])
+    compared = found[found["of"].astype(bool)].groupby(["suite", "pair", "repeat"])["side"]
+    censored = compared.agg(lambda sides: len(sides) > 1 and sides.nunique() == 1)
+    gone = {key for key, is_so in censored.items() if is_so}
+    keys = zip(found["suite"], found["pair"], found["repeat"], strict=True)
+    found = found[np.array([key not in gone for key in keys], bool)].drop(columns=["side", "of"])
     fixed = {"task": "classification", "metric": "log2_pulls", "protocol": "paired", "part": "report", "scope": "layer"}
     names = [data.get(pair, pair) for pair in found["pair"]]
     return found.assign(**fixed, data=names, ratio=ratio, stage="", standard=False, parameters=np.nan, macs=np.nan)

@@ -101,6 +101,7 @@ def evidence_of(found: Sequence[Record]) -> Evidence:
     """Sort records into tables; those of `benchmarks.tabular` are the models of other libraries."""
     found = [_standard(record) if "kind" not in record and "model" in record else record for record in found]
     good = [record for record in found if not record.get("error") and not record.get("skipped")]
+    good = _of_one_network(good)
     by_kind: dict[str, list[Record]] = {}
     for record in good:
         by_kind.setdefault(record.get("kind", ""), []).append(record)
@@ -121,6 +122,21 @@ def evidence_of(found: Sequence[Record]) -> Evidence:
         _frame([_error(record) for record in failed], ["suite", "kind", "pair", "method", "repeat", "error"]),
         {},
     )
+
+
+def _of_one_network(found: Sequence[Record]) -> list[Record]:
+    """Return the records without those of dense networks that were trained anew since."""
+    last = {
+        (r["suite"], r["pair"], repeat_of(r)): r["network"]
+        for r in found
+        if r.get("kind") == "dense" and "network" in r
+    }
+
+    def stays(record: Record) -> bool:
+        network = record.get("network")
+        return network is None or last.get((record["suite"], record["pair"], repeat_of(record)), network) == network
+
+    return [record for record in found if stays(record)]
 
 
 def _frame(rows: Sequence[dict[str, Any]], columns: Sequence[str]) -> pd.DataFrame:

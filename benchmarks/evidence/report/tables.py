@@ -56,7 +56,7 @@ def hypotheses_table() -> str:
 def how(hypothesis: Hypothesis) -> str:
     """Say which methods a hypothesis compares."""
     than = _any_of(hypothesis.than) if hypothesis.than else "each of the models of other libraries"
-    family = ", ".join(hypothesis.family) or "all of them"
+    family = ", ".join(hypothesis.ranked_among or hypothesis.family) or "all of them"
     paired = "; ".join(f"{a} is better than {b}" for a, b in zip(hypothesis.better, hypothesis.than, strict=False))
     listed = ", ".join(hypothesis.better)
     better = _any_of(hypothesis.better) if hypothesis.relation in ("better", "equal") else listed

@@ -13,7 +13,6 @@ from benchmarks.evidence.design import (
     DECIMALS,
     FORMED_ON_SEEN,
     HYPOTHESES,
-    PAPER,
     SEEN_PAIRS,
     Hypothesis,
 )
@@ -129,9 +128,10 @@ def _in_cell(hypothesis: Hypothesis, cell: Cell, evidence: Evidence, draws: int)
     first = hypothesis.relation == "first"
     comparisons = compare(family.pairs, metric, draws, margin, everyone=first)
     apart = compare(family_of(hypothesis, cell, book, only=seen).pairs, metric, 0, margin) if seen else []
-    place, leads = _place(family, metric) if first else ("", True)
-    # Who is the first has no better one in the family.
-    beaten = first and any(comparison.outcome == "worse" for comparison in comparisons)
+    place, leads = _place(family, metric, hypothesis.ranked_among) if first else ("", True)
+    # Who is the first has no better one among those.
+    among = hypothesis.ranked_among or tuple(comparison.rival for comparison in comparisons)
+    beaten = first and any(found.outcome == "worse" and found.rival in among for found in comparisons)
     outcomes = [comparison.outcome for comparison in comparisons if comparison.decides] + ["worse"] * beaten
     note = f"{PULLS_NOTE}; {family.note}".rstrip("; ") if pull and family.pairs else family.note
     return CellVerdict(cell, _decide(hypothesis, outcomes, leads), comparisons, apart, place, note, family.known)
@@ -151,11 +151,13 @@ def _decide(hypothesis: Hypothesis, outcomes: Sequence[str], leads: bool) -> str
     return "confirmed" if outcomes and set(outcomes) == {claimed} and leads else "open"
 
 
-def _place(family: Family, metric: str) -> tuple[str, bool]:
+def _place(family: Family, metric: str, among: Sequence[str]) -> tuple[str, bool]:
     """Return the place by mean rank of the method that is claimed to be the first, and whether it leads."""
     if family.everyone is None:
         return "", False
     scores = family.everyone.scores
+    if among:
+        scores = scores[[name for name in scores.columns if name in among]]
     if scores.shape[0] < 1 or scores.shape[1] < 2:
         return "", False
     ranks = stats.mean_ranks(scores, higher_is_better=higher_is_better(metric), decimals=DECIMALS).mean_ranks
@@ -165,9 +167,6 @@ def _place(family: Family, metric: str) -> tuple[str, bool]:
     text = f"`{first}` has place {place} of {len(ranks)} by mean rank, {ranks[0]:.2f} (n = {len(scores)})"
     if place > 1:
         text += f"; the best is `{best}`, {ranks.min():.2f}"
-    paper = [i for i, name in enumerate(names) if name in PAPER]
-    if 1 < len(paper) < len(names) and first in PAPER:
-        text += f"; of the paper's {len(paper)} policies it has place {1 + int(np.sum(ranks[paper] < ranks[0]))}"
     return text, place == 1
 
 
