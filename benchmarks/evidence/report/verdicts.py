@@ -34,6 +34,10 @@ PULLS_NOTE = (
 )
 
 
+#: What is said of a method that was chosen on the rows that it is compared on. Such a comparison confirms nothing.
+FAVOURED = "on the rows to report, which favours it: nothing is confirmed by it"
+
+
 class Family(NamedTuple):
     """The comparisons of a hypothesis in a cell, before any test."""
 
@@ -128,7 +132,7 @@ def _in_cell(hypothesis: Hypothesis, cell: Cell, evidence: Evidence, draws: int)
     first = hypothesis.relation == "first"
     comparisons = compare(family.pairs, metric, draws, margin, everyone=first)
     apart = compare(family_of(hypothesis, cell, book, only=seen).pairs, metric, 0, margin) if seen else []
-    place, leads = _place(family, metric, hypothesis.ranked_among) if first else ("", True)
+    place, leads = _place(family, metric, hypothesis.ranked_among) if first else ("", FAVOURED not in family.note)
     # Who is the first has no better one among those.
     among = hypothesis.ranked_among or tuple(comparison.rival for comparison in comparisons)
     beaten = first and any(found.outcome == "worse" and found.rival in among for found in comparisons)
@@ -235,7 +239,7 @@ def best_of(sheet_of: Callable[[str], Sheet | None], cell: Cell, methods: Sequen
 
     Where a cell has no scores of guard rows, those of the rows to report are taken, which the sentence says.
     """
-    for part, of_rows in (("guard", "on the guard rows"), ("report", "on the rows to report, which favours it")):
+    for part, of_rows in (("guard", "on the guard rows"), ("report", FAVOURED)):
         sheet = sheet_of(part)
         there = [] if sheet is None else [name for name in methods if name in sheet.means]
         if sheet is None or not there:
