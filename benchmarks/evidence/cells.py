@@ -219,6 +219,14 @@ class Runner:
         for record in store.records():
             clock.learn(record)
 
+    def begin(self, cell: Cell) -> None:
+        """Raise TimeIsUp if a cell might not be done in time.
+
+        The first cell of a run is begun in any case: one that is longer than the limit would be done by no run.
+        """
+        if self.n_made and not self.clock.allows(cell):
+            raise TimeIsUp(str(cell))
+
     def do(self, cell: Cell, measure: Callable[[], Record], **about: Any) -> Record | None:
         """Measure a cell, unless it is done; return its record, None where it has failed.
 
@@ -239,9 +247,7 @@ class Runner:
             record = self.store.get(cell)
             assert record is not None
             return None if "error" in record else record
-        # The first cell of a run is done in any case: one that is longer than the limit would be done by no run.
-        if self.n_made and not self.clock.allows(cell):
-            raise TimeIsUp(str(cell))
+        self.begin(cell)
         COMPILE_CLOCK.listen()
         began, compiled = time.perf_counter(), COMPILE_CLOCK.seconds
         try:

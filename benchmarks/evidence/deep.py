@@ -13,7 +13,7 @@ from benchmarks.common.records import Record
 from benchmarks.deep.pairs.pair import Pair
 from benchmarks.deep.pairs.train import dense as train_dense
 from benchmarks.evidence import controls, design, methods, replay
-from benchmarks.evidence.cells import Cell, Planned, Runner, Stopwatch, TimeIsUp
+from benchmarks.evidence.cells import Cell, Planned, Runner, Stopwatch
 from benchmarks.evidence.subject import SHORT, Subject
 
 #: Phases of the work: what answers the hypotheses comes first, for all pairs and seeds.
@@ -137,8 +137,7 @@ class Work:
         if self._subject is None and store.is_done(cell):
             if known is None or "error" in known:
                 return None
-            if not self.runner.clock.allows(cell):  # it may have to be trained again
-                raise TimeIsUp(str(cell))
+            self.runner.begin(cell)  # it may have to be trained again
             if self.subject.hash != known["network"]:
                 store.forget(cell)
         return self._do(cell, self._measure_dense)

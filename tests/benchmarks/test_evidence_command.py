@@ -20,12 +20,14 @@ def no_cache(monkeypatch):
     monkeypatch.setattr(command, "keep_programs", lambda: None)
 
 
-def test_a_part_that_has_no_time_begins_nothing(no_cache, monkeypatch, tmp_path, capsys):
+def test_a_part_that_has_no_time_does_one_cell(no_cache, monkeypatch, tmp_path, capsys):
+    # A cell that is longer than the limit would be done by no run if the first one were not.
     monkeypatch.setitem(PAIRS, DIGITS.name, DIGITS)
     out = tmp_path / "records.jsonl"
-    command.main(["run", "--suite", "deep", "--pairs", DIGITS.name, "--time-limit", "0", "--out", str(out)])
-    assert f"time is up before: dense {DIGITS.name} seed 0" in capsys.readouterr().out
-    assert not out.exists()
+    for n_cells, left in ((1, "matrix"), (2, "control")):
+        command.main(["run", "--suite", "deep", "--pairs", DIGITS.name, "--time-limit", "0", "--out", str(out)])
+        assert f"time is up before: {left} {DIGITS.name} seed 0" in capsys.readouterr().out
+        assert len(out.read_text().splitlines()) == n_cells
 
 
 @pytest.mark.parametrize(
