@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -60,6 +61,8 @@ def run(args: argparse.Namespace, say: Callable[[str], object] = print) -> Runne
         say(f"time is up before: {where}; the same command goes on")
     else:
         say("all done")
+    for failed in runner.failed:
+        say(f"failed outside of a cell: {failed}")
     say(f"{runner.n_made} cells, {runner.clock.seconds:.0f} s; records in {args.out}")
     return runner
 
@@ -67,7 +70,11 @@ def run(args: argparse.Namespace, say: Callable[[str], object] = print) -> Runne
 def _all(
     runner: Runner, phases: Sequence[str], work: Sequence[tuple[str, int]], one: Callable[[str, str, int], None]
 ) -> None:
-    """Do all pairs and seeds of each phase; where a cell is too long for the time that is left, go on to the next."""
+    """Do all pairs and seeds of each phase, whatever becomes of one of them.
+
+    Where a cell is too long for the time that is left, or a pair fails outside of its cells, the next one is done;
+    the first that was too long is said at the end, and so are all that failed.
+    """
     late: TimeIsUp | None = None
     for phase in phases:
         for name, seed in work:
@@ -77,6 +84,9 @@ def _all(
                 if runner.clock.is_nearly_over:
                     raise
                 late = late or where
+            except Exception as error:
+                runner.failed.append(f"{phase} {name} seed {seed}: {type(error).__name__}: {error}")
+                traceback.print_exc()
     if late is not None:
         raise late
 
@@ -203,7 +213,8 @@ def main(argv: list[str] | None = None) -> None:
         quick.main(None if args.out == OUT else args.out)
         return
     keep_programs()
-    run(args)
+    if run(args).failed:
+        raise SystemExit(1)
 
 
 if __name__ == "__main__":

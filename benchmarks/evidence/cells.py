@@ -216,6 +216,7 @@ class Runner:
     def __init__(self, store: Store, clock: Clock, say: Callable[[str], Any] = print) -> None:
         self.store, self.clock, self.say = store, clock, say
         self.n_made = 0
+        self.failed: list[str] = []
         for record in store.records():
             clock.learn(record)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import jax
@@ -11,10 +11,8 @@ import numpy as np
 from benchmarks.common.records import Record
 from benchmarks.evidence import replay
 from benchmarks.evidence.cells import Stopwatch
+from benchmarks.evidence.design import DRAWS
 from benchmarks.evidence.subject import SHORT, Removed, Subject
-
-#: Draws of the raw stage of a random choice.
-DRAWS = 5
 
 
 def unpruned(subject: Subject, ratio: float | None, stage: str) -> Record:
@@ -55,14 +53,19 @@ def worst(subject: Subject, ratio: float | None, stage: str) -> Record:
 
 def random_draws(subject: Subject, ratio: float, scope: str) -> Record:
     """The mean of some random choices, and each of them."""
+    draws = (np.random.default_rng([subject.seed, draw]).permutation(subject.n_units) for draw in range(DRAWS))
+    return mean_of(subject, draws, ratio, scope)
+
+
+def mean_of(subject: Subject, orders: Iterable[Any], ratio: float, scope: str) -> Record:
+    """The mean score after removal by several orders of the units, and each score."""
     draws: list[dict[str, dict[str, float]]] = []
     watch = Stopwatch()
-    for draw in range(DRAWS):
-        order = np.random.default_rng([subject.seed, draw]).permutation(subject.n_units)
+    for order in orders:
         removed = subject.remove(order, ratio, scope)
         draws.append(subject.scores(removed.params))
     mean: Any = jax.tree.map(lambda *values: float(np.mean(values)), *draws)
-    found = {"seconds": watch.seconds / DRAWS, "scores": mean, "draws": [one["report"] for one in draws]}
+    found = {"seconds": watch.seconds / len(draws), "scores": mean, "draws": [one["report"] for one in draws]}
     return found | subject.size(removed, with_latency=scope == "layer")
 
 

@@ -36,7 +36,6 @@ STAGES: dict[str, dict[str, Any]] = {
 PULL_ROWS = 256
 #: Pruned by the estimator's own number of rounds, with fine-tuning after each.
 AUTO = "ucb1@auto"
-DRAWS = 5
 LATENCY_ROWS = (1, 256)
 
 #: Rankings that are defined on the mini-batches of the deep suite alone.
@@ -267,12 +266,12 @@ class Work:
     def _random_draws(self, ratio: float) -> Record:
         """The mean of some random choices, and each of them."""
         watch, draws = Stopwatch(), []
-        for draw in range(DRAWS):
+        for draw in range(design.DRAWS):
             how = {"policy": self._given(self._random(ratio, draw)), "n_rounds": 1}
             pruned = self._prune(self.model, ratio, **how, **STAGES["raw"])
             draws.append(self._scores(pruned))
         mean = {key: float(np.mean([scores[key] for scores in draws])) for key in draws[0]}
-        found = {"seconds": watch.seconds / DRAWS, "scores": {"report": mean}, "draws": draws}
+        found = {"seconds": watch.seconds / design.DRAWS, "scores": {"report": mean}, "draws": draws}
         return found | self._size(pruned, with_latency=True)
 
     # ------------------------------------------------------------------ controls

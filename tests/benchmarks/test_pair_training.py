@@ -94,16 +94,6 @@ def test_weights_decay_by_the_rate(pair, start):
     np.testing.assert_allclose(trained["dense1"]["kernel"], kernel * (1 - 0.1 * 0.5), rtol=1e-5)
 
 
-def test_training_stops_at_the_accuracy_on_the_guard_rows(pair, tmp_path, monkeypatch):
-    monkeypatch.setattr(cache, "FOLDER", tmp_path)
-    stopping = pair._replace(until=0.6, epochs=30)
-    found = training.dense(stopping, 0)
-    assert 1 <= found.epochs < 30
-    assert found.scores["guard"]["accuracy"] >= 0.6
-    # Fine-tuning gives no guard rows, and does all epochs.
-    assert not equal(train(stopping, found.params, blobs(0), epochs=2, rate=1e-3, seed=0), found.params)
-
-
 def test_a_dense_network_is_trained_once_and_anew_when_something_changes(pair, tmp_path, monkeypatch):
     monkeypatch.setattr(cache, "FOLDER", tmp_path)
     first, again = training.dense(pair, 0), training.dense(pair, 0)

@@ -80,8 +80,6 @@ class Pair(NamedTuple):
         ``apply``. Convolutions are written in a form that is fast to differentiate on a CPU.
     epochs, rate, weight_decay, batch_size
         How it is trained: see `benchmarks.deep.pairs.train`.
-    until : float, optional
-        Accuracy on the guard rows at which training stops.
     ranked : bool
         Whether its accuracy counts in the ranks of methods; if not, units are ranked on it, and no more.
     official : callable (seed) → Parts, optional
@@ -103,7 +101,6 @@ class Pair(NamedTuple):
     rate: float
     weight_decay: float
     batch_size: int = 64
-    until: float | None = None
     ranked: bool = True
     official: Callable[[int], Parts] | None = None
 

@@ -257,7 +257,6 @@ REASONING = (
         rate=2e-3,
         weight_decay=1.0,
         batch_size=256,
-        until=0.99,
     ),
     _pair(
         *("lstm-scan", 18, LSTM),

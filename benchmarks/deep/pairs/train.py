@@ -80,9 +80,7 @@ def stepper(train_apply: Callable[..., jax.Array], weight_decay: float) -> tuple
     return optimizer.init, step
 
 
-def train(
-    pair: Pair, params: Params, rows: Rows, *, epochs: int, rate: float, seed: int, guard: Rows | None = None
-) -> Params:
+def train(pair: Pair, params: Params, rows: Rows, *, epochs: int, rate: float, seed: int) -> Params:
     """Train parameters, of the dense network or of a pruned one; return new ones.
 
     Parameters
@@ -96,28 +94,17 @@ def train(
         Highest rate.
     seed : int
         Of the order of the rows, and of dropout.
-    guard : Rows, optional
-        With the pair's ``until``: training ends when the accuracy on these rows is reached.
     """
-    return _train(pair, params, rows, epochs, rate, seed, guard)[0]
-
-
-def _train(
-    pair: Pair, params: Params, rows: Rows, epochs: int, rate: float, seed: int, guard: Rows | None
-) -> tuple[Params, int]:
-    """Return the parameters, and how many epochs were done."""
     start, step = stepper(pair.train_apply, pair.weight_decay)
     params = jax.tree.map(jnp.asarray, params)
     state, rng, key = start(params), np.random.default_rng(seed), jax.random.key(seed)
     done, n_steps = 0, epochs * (len(rows.y) // pair.batch_size)
-    for epoch in range(epochs):
+    for _ in range(epochs):
         for chosen in batches(rng, len(rows.y), pair.batch_size):
             now = rate_at(done, n_steps, rate)
             params, state = step(params, state, key, done, now, rows.X[chosen], rows.y[chosen])
             done += 1
-        if guard is not None and pair.until is not None and scores(pair, params, guard)["accuracy"] >= pair.until:
-            return params, epoch + 1
-    return params, epochs
+    return params
 
 
 @functools.lru_cache(maxsize=64)
@@ -151,16 +138,14 @@ def dense(pair: Pair, seed: int) -> Dense:
     parts = pair.parts(seed)
     initial = pair.draw(jax.random.key(seed), pair.shapes(parts))
 
-    def made() -> tuple[Params, np.ndarray]:
-        given = initial, parts.fit, pair.epochs, pair.rate, seed, parts.guard
-        params, epochs = _train(pair, *given)
-        return jax.block_until_ready(params), np.asarray(epochs)
+    def made() -> Params:
+        given = {"epochs": pair.epochs, "rate": pair.rate, "seed": seed}
+        return jax.block_until_ready(train(pair, initial, parts.fit, **given))
 
-    kept = cache.named(f"{pair.name}-{seed}-{_digest(pair, parts, initial, seed)}", made, (initial, 0))
-    params, epochs = kept.tree
-    params = jax.tree.map(jnp.asarray, params)
+    kept = cache.named(f"{pair.name}-{seed}-{_digest(pair, parts, initial, seed)}", made, initial)
+    params = jax.tree.map(jnp.asarray, kept.tree)
     found = {part: scores(pair, params, getattr(parts, part)) for part in ("report", "guard")}
-    return Dense(params, parts, kept.seconds, int(epochs), found)
+    return Dense(params, parts, kept.seconds, pair.epochs, found)
 
 
 def _digest(pair: Pair, parts: Parts, initial: Params, seed: int) -> str:
@@ -168,10 +153,10 @@ def _digest(pair: Pair, parts: Parts, initial: Params, seed: int) -> str:
     X, y = (part[: pair.batch_size] for part in parts.fit)
     own = jax.random.key(seed)
     network = jax.jit(pair.train_apply).lower(initial, X, own).as_text()
-    recipe = repr((pair.epochs, pair.rate, pair.weight_decay, pair.batch_size, pair.until, seed, y.shape))
-    texts = [inspect.getsource(function) for function in (_train, stepper.__wrapped__, rate_at, loss, batches)]
+    recipe = repr((pair.epochs, pair.rate, pair.weight_decay, pair.batch_size, seed, y.shape))
+    texts = [inspect.getsource(function) for function in (train, stepper.__wrapped__, rate_at, loss, batches)]
     digest = hashlib.sha256("".join((network, recipe, *texts)).encode())
-    for array in jax.tree.leaves((initial, parts.fit, parts.guard)):
+    for array in jax.tree.leaves((initial, parts.fit)):
         digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()[:16]
 

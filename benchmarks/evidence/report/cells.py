@@ -11,6 +11,10 @@ import pandas as pd
 from benchmarks.evidence.design import DAGGER, DECIMALS
 
 LOWER_IS_BETTER = ("log_loss", "rmse", "regret", "log2_pulls")
+#: What a pair of the design lacks that has no record.
+NOT_RUN = "not run"
+#: By suite and task, the pairs of the design, and the data set of each.
+Planned = dict[tuple[str, str], dict[str, str]]
 DAGGERS = {name for names in DAGGER.values() for name in names}
 
 
@@ -113,7 +117,7 @@ class Sheet(NamedTuple):
                 means[:, j], lacks[:, j] = self.means.to_numpy()[:, i], self.lacks.to_numpy()[:, i]
         whole = (lacks == "").all(axis=1)
         pairs = self.suite.data.index
-        left_out = {str(pairs[i]): "; ".join(filter(None, lacks[i])) for i in np.flatnonzero(~whole)}
+        left_out = {str(pairs[i]): "; ".join(dict.fromkeys(filter(None, lacks[i]))) for i in np.flatnonzero(~whole)}
         scores = pd.DataFrame(means[whole].round(DECIMALS), pairs[whole], list(methods))
         return Table(scores, self.suite.data[whole], left_out)
 
@@ -131,10 +135,13 @@ class Book:
     ----------
     rows : DataFrame
         Scores of one protocol, as `reading` describes them.
+    planned : dict of dict, optional
+        By suite and task, the pairs that the design has, and the data set of each. Those without a record count as
+        missing.
     """
 
-    def __init__(self, rows: pd.DataFrame) -> None:
-        self.rows = rows
+    def __init__(self, rows: pd.DataFrame, planned: Planned | None = None) -> None:
+        self.rows, self.planned = rows, planned or {}
         self._parts = dict(list(rows.groupby(["suite", "task", "metric", "part"], sort=False)))
         self._suites: dict[tuple[str, str], Suite] = {}
         self._sheets: dict[tuple[Cell, str, str], Sheet | None] = {}
@@ -146,6 +153,8 @@ class Book:
             if rows.empty:
                 return None
             data = rows.drop_duplicates("pair").set_index("pair")["data"]
+            planned = pd.Series(self.planned.get((suite, task), {}), dtype=object)
+            data = pd.concat([data, planned[~planned.index.isin(data.index)]]).rename_axis("pair")
             of = {flag: _common(rows[rows["standard"] == flag]) for flag in (False, True)}
             self._suites[suite, task] = Suite(data, of)
         return self._suites[suite, task]
@@ -182,8 +191,14 @@ class Book:
         has: dict[tuple[str, str], set[str]] = {}
         for pair, method, repeat in seeds.index:
             has.setdefault((pair, method), set()).add(repeat)
+        run = set(self.suite_rows(cell.suite, cell.task)["pair"])
         lacks = {
-            method: [_lack(method, suite.repeats[method in standard], has.get((pair, method), set())) for pair in pairs]
+            method: [
+                _lack(method, suite.repeats[method in standard], has.get((pair, method), set()))
+                if pair in run
+                else NOT_RUN
+                for pair in pairs
+            ]
             for method in means
         }
         free = frozenset(rows.loc[rows["ratio"].isna(), "method"]) - frozenset(

@@ -78,14 +78,20 @@ class Comparison(NamedTuple):
 
 
 def compare(
-    pairs: Sequence[Two], metric: str, draws: int = DRAWS, margin: float = 0.0, everyone: bool = False
+    pairs: Sequence[Two],
+    metric: str,
+    draws: int = DRAWS,
+    margin: float = 0.0,
+    everyone: bool = False,
+    rope: float | None = None,
 ) -> list[Comparison]:
     """Test the pairs of methods of one family.
 
     ``margin`` is subtracted from each advantage of the method: then "better" means better by more than that. Without
-    ``everyone``, pairs that do not decide get no interval and no probabilities.
+    ``everyone``, pairs that do not decide get no interval and no probabilities. ``rope`` is the margin of practical
+    equality, that of the metric by default.
     """
-    higher = higher_is_better(metric)
+    higher, rope = higher_is_better(metric), ROPE[metric] if rope is None else rope
     tables = [_shifted(pair.table.select([pair.method, pair.rival]), margin, higher) for pair in pairs]
     tests = [wilcoxon(scores, higher) for scores in tables]
     holm = stats.holm([p for p, _ in tests]) if pairs else []
@@ -101,7 +107,7 @@ def compare(
             *effect,
             median(by_data, higher),
             *(tests[i][0], float(holm[i]), tests[i][1]),
-            *(_bayes(scores, ROPE[metric], higher) if full else (np.nan, np.nan)),
+            *(_bayes(scores, rope, higher) if full else (np.nan, np.nan)),
             power[i],
             pair.table.left_out,
             pair.decides,

@@ -15,10 +15,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from benchmarks.common import records
+from benchmarks.common import datasets, records
 from benchmarks.common.records import Record
-from benchmarks.evidence.design import BUDGET, OURS
-from benchmarks.evidence.report.cells import LOWER_IS_BETTER, Book
+from benchmarks.deep.pairs import PAIRS
+from benchmarks.evidence.certified import NETS
+from benchmarks.evidence.design import BUDGET, OURS, tabular_sets
+from benchmarks.evidence.report.cells import LOWER_IS_BETTER, Book, Planned
 
 #: Kinds of cells that hold scores; the last two are those of models of other libraries.
 SCORED = ("outcome", "control", "model", "standard")
@@ -44,6 +46,8 @@ RANKING_COLUMNS = [
 ]
 CERTIFIED_COLUMNS = ["pair", "data", "repeat", "method", "ratio", "epsilon"]
 CERTIFIED_SCORES = ["certified", "certified_ibp", "attacked", "clean", "unstable"]
+#: The last two are of halves of the rows: methods are chosen on the guard half.
+CERTIFIED = [*CERTIFIED_COLUMNS, *CERTIFIED_SCORES, "certified_report", "certified_guard"]
 
 
 class Gate(NamedTuple):
@@ -80,6 +84,8 @@ class Evidence(NamedTuple):
     errors: pd.DataFrame
     books: dict[str, Book]
     """Scores to compare, by protocol: see `published`."""
+    planned: Planned
+    """The pairs of the design."""
 
     @property
     def missed(self) -> dict[str, Gate]:
@@ -94,10 +100,21 @@ class Evidence(NamedTuple):
 
 def read(files: Iterable[Path]) -> Evidence:
     """Read the records of several files."""
-    return evidence_of([record for path in files for record in records.read(path)])
+    return evidence_of([record for path in files for record in records.read(path)], of_the_design())
 
 
-def evidence_of(found: Sequence[Record]) -> Evidence:
+def of_the_design() -> Planned:
+    """Return the pairs that the design has in each suite."""
+    found: Planned = {
+        ("deep", "classification"): {name: pair.data for name, pair in PAIRS.items() if pair.ranked},
+        ("certified", "classification"): {name: net.data for name, net in NETS.items()},
+    }
+    for name, task in tabular_sets(datasets.REPORT).items():
+        found.setdefault(("tabular", task), {})[name] = name
+    return found
+
+
+def evidence_of(found: Sequence[Record], planned: Planned | None = None) -> Evidence:
     """Sort records into tables; those of `benchmarks.tabular` are the models of other libraries."""
     found = [_standard(record) if "kind" not in record and "model" in record else record for record in found]
     good = [record for record in found if not record.get("error") and not record.get("skipped")]
@@ -116,11 +133,12 @@ def evidence_of(found: Sequence[Record]) -> Evidence:
         list(found),
         scores,
         _frame(rankings, RANKING_COLUMNS),
-        _frame(certified, [*CERTIFIED_COLUMNS, *CERTIFIED_SCORES]).drop_duplicates(CERTIFIED_COLUMNS, keep="last"),
+        _frame(certified, CERTIFIED).drop_duplicates(CERTIFIED_COLUMNS, keep="last"),
         _gates(by_kind.get("dense", ())),
         _frame(_reliability(good), ["pair", "repeat", "value"]).drop_duplicates(["pair", "repeat"], keep="last"),
         _frame([_error(record) for record in failed], ["suite", "kind", "pair", "method", "repeat", "error"]),
         {},
+        planned or {},
     )
 
 
@@ -234,6 +252,8 @@ def _rankings(record: Record) -> list[dict[str, Any]]:
 def _certified(record: Record) -> dict[str, Any]:
     row = {name: record.get(name) for name in CERTIFIED_COLUMNS if name != "repeat"}
     row |= {name: _number(record.get(name)) for name in ("ratio", "epsilon", *CERTIFIED_SCORES)}
+    halves = record.get("certified_halves") or {}
+    row |= {f"certified_{part}": _number(halves.get(part)) for part in ("report", "guard")}
     if row["method"] in WHOLE:
         row["ratio"] = np.nan
     return {**row, "data": row["data"] or row["pair"], "repeat": repeat_of(record)}
@@ -262,7 +282,7 @@ def _gates(dense: Iterable[Record]) -> list[Gate]:
     gates = []
     for (suite, pair), repeats in by_pair.items():
         last = list(repeats.values())[-1]
-        reached = [row["value"] for record in repeats.values() for row in _accuracies(record)]
+        reached = [value for record in repeats.values() for value in _accuracies(record)]
         gate = Gate(
             suite,
             pair,
@@ -279,9 +299,12 @@ def _gates(dense: Iterable[Record]) -> list[Gate]:
     return sorted(gates, key=lambda gate: (gate.suite, np.inf if gate.number is None else gate.number))
 
 
-def _accuracies(record: Record) -> list[dict[str, Any]]:
+def _accuracies(record: Record) -> list[float]:
+    """Return the accuracy that a gate is for: on the official rows where the record has it."""
+    if record.get("gate_accuracy") is not None:
+        return [float(record["gate_accuracy"])]
     rows = _scores({**record, "method": "unpruned"})
-    return [row for row in rows if row["part"] == "report" and row["metric"] == "accuracy"]
+    return [row["value"] for row in rows if row["part"] == "report" and row["metric"] == "accuracy"]
 
 
 # ---------------------------------------------------------------------- what is compared
@@ -304,5 +327,9 @@ def published(evidence: Evidence, protocol: str = "paired") -> Book:
     if protocol not in evidence.books:
         out = [*evidence.missed, *evidence.only_rankings]
         rows = compared(evidence.scores, protocol)
-        evidence.books[protocol] = Book(rows[~((rows["suite"] == "deep") & rows["pair"].isin(out))])
+        planned = {
+            key: {pair: data for pair, data in pairs.items() if key[0] != "deep" or pair not in out}
+            for key, pairs in evidence.planned.items()
+        }
+        evidence.books[protocol] = Book(rows[~((rows["suite"] == "deep") & rows["pair"].isin(out))], planned)
     return evidence.books[protocol]

@@ -75,8 +75,9 @@ def rules() -> str:
         f"hypothesis, and P(better) > {CERTAINTY:g} by the Bayesian signed-rank test, with a margin of {ropes}. "
         f"*Equal*: P(within the margin) > {CERTAINTY:g}. A claim is confirmed if all of its comparisons come out as "
         f"claimed, refuted if one comes out as the opposite, or as equal where a difference is claimed, and open "
-        f"otherwise. Seeds are averaged first; a row is a data set (tables) or a pair of a network and a data set "
-        f"(deep), and the sign must be the same where rows are data sets, none of them with a dagger. Scores are "
+        f"otherwise. A claim that is made for several cells must hold in each of them. Seeds are averaged first; a row "
+        f"is a data set (tables) or a pair of a network and a data set (deep), and the sign must be the same where "
+        f"rows are data sets, none of them with a dagger. Scores are "
         f"rounded to {DECIMALS} decimals. {', '.join(FORMED_ON_SEEN)} were formed while looking at the pairs "
         f"{', '.join(map(str, SEEN_PAIRS))}: their verdicts are read on the others. *Power*: "
         f"the share of {DRAWS} tables, resampled from the rows, in which the test rejects on the side of the median."
@@ -131,6 +132,7 @@ def verdict_notes(verdicts: Sequence[Verdict]) -> str:
     lines = []
     for verdict in verdicts:
         parts = [f"**{verdict.hypothesis.name}: {verdict.text}.**"]
+        parts += [f"{verdict.hypothesis.remark}."] if verdict.hypothesis.remark else []
         for cell in verdict.cells:
             parts += [f"{_upper(text)}." for text in (cell.place, cell.note) if text and text != NOTHING]
             if cell.note == NOTHING:

@@ -17,7 +17,7 @@ from benchmarks.evidence.design import (
     Hypothesis,
 )
 from benchmarks.evidence.report import pulls
-from benchmarks.evidence.report.cells import Book, Cell, Sheet, Table, higher_is_better
+from benchmarks.evidence.report.cells import Book, Cell, Planned, Sheet, Table, higher_is_better
 from benchmarks.evidence.report.comparisons import DRAWS, LEAST, ROPE, Comparison, Two, compare, median, wilcoxon
 from benchmarks.evidence.report.reading import Evidence, published
 from skbandit import stats
@@ -128,10 +128,10 @@ def _in_cell(hypothesis: Hypothesis, cell: Cell, evidence: Evidence, draws: int)
     seen = seen_pairs(evidence) if hypothesis.name in FORMED_ON_SEEN else set()
     pull = hypothesis.relation == "pulls"
     metric, margin = ("log2_pulls", 1.0) if pull else (cell.metric, 0.0)
-    family = family_of(hypothesis, cell, book, without=seen)
+    family, rope = family_of(hypothesis, cell, book, without=seen), hypothesis.rope
     first = hypothesis.relation == "first"
-    comparisons = compare(family.pairs, metric, draws, margin, everyone=first)
-    apart = compare(family_of(hypothesis, cell, book, only=seen).pairs, metric, 0, margin) if seen else []
+    comparisons = compare(family.pairs, metric, draws, margin, everyone=first, rope=rope)
+    apart = compare(family_of(hypothesis, cell, book, only=seen).pairs, metric, 0, margin, rope=rope) if seen else []
     place, leads = _place(family, metric, hypothesis.ranked_among) if first else ("", FAVOURED not in family.note)
     # Who is the first has no better one among those.
     among = hypothesis.ranked_among or tuple(comparison.rival for comparison in comparisons)
@@ -144,8 +144,21 @@ def _in_cell(hypothesis: Hypothesis, cell: Cell, evidence: Evidence, draws: int)
 def book_for(cell: Cell, evidence: Evidence) -> Book:
     """Return the scores that a cell is read from: scores of networks, certified accuracies, or pulls."""
     if cell.metric == "certified":
-        return Book(certified_scores(evidence))
-    return Book(pulls.needed(evidence, cell.ratio)) if cell.metric == "regret" else published(evidence)
+        return Book(certified_scores(evidence), evidence.planned)
+    return (
+        Book(pulls.needed(evidence, cell.ratio), _without_records(evidence))
+        if cell.metric == "regret"
+        else published(evidence)
+    )
+
+
+def _without_records(evidence: Evidence) -> Planned:
+    """Return the pairs of the design that have no record; of pulls, others may be unknown as well."""
+    there = {*evidence.scores["pair"], *evidence.missed}
+    return {
+        key: {pair: data for pair, data in pairs.items() if pair not in there}
+        for key, pairs in evidence.planned.items()
+    }
 
 
 def _decide(hypothesis: Hypothesis, outcomes: Sequence[str], leads: bool) -> str:
@@ -254,12 +267,15 @@ def best_of(sheet_of: Callable[[str], Sheet | None], cell: Cell, methods: Sequen
 
 
 def certified_scores(evidence: Evidence) -> pd.DataFrame:
-    """Return certified accuracies as scores: means over the radii of a network and seed."""
-    certified = evidence.certified.dropna(subset=["certified"])
+    """Return certified accuracies as scores: means over the radii of a network and seed, of each half of the rows."""
     keys = ["pair", "data", "repeat", "method", "ratio"]
-    mean = certified.groupby(keys, dropna=False, sort=False)["certified"].mean().reset_index(name="value")
     fixed = {"suite": "certified", "task": "classification", "protocol": "paired", "metric": "certified"}
-    return mean.assign(**fixed, part="report", scope="layer", stage="", standard=False)
+    found = []
+    for part in ("report", "guard"):
+        certified = evidence.certified.dropna(subset=[f"certified_{part}"])
+        mean = certified.groupby(keys, dropna=False, sort=False)[f"certified_{part}"].mean().reset_index(name="value")
+        found.append(mean.assign(**fixed, part=part, scope="layer", stage="", standard=False))
+    return pd.concat(found, ignore_index=True)
 
 
 # ---------------------------------------------------------------------- secondary cells
