@@ -57,9 +57,9 @@ class Work:
 
     def run(self, phase: str) -> None:
         """Do the cells of a phase that are not done; of those before it, what they need."""
-        if self.known_hash is None and (self._dense() is None or self._matrix() is None):
+        if self.known_hash is None and self._dense() is None:
             return
-        if self._is_hopeless():
+        if self._is_hopeless() or (self.known_hash is None and self._matrix() is None):
             return
         if not self.pair.ranked:
             self._rankings(self._chosen((*design.CONFIRMATORY, *design.REFERENCES)), design.CONFIRMATORY_RATIOS)

@@ -159,7 +159,8 @@ def certified(
                     about = {"kind": "certified", "suite": "certified", "pair": pair, "data": pair, "seed": s, **COMMON}
                     own = {"method": method, "ratio": None if method == "unpruned" else 0.5, "epsilon": epsilon}
                     bounds = {"certified": value, "certified_ibp": value / 3, "attacked": value + 0.1, "clean": 0.93}
-                    yield {**about, **own, **bounds, "unstable": 0.4}
+                    halves = {"report": value, "guard": value}
+                    yield {**about, **own, **bounds, "unstable": 0.4, "certified_halves": halves}
 
 
 def standard(

@@ -115,6 +115,30 @@ def test_a_long_cell_of_one_pair_does_not_end_all_runs(tmp_path):
         run.do(wide._replace(seed=2), lambda: pytest.fail("begun"))
 
 
+def test_a_pair_that_fails_outside_of_its_cells_does_not_end_a_run(tmp_path, capsys):
+    path, done, said = tmp_path / "records.jsonl", [], []
+
+    def suite(run, args):
+        def one(phase, name, seed):
+            if name == "broken":
+                raise ValueError("no such rows")
+            done.append((phase, name, seed))
+
+        command._all(run, ("first", "second"), [("broken", 0), ("whole", 0)], one)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(command, "_SUITES", {"deep": suite})
+        patch.setattr(command, "keep_programs", lambda: None)
+        found = command.run(command.parse(["run", "--suite", "deep", "--out", str(path)]), said.append)
+        assert done == [("first", "whole", 0), ("second", "whole", 0)]
+        assert len(found.failed) == 2
+        assert "failed outside of a cell: first broken seed 0: ValueError: no such rows" in said
+        assert "no such rows" in capsys.readouterr().err  # with its traceback
+        with pytest.raises(SystemExit) as left:
+            command.main(["run", "--suite", "deep", "--out", str(path)])
+    assert left.value.code == 1
+
+
 def test_records_of_other_code_are_not_gone_on_with(tmp_path, monkeypatch):
     path = tmp_path / "records.jsonl"
     runner(path).do(CELLS[0], lambda: {})

@@ -108,7 +108,8 @@ def work(monkeypatch):
 
     def make(path, limit=1e6, seed=0):
         runner = cells.Runner(cells.Store(path), cells.Clock(limit), lambda text: None)
-        return deep.Work(runner, DIGITS, seed, path.with_suffix(""), NAMES)
+        # The network is not trained, and would miss a gate.
+        return deep.Work(runner, DIGITS._replace(gate=0.0), seed, path.with_suffix(""), NAMES)
 
     return make
 
@@ -144,6 +145,7 @@ def test_a_run_that_was_ended_goes_on_and_does_nothing_twice(work, tmp_path, mon
         except KeyboardInterrupt:
             continue
     assert keys(path) == keys(whole)
+    assert len(keys(path)) > 6
     assert len(set(keys(path))) == len(keys(path))
 
 
@@ -178,3 +180,32 @@ def test_a_network_that_fails_is_a_record(work, tmp_path, monkeypatch):
     assert json.loads(line)["error"] == "RuntimeError: no data"
     work(tmp_path / "records.jsonl").run("confirmatory")
     assert len((tmp_path / "records.jsonl").read_text().splitlines()) == 1
+
+
+def test_policies_that_are_compared_for_equality_are_means_of_repetitions(work, tmp_path, monkeypatch):
+    monkeypatch.setattr(design, "DRAWS", 3)
+    monkeypatch.setattr(deep.Work, "_confirmatory", lambda self: self._outcomes(("uniform",), 0.75, "raw"))
+    found = work(tmp_path / "records.jsonl")
+    found.run("confirmatory")
+    (record,) = [r for r in found.runner.store.records() if r["kind"] == "outcome"]
+    drawn = [draw["accuracy"] for draw in record["draws"]]
+    assert len(drawn) == 3
+    assert record["scores"]["report"]["accuracy"] == pytest.approx(np.mean(drawn))
+    subject, method = found.subject, methods.get("uniform")
+    one = subject.remove(subject.rank(method, 0.75).order, 0.75)
+    assert drawn[0] == subject.scores(one.params)["report"]["accuracy"]  # the choice of its ranking
+    orders = [found._repeated(method._replace(budget=1.0), 0.75, draw)[0] for draw in range(3)]
+    assert (orders[1] != orders[2]).any()
+
+
+def test_nothing_is_measured_on_a_network_that_is_far_below_its_gate(work, tmp_path, monkeypatch):
+    accuracy = {"report": {"accuracy": 0.5, "log_loss": 1.0}}
+    monkeypatch.setattr(deep, "train_dense", lambda pair, seed: dense(pair, seed)._replace(scores=accuracy))
+    path = tmp_path / "records.jsonl"
+    for gate, kinds in ((0.53, {"dense"}), (0.51, {"dense", "matrix", "ranking", "outcome"})):
+        found = work(path)
+        found.pair = found.pair._replace(gate=gate)
+        assert not found.is_done("confirmatory") or gate == 0.53
+        found.run("confirmatory")
+        assert {key.kind for key in keys(path)} == kinds
+        assert found.is_done("confirmatory")

@@ -73,6 +73,8 @@ def test_equal_methods_refute_a_difference_and_confirm_an_equality():
     assert equal.text == "confirmed"
     assert all(comparison.outcome == "equal" for comparison in equal.cells[0].deciding)
     assert verdict("H4", deep({"exp3": -0.05}, noise=0.001, **options)).text == "refuted"
+    # Right after removal a difference of 0.01 is within the margin; after fine-tuning it is not.
+    assert verdict("H4", deep({"exp3": -0.01}, noise=0.001, **options)).text == "confirmed"
 
 
 def test_where_noise_hides_all_the_verdict_is_open():
@@ -127,6 +129,48 @@ def test_a_pair_whose_network_missed_its_gate_is_in_no_rank_and_named():
     assert "cnn-set03" not in reading.published(evidence).suite("deep", "classification").data
     assert "cnn-set03" in tables.missed_sentence(evidence)
     assert "**missed**" in tables.gates_table(evidence.gates)
+
+
+def test_a_gate_is_for_the_official_rows_where_a_record_has_them():
+    records = deep(BETTER, **H3)
+    for record in records:
+        if record["kind"] == "dense" and record["pair"] == "cnn-set03":
+            record |= {"gate": 0.97, "gate_accuracy": 0.98}
+        if record["kind"] == "dense" and record["pair"] == "mlp-set01":
+            record |= {"gate": 0.5, "gate_accuracy": 0.4}
+    evidence = reading.evidence_of(records)
+    assert list(evidence.missed) == ["mlp-set01"]
+    assert {gate.pair: gate.reached for gate in evidence.gates}["cnn-set03"] == pytest.approx(0.98)
+
+
+def test_pairs_of_the_design_that_have_no_record_are_counted_and_named():
+    planned = {("deep", "classification"): {"cnn-later": "later", "mlp-set01": "set01"}}
+    evidence = reading.evidence_of(deep(BETTER, **H3), planned)
+    found = verdicts.verdict(BY_NAME["H3"], evidence, 0)
+    assert found.cells[0].n == (12, 13)
+    assert found.cells[0].deciding[0].left_out == {"cnn-later": "not run"}
+    assert "1 of 13 pairs left out: cnn-later (not run)." in tables.verdict_notes([found])
+    # Nothing of the suite has been run.
+    empty = reading.evidence_of(list(synthetic.standard(["a"], {"CatBoost": 0.0})), planned)
+    assert verdicts.verdict(BY_NAME["H3"], empty, 0).text == "open: 0 of 2"
+    real = reading.of_the_design()
+    assert len(real["deep", "classification"]) >= 18
+    assert set(map(len, real.values())) - {0}
+
+
+def test_a_certified_method_is_chosen_on_one_half_of_the_rows_and_compared_on_the_other():
+    effects = {"unpruned": 0.0, "trained_on": 0.0, "scratch": 0.0, "random": 0.0, "ucb1": 0.05, "stable_units": 0.1}
+    records = list(synthetic.certified(synthetic.pair_names(8), effects))
+    assert verdict("H9", records).text == "confirmed"
+    for record in records:
+        if record["method"] == "ucb1":
+            record["certified_halves"]["guard"] += 0.2
+    (cell,) = verdict("H9", records).cells
+    assert {comparison.method for comparison in cell.deciding} == {"ucb1"}
+    assert cell.deciding[0].difference == pytest.approx(0.05, abs=0.01)
+    for record in records:
+        del record["certified_halves"]
+    assert verdict("H9", records).text.startswith("open")
 
 
 def test_pairs_that_were_looked_at_before_are_shown_apart():

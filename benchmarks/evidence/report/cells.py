@@ -231,6 +231,8 @@ def what_is_missing(left_out: dict[str, str], known: int, noun: str = "pair") ->
     """Say how many pairs are left out of a comparison and which; an empty text if there are none."""
     if not left_out:
         return ""
+    if len(left_out) == known > 1:
+        return f"No {noun} has all that is compared."
     listed = "; ".join(f"{pair} ({lacks})" for pair, lacks in left_out.items())
     return f"{len(left_out)} of {known} {plural(known, noun)} left out: {listed}."
 

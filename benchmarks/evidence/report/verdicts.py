@@ -213,7 +213,8 @@ def family_of(
 
     sheet = sheet_of("report")
     if sheet is None or not len(sheet.suite.data):
-        return Family([], None, NOTHING)
+        planned = set(book.planned.get((cell.suite, cell.task), ()))
+        return Family([], None, NOTHING, len(planned - set(without) if only is None else planned & set(only)))
     left, than, note = hypothesis.better, hypothesis.than, ""
     family = tuple(name for name in hypothesis.family if name in sheet.means)
     if hypothesis.relation == "best":
