@@ -18,10 +18,10 @@ from benchmarks.evidence.cells import Cell, Planned, Runner, Stopwatch
 from benchmarks.evidence.subject import SHORT, Subject
 
 #: Phases of the work: what answers the hypotheses comes first, for all pairs and seeds.
-PHASES = ("confirmatory", "longer", "secondary")
+PHASES = ("confirmatory", "later", "longer", "secondary")
 #: Policies of the curves of score and regret against pulls, and their repetitions.
 CURVES = (*design.PAPER, "uniform", "racing", "lucb", "top_two_thompson", "racing_rms", "uniform_rms")
-SCORED = ("ucb1", "thompson", "uniform", "racing", "racing_rms", "uniform_rms")
+SCORED = ("ucb1", "thompson", "uniform", "racing", "racing_rms", "uniform_rms", "ucb1_curvature", "uniform_curvature")
 REPETITIONS = 3
 #: A gate is for the mean over seeds; nothing is measured on a network that misses it by more than this.
 HOPELESS = 0.02
@@ -65,7 +65,8 @@ class Work:
             self._rankings(self._chosen((*design.CONFIRMATORY, *design.REFERENCES)), design.CONFIRMATORY_RATIOS)
             self._curves()
             return
-        {"confirmatory": self._confirmatory, "longer": self._longer, "secondary": self._secondary}[phase]()
+        phases = {"confirmatory": self._confirmatory, "later": self._later, "longer": self._longer}
+        (phases | {"secondary": self._secondary})[phase]()
 
     def _is_hopeless(self) -> bool:
         """Whether the dense network is so far below its gate that nothing that is measured on it will be published."""
@@ -90,13 +91,23 @@ class Work:
         self._control("scratch", 0.9, "tuned_long")
         self._outcomes(self._chosen(design.LONGER), 0.9, "tuned_long")
 
+    def _later(self) -> None:
+        names = self._chosen(design.LATER)
+        ratios = (*design.CONFIRMATORY_RATIOS, 0.75)
+        self._rankings(names, ratios)
+        for ratio in ratios:
+            self._outcomes(names, ratio, "raw")
+        for ratio in design.CONFIRMATORY_RATIOS:
+            self._outcomes(names, ratio, "tuned")
+        self._scored_curves([name for name in names if name in SCORED])
+
     def _longer(self) -> None:
         names = self._chosen((*design.CONFIRMATORY, *design.REFERENCES))
         self._control("scratch", 0.5, "tuned_long")
         self._outcomes(self._chosen(design.LONGER), 0.5, "tuned_long")
         self._rankings(names, (0.25,))
         self._outcomes(names, 0.25, "raw")
-        self._scored_curves()
+        self._scored_curves([name for name in self._chosen(SCORED) if name not in design.LATER])
 
     def _secondary(self) -> None:
         names = self._chosen(methods.SECONDARY)
@@ -192,9 +203,9 @@ class Work:
         """Do the cell of the matrix; the subject then has it."""
         cell, subject = self._cell("matrix"), self.subject
         path = None if self.folder is None else self.folder / f"{self.pair.name}-{self.seed}-{subject.hash}.npz"
-        if path is not None and path.exists():
-            with np.load(path) as file:
-                subject.matrix = replay.Matrix(file["damages"], file["losses"])
+        kept = None if path is None else read_matrix(path)
+        if kept is not None:
+            subject.matrix = kept
         elif subject.matrix is None:
             self.runner.store.forget(cell)
 
@@ -206,7 +217,7 @@ class Work:
             if path is not None:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 half = path.with_name(f"{path.stem}-{os.getpid()}.part.npz")  # a run may be ended at any time
-                np.savez(half, damages=matrix.damages, losses=matrix.losses)
+                np.savez(half, **matrix._asdict())
                 half.replace(path)
             return {
                 "file": None if path is None else f"{path.parent.name}/{path.name}",
@@ -332,9 +343,9 @@ class Work:
             "regret_draws": draws,
         }
 
-    def _scored_curves(self) -> None:
+    def _scored_curves(self, names: Sequence[str]) -> None:
         """Score after removal at each budget."""
-        for name in self._chosen(SCORED):
+        for name in names:
             for ratio in design.CONFIRMATORY_RATIOS:
                 for budget in map(float, design.BUDGETS):
                     if budget != design.BUDGET:  # which is an outcome already
@@ -349,9 +360,17 @@ class Work:
         return {"params": method.params} | self._measured(order, ratio, "raw", "layer")
 
 
+def read_matrix(path: Path) -> replay.Matrix | None:
+    """Return a matrix that was kept; None if there is none, or if an earlier version kept less of it."""
+    if not path.exists():
+        return None
+    with np.load(path) as file:
+        return replay.Matrix(**file) if set(replay.Matrix._fields) <= set(file) else None
+
+
 def shuffled(matrix: replay.Matrix, repetition: int) -> replay.Matrix:
     """Return the matrix with its mini-batches in another order; as it is for repetition 0."""
     order = np.arange(len(matrix.losses))
     if repetition:
         order = np.random.default_rng(repetition).permutation(order)
-    return replay.Matrix(matrix.damages[order], matrix.losses[order])
+    return replay.Matrix(*(array[order] for array in matrix))

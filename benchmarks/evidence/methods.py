@@ -76,6 +76,8 @@ def _bandit(name: str, rank_by: str = "mean", **options: Any) -> Method:
     policy = policies.get(name)
     looks = isinstance(policy, policies.IdentificationPolicy)
     full = name if rank_by == "mean" else f"{name}_{rank_by}"
+    # The slopes take a backward pass on each mini-batch.
+    options["passes"] = (1, 1) if rank_by == "curvature" else (0, 0)
     return Method(full, Bandit(policy, rank_by=rank_by), rank_by=rank_by, looks_at_ratio=looks, **options)
 
 
@@ -86,9 +88,11 @@ def _criterion(name: str, **options: Any) -> Method:
 def _table() -> dict[str, Method]:
     found = [_bandit(name) for name in POLICIES if name not in ("csar", "gaussian_thompson")]
     found += [_bandit("racing", "rms"), _bandit("uniform", "rms")]
-    for rank_by in ("mean", "rms"):
-        end = "" if rank_by == "mean" else "_rms"
-        found.append(Method(f"leave_one_out{end}", LeaveOneOut(rank_by=rank_by), rank_by=rank_by))
+    found += [_bandit(name, "curvature") for name in ("ucb1", "uniform", "racing")]
+    for rank_by in ("mean", "rms", "curvature"):
+        end = "" if rank_by == "mean" else f"_{rank_by}"
+        passes = (1, 1) if rank_by == "curvature" else (0, 0)
+        found.append(Method(f"leave_one_out{end}", LeaveOneOut(rank_by=rank_by), rank_by=rank_by, passes=passes))
         # Each round's mini-batches are new ones, as long as there are any.
         exact = LeaveOneOut(rank_by=rank_by)
         found.append(Method(f"sequential{end}", exact, 4.0, rounds=9, rank_by=rank_by, tenths=True))
@@ -107,7 +111,7 @@ def _table() -> dict[str, Method]:
 METHODS: dict[str, Method] = _table()
 
 #: Ranked beside the confirmatory methods, all else that can be run on any network.
-SECONDARY = tuple(name for name in METHODS if name not in (*design.CONFIRMATORY, *design.REFERENCES))
+SECONDARY = tuple(name for name in METHODS if name not in (*design.CONFIRMATORY, *design.REFERENCES, *design.LATER))
 #: The methods of the quick run.
 QUICK = ("ucb1", "uniform", "racing", "leave_one_out", "magnitude", "random")
 

@@ -25,19 +25,23 @@ from skbandit.networks import Group, Groups, Slice
 
 @pytree_dataclass
 class Record(Criterion):
-    """Measure every unit on every mini-batch: ``info`` has the damages f[D, n], and the losses f[D] without removal."""
+    """Measure every unit on every mini-batch.
+
+    ``info`` has the damages f[D, n], their first-order parts f[D, n], and the losses f[D] without removal.
+    """
 
     def step(self, key: jax.Array, state: Any, problem: Problem, active: jax.Array) -> tuple[Any, Scores]:
         """Go once over the mini-batches."""
 
-        def of(t: jax.Array) -> tuple[jax.Array, jax.Array]:
+        def of(t: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
             X, y, weight, _ = problem.batches.take(t)
-            return problem.pull(t, active)[0], problem.loss(problem.params, problem.gates, X, y, weight)
+            loss = problem.loss(problem.params, problem.gates, X, y, weight)
+            return problem.pull(t, active)[0], problem.slopes_on(t), loss
 
-        damages, losses = jax.lax.map(of, jnp.arange(problem.batches.total.shape[0], dtype=jnp.int32))
+        damages, slopes, losses = jax.lax.map(of, jnp.arange(problem.batches.total.shape[0], dtype=jnp.int32))
         mean = jnp.mean(damages, axis=0)
         n_pulls = problem.batches.n_batches * jnp.sum(active, dtype=jnp.int32)
-        return state, Scores(-mean, n_pulls, mean, info={"damages": damages, "losses": losses})
+        return state, Scores(-mean, n_pulls, mean, info={"damages": damages, "slopes": slopes, "losses": losses})
 
 
 class Matrix(NamedTuple):
@@ -45,6 +49,8 @@ class Matrix(NamedTuple):
 
     damages: np.ndarray
     """f[D, n]: rise of the loss on each mini-batch when a unit is masked."""
+    slopes: np.ndarray
+    """f[D, n]: the first-order part of it."""
     losses: np.ndarray
     """f[D]: the loss on each mini-batch."""
 
@@ -62,7 +68,7 @@ def record(network: Any, params: Any, X: Any, y: Any, *, batch_size: int, random
     """Measure the matrix; the number of rows must be a multiple of ``batch_size``."""
     scores = rank_units(network, params, X, y, policy=Record(), batch_size=batch_size, random_state=random_state)
     n = len(y) // batch_size  # behind them there may be mini-batches of padding
-    return Matrix(np.asarray(scores.info["damages"][:n]), np.asarray(scores.info["losses"][:n]))
+    return Matrix(*(np.asarray(scores.info[name][:n]) for name in Matrix._fields))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,8 +91,9 @@ class Recorded:
         return cls(Groups([group(g, size) for g, size in enumerate(sizes)]))
 
     def batch_loss(self, params: Any, gates: Any, emissions: Any, X: Any, y: Any, weight: Any) -> jax.Array:
-        """Return the loss of the mini-batch without removal."""
-        loss: jax.Array = jnp.sum(weight * params["losses"][X])
+        """Return the loss of the mini-batch: to first order, what the gates make of it."""
+        removed = 1 - jnp.concatenate(gates)
+        loss: jax.Array = weight @ (params["losses"][X] + params["slopes"][X] @ removed)
         return loss
 
     def damages(self, params: Any, gates: Any, emissions: Any, X: Any, y: Any, weight: Any, arms: Any) -> jax.Array:
@@ -102,7 +109,7 @@ def rank(matrix: Matrix, sizes: Sequence[int], method: Method, *, ratio: float, 
     n = len(matrix.damages)
     # Rows are shuffled into mini-batches: the one that is taken at step t must be row t of the matrix.
     rows = np.argsort(np.random.default_rng(random_state).permutation(n)).astype(np.int32)
-    params = {"damages": matrix.damages, "losses": matrix.losses}
+    params = matrix._asdict()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # of losses that do not depend on the gates
         return rank_units(

@@ -175,7 +175,8 @@ class Subject:
             order += leaving
             active[leaving] = False
         order += [unit for unit in ranked if active[unit]]
-        return Ranking(np.asarray(order), pulls, pulls * BATCH, 0, watch.seconds, {"replayed": False})
+        backward = method.rounds * width * BATCH if method.rank_by == "curvature" else 0
+        return Ranking(np.asarray(order), pulls, pulls * BATCH, backward, watch.seconds, {"replayed": False})
 
     def _in_rounds(self, method: Method, ratio: float) -> Ranking:
         """Prune in rounds, without training; units are in the order of the rounds in which they left."""

@@ -24,9 +24,9 @@ class LeaveOneOut(Criterion):
 
     Parameters
     ----------
-    rank_by : {"mean", "absolute", "rms"}, default="mean"
-        What units are ranked by: their damage over all rows, its absolute value, or the root of the mean square of
-        their damages on mini-batches (see `Bandit`).
+    rank_by : {"mean", "absolute", "rms", "curvature"}, default="mean"
+        What units are ranked by: their damage over all rows, its absolute value, the root of the mean square of their
+        damages on mini-batches, or their damage without its first-order part (see `Bandit`).
     """
 
     name: ClassVar[str] = "leave_one_out"
@@ -42,6 +42,9 @@ class LeaveOneOut(Criterion):
 
 def _damages(problem: Problem, arms: jax.Array, by: str) -> tuple[jax.Array, jax.Array]:
     """Return the damage f[n] of the units ``arms`` over all rows, each masked alone, and a summary of it f[n]."""
+    if by == "curvature":
+        damage, slope = problem.mean(lambda X, y, w: (problem.damages(X, y, w, arms), problem.slopes(X, y, w)))
+        return damage, jnp.where(arms, damage - slope, 0)
     if by != "rms":
         damage = problem.mean(lambda X, y, weight: problem.damages(X, y, weight, arms))
         return damage, summary_of(damage, None, jnp.ones((), damage.dtype), by)
@@ -129,9 +132,9 @@ class GreedyLeaveOneOut(Criterion):
 
     Parameters
     ----------
-    rank_by : {"mean", "absolute", "rms"}, default="mean"
-        Which unit is removed: the one of least damage, of least absolute damage, or of the least mean square of its
-        damages on mini-batches (see `Bandit`).
+    rank_by : {"mean", "absolute", "rms", "curvature"}, default="mean"
+        Which unit is removed: the one of least damage, of least absolute damage, of the least mean square of its
+        damages on mini-batches, or of least damage without its first-order part (see `Bandit`).
     """
 
     name: ClassVar[str] = "greedy_leave_one_out"

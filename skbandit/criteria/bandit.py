@@ -93,15 +93,19 @@ class Bandit(Criterion):
         Policy that chooses the arms.
     reward : Reward, default=SmoothReward()
         Map from damages to the rewards that the policy gets.
-    rank_by : {"mean", "absolute", "rms", "reward"}, default="mean"
+    rank_by : {"mean", "absolute", "rms", "curvature", "reward"}, default="mean"
         What units are ranked by. ``"mean"``: their mean damage. ``"absolute"``: its absolute value. ``"rms"``: the root
-        of the mean square of their damages on mini-batches. ``"reward"``: the policy's own value. The policy learns
-        from the damages of pulls, with ``"absolute"`` from their absolute values, with ``"rms"`` from their squares.
+        of the mean square of their damages on mini-batches. ``"curvature"``: their mean damage without its first-order
+        part, minus the gate times the derivative of the loss; each mini-batch then takes a backward pass besides.
+        ``"reward"``: the policy's own value. The policy learns from the damages of pulls, with ``"absolute"`` from
+        their absolute values, with ``"rms"`` from their squares, with ``"curvature"`` from what is left of them.
 
     Notes
     -----
     Near a minimum of the loss, a negative damage is mostly noise: each such unit lowers the loss a little when it
-    leaves alone, and many raise it when they leave together. ``"absolute"`` and ``"rms"`` do not prefer these units.
+    leaves alone, and many raise it when they leave together. ``"absolute"``, ``"rms"`` and ``"curvature"`` do not
+    prefer these units. The noise of a damage is mostly that of its first-order part, so that ``"curvature"`` also needs
+    the fewest pulls.
     """
 
     constraints: ClassVar = {
@@ -162,9 +166,11 @@ class Bandit(Criterion):
             # A policy that draws with replacement may fill several slots with one arm; that counts as one pull.
             pulled = jnp.zeros(n, bool).at[arms].set(True, mode="drop")
             damage, weight = pull(batch, pulled)
-            measured = _number_for_each(self.reward, "scale", self.reward.scale(damage, active), ())
+            slope = problem.slopes_on(batch) if self.rank_by == "curvature" else None
+            ranking = damage if slope is None else jnp.where(pulled, damage - slope, 0)
+            measured = _number_for_each(self.reward, "scale", self.reward.scale(ranking, active), ())
             scale = jnp.where(first, measured.astype(dtype), carry.scale)
-            learned = damage_of_pull(damage, scale, self.rank_by)
+            learned = damage_of_pull(ranking, scale, self.rank_by)
             # An identification policy gets damages, weighted by the share of the mini-batch in the mean over all rows.
             if identifies:
                 rewards = -learned / scale * (weight / mean_weight)
@@ -177,7 +183,7 @@ class Bandit(Criterion):
                 _checked_state(self.policy, carry.policy, updated),
                 scale,
                 lax.dynamic_update_index_in_dim(carry.seen, seen | pulled, batch, 0),
-                carry.sums.add(pulled, damage, weight, scale),
+                carry.sums.add(pulled, damage, weight, scale, slope),
             )
 
         def going(carry: _Carry) -> jax.Array:

@@ -110,6 +110,27 @@ class Problem:
         damages: jax.Array = checked_damages(network.damages(*args), self.n_units)
         return damages
 
+    def slopes(self, X: jax.Array, y: jax.Array, weight: jax.Array) -> jax.Array:
+        """Return the first-order part of the damages of all units on rows, in one backward pass.
+
+        Parameters
+        ----------
+        X, y, weight
+            As for `damages`.
+
+        Returns
+        -------
+        slope : f[n]
+            Minus the gate times the derivative of the loss: the damage, if the loss were linear in the gates.
+        """
+        gradient = jax.grad(lambda gates: self.loss(self.params, gates, X, y, weight))(self.gates)
+        return -jnp.concatenate(self.gates) * jnp.concatenate(gradient)
+
+    def slopes_on(self, t: jax.Array) -> jax.Array:
+        """Return `slopes` f[n] on mini-batch ``t`` i32, as `pull` returns damages."""
+        X, y, weight, _ = self.batches.take(t)
+        return self.slopes(*spread(X, y, weight))
+
     def loss(
         self, params: Any, gates: tuple[jax.Array, ...], X: jax.Array, y: jax.Array, weight: jax.Array
     ) -> jax.Array:

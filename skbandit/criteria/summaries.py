@@ -10,14 +10,20 @@ the summed weight of its rows. The smaller the summary, the safer the unit:
 ``"rms"``
     :math:`\sqrt{\sum_b w_b d_b^2 / \sum_b w_b}`, the root of the mean square: how much the loss changes on a
     mini-batch, also where changes cancel out over the rows.
+``"curvature"``
+    The mean of :math:`d_b - s_b`, where :math:`s_b = -g_j \partial L_b / \partial g_j` is the first-order part of the
+    damage of unit :math:`j` with gate :math:`g_j`: how much more the loss rises than its slope says. It is what optimal
+    brain damage [2]_ estimates by half the second derivative, measured to all orders.
 
 Near a minimum of the loss, a damage below zero is mostly the slope that training has left, with its noise. Each unit of
 negative damage then lowers the loss a little when it leaves alone; many of them go along the same direction, and raise
-it when they leave together. The absolute damage [1]_ and the mean square do not prefer such units.
+it when they leave together. The absolute damage [1]_ and the mean square do not prefer such units. The curvature has no
+slope: at a minimum its expectation is that of the damage, and most of the noise is gone.
 
 References
 ----------
 .. [1] P. Molchanov et al. (2017). Pruning convolutional neural networks for resource efficient inference. ICLR.
+.. [2] Y. LeCun, J. Denker, S. Solla (1989). Optimal brain damage. NeurIPS.
 """
 
 from __future__ import annotations
@@ -27,7 +33,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-SUMMARIES = ("mean", "absolute", "rms")
+SUMMARIES = ("mean", "absolute", "rms", "curvature")
 
 
 class Sums(NamedTuple):
@@ -39,22 +45,35 @@ class Sums(NamedTuple):
     """f[n]: of the damages, each times the weight of the mini-batch."""
     square: jax.Array | None
     """f[n]: of the squares of the damages over a scale, weighted alike; None where no summary needs them."""
+    curvature: jax.Array | None
+    """f[n]: of the damages without their first-order part; None where no summary needs them."""
 
     @classmethod
     def zeros(cls, n: int, dtype: jax.typing.DTypeLike, by: str) -> Sums:
         """Return the sums over no mini-batch, for the summary ``by``."""
         zeros = jnp.zeros(n, dtype)
-        return cls(zeros, zeros, zeros if by == "rms" else None)
+        return cls(zeros, zeros, zeros if by == "rms" else None, zeros if by == "curvature" else None)
 
-    def add(self, pulled: jax.Array, damage: jax.Array, weight: jax.Array, scale: jax.Array) -> Sums:
+    def add(
+        self,
+        pulled: jax.Array,
+        damage: jax.Array,
+        weight: jax.Array,
+        scale: jax.Array,
+        slope: jax.Array | None = None,
+    ) -> Sums:
         """Add the damages f[n] of the units bool[n] on a mini-batch of weight f[].
 
         Squares are those of damages over ``scale`` f[], which must be the same in all calls: squares of small damages
-        are beyond the range of float32.
+        are beyond the range of float32. ``slope`` f[n] is the first-order part of the damages, for ``"curvature"``.
         """
         damage = jnp.where(pulled, damage, 0)
         square = None if self.square is None else self.square + weight * jnp.square(damage / scale)
-        return Sums(self.weight + weight * pulled, self.damage + weight * damage, square)
+        curvature = self.curvature
+        if curvature is not None:
+            assert slope is not None
+            curvature += weight * jnp.where(pulled, damage - slope, 0)
+        return Sums(self.weight + weight * pulled, self.damage + weight * damage, square, curvature)
 
     def mean(self) -> jax.Array:
         """Return the mean damage f[n]; 0 for units that were never masked."""
@@ -63,6 +82,10 @@ class Sums(NamedTuple):
 
     def summary(self, by: str, scale: jax.Array) -> jax.Array:
         """Return the summary f[n], a name of `SUMMARIES`; ``scale`` is that of the squares."""
+        if by == "curvature":
+            assert self.curvature is not None
+            curvature: jax.Array = self.curvature / self._weight
+            return curvature
         square = None if self.square is None else self.square / self._weight
         return summary_of(self.mean(), square, scale, by)
 
@@ -72,7 +95,10 @@ class Sums(NamedTuple):
 
 
 def summary_of(mean: jax.Array, square: jax.Array | None, scale: jax.Array, by: str) -> jax.Array:
-    """Return a summary f[n] of mean damages and, for ``"rms"``, of mean squares of damages over a scale f[]."""
+    """Return a summary f[n] of mean damages and, for ``"rms"``, of mean squares of damages over a scale f[].
+
+    That of ``"curvature"`` is the mean of other numbers: damages without their first-order part.
+    """
     if by == "mean":
         return mean
     if by == "absolute":
@@ -90,6 +116,7 @@ def damage_of_pull(damage: jax.Array, scale: jax.Array, by: str) -> jax.Array:
     Parameters
     ----------
     damage : f[n]
+        Without its first-order part for ``"curvature"``.
     scale : f[]
         Of the damages, positive.
     by : str
@@ -107,7 +134,7 @@ def from_policy(value: jax.Array, scale: jax.Array, by: str) -> jax.Array:
     ----------
     value : f[n]
     scale : f[]
-    by : {"mean", "rms"}
+    by : {"mean", "rms", "curvature"}
     """
     # An estimate of squares may be positive, where prior knowledge has moved it: it keeps its order.
     return scale * (jnp.sign(value) * jnp.sqrt(jnp.abs(value)) if by == "rms" else value)

@@ -59,7 +59,7 @@ class WarmStartedBandit(Bandit):
             ),
         ),
         # Not the absolute mean: the posterior is of the mean of what the policy learns from, |damage|.
-        "rank_by": (OneOf(("mean", "rms")),),
+        "rank_by": (OneOf(("mean", "rms", "curvature")),),
         "prior": (NONE, Where(lambda p: isinstance(p, Criterion), "a Criterion")),
         "carry": (BOOL,),
     }

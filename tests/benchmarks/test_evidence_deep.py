@@ -35,9 +35,12 @@ def test_the_matrix_is_that_of_exact_damages(subject):
     np.testing.assert_allclose(subject.matrix.exact, scores.damage, atol=1e-6)
     assert subject.matrix.damages.shape == (len(subject.parts.select.y) // design.BATCH, subject.n_units)
     assert -1 <= subject.matrix.reliability() <= 1
+    curvature = -np.asarray(subject._scores(methods.get("leave_one_out_curvature"), 0.5).value)
+    np.testing.assert_allclose((subject.matrix.damages - subject.matrix.slopes).mean(axis=0), curvature, atol=1e-6)
+    assert np.abs(subject.matrix.slopes).max() > 1e-3
 
 
-@pytest.mark.parametrize("name", ["ucb1", "racing", "leave_one_out_rms"])
+@pytest.mark.parametrize("name", ["ucb1", "racing", "leave_one_out_rms", "uniform_curvature"])
 def test_replay_makes_the_pulls_and_the_choice_of_a_live_run(subject, name):
     method = methods.get(name)._replace(budget=3.0)
     replayed, live = subject.rank(method, 0.5), subject.rank(method, 0.5, live=True)
@@ -209,3 +212,17 @@ def test_nothing_is_measured_on_a_network_that_is_far_below_its_gate(work, tmp_p
         found.run("confirmatory")
         assert {key.kind for key in keys(path)} == kinds
         assert found.is_done("confirmatory")
+
+
+def test_a_matrix_of_an_earlier_version_is_measured_anew(work, tmp_path):
+    path = tmp_path / "records.jsonl"
+    found = work(path)
+    found.run("confirmatory")
+    (kept,) = path.with_suffix("").glob("*.npz")
+    with np.load(kept) as file:
+        whole = dict(file)
+    np.savez(kept, **{name: array for name, array in whole.items() if name != "slopes"})
+    again = work(path)
+    again.run("confirmatory")
+    for name, array in again.subject.matrix._asdict().items():
+        np.testing.assert_array_equal(array, whole[name])

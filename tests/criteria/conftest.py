@@ -17,14 +17,17 @@ N, N_ROWS, WIDTH = 6, 40, 8
 
 @dataclasses.dataclass(frozen=True)
 class Table:
-    """The damage of unit j on a batch is ``params["damage"][j]`` plus the batch's weighted mean of ``X[:, j]``."""
+    """The damage of unit j on a batch is ``params["damage"][j]`` plus the batch's weighted mean of ``X[:, j]``.
+
+    The latter is its first-order part.
+    """
 
     @property
     def groups(self):
         return Groups([Group("arms", N, [Slice("damage", 0)])])
 
     def batch_loss(self, params, gates, emissions, X, y, weight):
-        return jnp.sum(jnp.abs(params["damage"]))
+        return jnp.sum(jnp.abs(params["damage"])) + (1 - gates[0]) @ (weight @ X)
 
     def damages(self, params, gates, emissions, X, y, weight, arms):
         return jnp.where(arms, params["damage"] + weight @ X, 0)
