@@ -37,7 +37,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
     run.add_argument("--seeds", type=int, metavar="N", help=f"number of seeds (default: {design.SEEDS})")
     run.add_argument("--pairs", nargs="+", metavar="NAME", help="pairs of networks and data sets, or data sets")
     run.add_argument("--methods", nargs="+", metavar="NAME", help="methods; all by default")
-    run.add_argument("--phases", nargs="+", metavar="NAME", help="confirmatory, longer, secondary; all by default")
+    run.add_argument("--phases", nargs="+", metavar="NAME", help="phases of the suite; all by default")
     run.add_argument("--out", type=Path, default=OUT, metavar="FILE.jsonl", help=f"records (default: {OUT})")
     run.add_argument("--retry", action="store_true", help="do again what failed")
     run.add_argument("--other-code", action="store_true", help="go on with records that other source code made")

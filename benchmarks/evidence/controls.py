@@ -58,14 +58,16 @@ def random_draws(subject: Subject, ratio: float, scope: str) -> Record:
 
 
 def mean_of(subject: Subject, orders: Iterable[Any], ratio: float, scope: str) -> Record:
-    """The mean score after removal by several orders of the units, and each score."""
+    """The mean score after removal by several orders of the units, and each score; seconds are those of one removal."""
     draws: list[dict[str, dict[str, float]]] = []
-    watch = Stopwatch()
+    seconds = 0.0
     for order in orders:
+        watch = Stopwatch()
         removed = subject.remove(order, ratio, scope)
+        seconds += watch.seconds
         draws.append(subject.scores(removed.params))
     mean: Any = jax.tree.map(lambda *values: float(np.mean(values)), *draws)
-    found = {"seconds": watch.seconds / len(draws), "scores": mean, "draws": [one["report"] for one in draws]}
+    found = {"seconds": seconds / len(draws), "scores": mean, "draws": [one["report"] for one in draws]}
     return found | subject.size(removed, with_latency=scope == "layer")
 
 

@@ -36,7 +36,7 @@ class Record(Criterion):
         def of(t: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
             X, y, weight, _ = problem.batches.take(t)
             loss = problem.loss(problem.params, problem.gates, X, y, weight)
-            return problem.pull(t, active)[0], problem.slopes_on(t), loss
+            return problem.pull(t, active)[0], problem.slopes(X, y, weight), loss
 
         damages, slopes, losses = jax.lax.map(of, jnp.arange(problem.batches.total.shape[0], dtype=jnp.int32))
         mean = jnp.mean(damages, axis=0)
@@ -111,7 +111,7 @@ def rank(matrix: Matrix, sizes: Sequence[int], method: Method, *, ratio: float, 
     rows = np.argsort(np.random.default_rng(random_state).permutation(n)).astype(np.int32)
     params = matrix._asdict()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # of losses that do not depend on the gates
+        warnings.simplefilter("ignore", UserWarning)  # of units that the pulls do not tell apart
         return rank_units(
             Recorded.of(sizes),
             params,

@@ -175,8 +175,9 @@ class Subject:
             order += leaving
             active[leaving] = False
         order += [unit for unit in ranked if active[unit]]
-        backward = method.rounds * width * BATCH if method.rank_by == "curvature" else 0
-        return Ranking(np.asarray(order), pulls, pulls * BATCH, backward, watch.seconds, {"replayed": False})
+        of_slopes = method.rounds * width * BATCH if method.rank_by == "curvature" else 0
+        forward = of_slopes + pulls * BATCH
+        return Ranking(np.asarray(order), pulls, forward, of_slopes, watch.seconds, {"replayed": False})
 
     def _in_rounds(self, method: Method, ratio: float) -> Ranking:
         """Prune in rounds, without training; units are in the order of the rounds in which they left."""

@@ -37,7 +37,9 @@ class LeaveOneOut(Criterion):
     def step(self, key: jax.Array, state: Any, problem: Problem, active: jax.Array) -> tuple[Any, Scores]:
         """Measure all units on all mini-batches, weighted by the summed weight of their rows."""
         damage, summary = _damages(problem, active, self.rank_by)
-        return state, Scores(-summary, problem.batches.n_batches * jnp.sum(active, dtype=jnp.int32), damage)
+        info = {"slope": damage - summary} if self.rank_by == "curvature" else None
+        n_pulls = problem.batches.n_batches * jnp.sum(active, dtype=jnp.int32)
+        return state, Scores(-summary, n_pulls, damage, info=info)
 
 
 def _damages(problem: Problem, arms: jax.Array, by: str) -> tuple[jax.Array, jax.Array]:

@@ -96,16 +96,18 @@ class Bandit(Criterion):
     rank_by : {"mean", "absolute", "rms", "curvature", "reward"}, default="mean"
         What units are ranked by. ``"mean"``: their mean damage. ``"absolute"``: its absolute value. ``"rms"``: the root
         of the mean square of their damages on mini-batches. ``"curvature"``: their mean damage without its first-order
-        part, minus the gate times the derivative of the loss; each mini-batch then takes a backward pass besides.
-        ``"reward"``: the policy's own value. The policy learns from the damages of pulls, with ``"absolute"`` from
-        their absolute values, with ``"rms"`` from their squares, with ``"curvature"`` from what is left of them.
+        part, which is minus the derivative of the loss with respect to the gate. ``"reward"``: the policy's own value.
+        The policy learns from the damages of pulls, with ``"absolute"`` from their absolute values, with ``"rms"`` from
+        their squares, with ``"curvature"`` from what is left of them without their first-order part.
 
     Notes
     -----
     Near a minimum of the loss, a negative damage is mostly noise: each such unit lowers the loss a little when it
-    leaves alone, and many raise it when they leave together. ``"absolute"``, ``"rms"`` and ``"curvature"`` do not
-    prefer these units. The noise of a damage is mostly that of its first-order part, so that ``"curvature"`` also needs
-    the fewest pulls.
+    leaves alone, and many raise it when they leave together. The other summaries do not prefer these units.
+
+    ``"curvature"`` takes a backward pass on each mini-batch, for all units together, before the first pull. The loss
+    must have a derivative with respect to the gates: JAX refuses a network with a `jax.lax.while_loop`. A unit that is
+    read at a maximum or by a product has the slope 0, and is ranked by its mean damage.
     """
 
     constraints: ClassVar = {
@@ -140,6 +142,7 @@ class Bandit(Criterion):
         last_step = jnp.minimum(budget, _INT32_MAX // n_max - 1) * n_max + n_max
 
         pull = problem.pull if problem.table is None else problem.look_up
+        slopes = problem.slopes_by_batch() if self.rank_by == "curvature" else None
         mean_weight = jnp.sum(problem.batches.total) / n_batches
         begin, identifies = self.policy.init(n), isinstance(self.policy, IdentificationPolicy)
         hint = self.hint(key, state, problem, active)
@@ -166,7 +169,7 @@ class Bandit(Criterion):
             # A policy that draws with replacement may fill several slots with one arm; that counts as one pull.
             pulled = jnp.zeros(n, bool).at[arms].set(True, mode="drop")
             damage, weight = pull(batch, pulled)
-            slope = problem.slopes_on(batch) if self.rank_by == "curvature" else None
+            slope = None if slopes is None else lax.dynamic_index_in_dim(slopes, batch, keepdims=False)
             ranking = damage if slope is None else jnp.where(pulled, damage - slope, 0)
             measured = _number_for_each(self.reward, "scale", self.reward.scale(ranking, active), ())
             scale = jnp.where(first, measured.astype(dtype), carry.scale)
@@ -209,6 +212,8 @@ class Bandit(Criterion):
         if decided is not None:  # accepted arms rank before all others, rejected ones after them
             value = -places(decided, value).astype(dtype)
         info = {"pulls": jnp.sum(end.seen, axis=0), "scale": end.scale, "estimate": estimate}
+        if slopes is not None:
+            info["slope"] = end.sums.slope()
         scores = Scores(value, end.spent, mean, choice, info=info)
         return self.remember(state, scores, active), scores
 

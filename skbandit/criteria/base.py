@@ -123,13 +123,24 @@ class Problem:
         slope : f[n]
             Minus the gate times the derivative of the loss: the damage, if the loss were linear in the gates.
         """
+        # Rows of padding have a weight of 0, which an infinite derivative would turn into NaN: a real row stands there.
+        rows = jnp.where(weight > 0, jnp.arange(weight.size), jnp.argmax(weight > 0))
+        X, y = jax.tree.map(lambda a: a[rows], (X, y))
         gradient = jax.grad(lambda gates: self.loss(self.params, gates, X, y, weight))(self.gates)
-        return -jnp.concatenate(self.gates) * jnp.concatenate(gradient)
+        slope: jax.Array = -jnp.concatenate(self.gates) * jnp.concatenate(gradient)
+        return slope
 
-    def slopes_on(self, t: jax.Array) -> jax.Array:
-        """Return `slopes` f[n] on mini-batch ``t`` i32, as `pull` returns damages."""
-        X, y, weight, _ = self.batches.take(t)
-        return self.slopes(*spread(X, y, weight))
+    def slopes_by_batch(self) -> jax.Array:
+        """Return `slopes` on each mini-batch, f[D, n]; 0 behind the last one."""
+
+        def measure(t: jax.Array, table: jax.Array) -> jax.Array:
+            X, y, weight, _ = self.batches.take(t)
+            updated: jax.Array = lax.dynamic_update_index_in_dim(table, self.slopes(*spread(X, y, weight)), t, 0)
+            return updated
+
+        zeros = jnp.zeros((self.n_batches_max, self.n_units), self.gates[0].dtype)
+        table: jax.Array = lax.fori_loop(0, self.batches.n_batches, measure, zeros)
+        return table
 
     def loss(
         self, params: Any, gates: tuple[jax.Array, ...], X: jax.Array, y: jax.Array, weight: jax.Array

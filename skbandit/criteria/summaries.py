@@ -17,8 +17,9 @@ the summed weight of its rows. The smaller the summary, the safer the unit:
 
 Near a minimum of the loss, a damage below zero is mostly the slope that training has left, with its noise. Each unit of
 negative damage then lowers the loss a little when it leaves alone; many of them go along the same direction, and raise
-it when they leave together. The absolute damage [1]_ and the mean square do not prefer such units. The curvature has no
-slope: at a minimum its expectation is that of the damage, and most of the noise is gone.
+it when they leave together. The absolute damage [1]_ and the mean square do not prefer such units. The curvature is
+what is left without that slope. At a minimum over the parameters that scale a unit, the expected slope is 0: the
+curvature then has the expectation of the damage, without the noise of the slope.
 
 References
 ----------
@@ -88,6 +89,12 @@ class Sums(NamedTuple):
             return curvature
         square = None if self.square is None else self.square / self._weight
         return summary_of(self.mean(), square, scale, by)
+
+    def slope(self) -> jax.Array:
+        """Return the mean first-order part f[n] of the damages; only for the summary ``"curvature"``."""
+        assert self.curvature is not None
+        slope: jax.Array = (self.damage - self.curvature) / self._weight
+        return slope
 
     @property
     def _weight(self) -> jax.Array:

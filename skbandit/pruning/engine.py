@@ -25,7 +25,7 @@ from skbandit.networks.capabilities import Prunable, require
 from skbandit.pruning.functions import UnusableError, asks_to_stop
 from skbandit.pruning.results import Outcome, PruneResult, PruningRound
 from skbandit.pruning.scoring import make_problem, score_units
-from skbandit.pruning.selection import choose_units, evenly, is_uninformative, remark_on_damages
+from skbandit.pruning.selection import choose_units, evenly, is_uninformative, remark_on_damages, remark_on_slopes
 from skbandit.pruning.task import PruningTask
 
 Params = Any
@@ -224,6 +224,9 @@ class Pruner:
         if self.doubts_loss and spent > 0 and not self._warnings:
             loss = self.task.measure(problem.params, problem.gates, emissions)
             remark = remark_on_damages(np.asarray(scores.damage)[now.active], loss)
+            self._warnings += [remark] if remark else []
+        if not self._warnings:
+            remark = remark_on_slopes(scores.info, now.active)
             self._warnings += [remark] if remark else []
         value = self._informative(np.asarray(scores.value), suggested, now.active, measured=spent > 0)
         return now, Verdict(value, np.asarray(scores.damage), suggested, spent, emissions, began)

@@ -18,7 +18,7 @@ from skbandit.pruning.functions import array_of, checked_functions
 from skbandit.pruning.inputs import checked_network, checked_params, checked_policy, checked_rows, seed_of
 from skbandit.pruning.parameters import OF_ANY_NETWORK
 from skbandit.pruning.scoring import make_problem, mean_loss, score_units
-from skbandit.pruning.selection import is_uninformative, remark_on_damages
+from skbandit.pruning.selection import is_uninformative, remark_on_damages, remark_on_slopes
 from skbandit.pruning.traced import function_of, rows_of_batches
 
 Params = Any
@@ -184,6 +184,7 @@ def rank_units(
         if scores.n_pulls > 0 and not remarks:  # else it is said already what is wrong with the loss
             mean = mean_loss(network, problem.params, problem.gates, problem.emissions, batches)
             remarks.append(remark_on_damages(np.asarray(scores.damage)[active], mean))
+            remarks.append(remark_on_slopes(scores.info, active))
         elif scores.n_pulls == 0 and is_uninformative(np.asarray(scores.value)[active]):
             remarks.append(f"{criterion!r} does not tell one unit from another: all values are the same.")
     for message in filter(None, remarks):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 
@@ -71,6 +73,20 @@ def remark_on_damages(damage: np.ndarray, loss: float) -> str:
             "loss, or multiply it by one, unless the units do nothing at all."
         )
     return f"All units have the same damage, {known[0]:.3g}: it ranks nothing." if (damage == damage[0]).all() else ""
+
+
+def remark_on_slopes(info: Any, active: np.ndarray) -> str:
+    """Say if the first-order parts of all damages, ``info["slope"]`` f[n], are 0; "" if they are not, or not known.
+
+    "curvature" is then the mean damage.
+    """
+    slope = np.asarray(info["slope"])[active] if isinstance(info, dict) and "slope" in info else np.ones(1)
+    if slope.size < 2 or slope.any():
+        return ""
+    return (
+        "The loss has no derivative with respect to the gates: units are ranked by their mean damage, and not by "
+        "rank_by='curvature'. Let the loss depend on the gates smoothly, or take rank_by='rms'."
+    )
 
 
 def is_uninformative(value: np.ndarray) -> bool:

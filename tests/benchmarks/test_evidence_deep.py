@@ -186,29 +186,30 @@ def test_a_network_that_fails_is_a_record(work, tmp_path, monkeypatch):
 
 
 def test_policies_that_are_compared_for_equality_are_means_of_repetitions(work, tmp_path, monkeypatch):
+    # One pull of each unit: with all of them, every repetition would be the same.
+    monkeypatch.setitem(methods.METHODS, "uniform", methods.get("uniform")._replace(budget=1.0))
     monkeypatch.setattr(design, "DRAWS", 3)
     monkeypatch.setattr(deep.Work, "_confirmatory", lambda self: self._outcomes(("uniform",), 0.75, "raw"))
     found = work(tmp_path / "records.jsonl")
     found.run("confirmatory")
     (record,) = [r for r in found.runner.store.records() if r["kind"] == "outcome"]
-    drawn = [draw["accuracy"] for draw in record["draws"]]
-    assert len(drawn) == 3
-    assert record["scores"]["report"]["accuracy"] == pytest.approx(np.mean(drawn))
-    subject, method = found.subject, methods.get("uniform")
-    one = subject.remove(subject.rank(method, 0.75).order, 0.75)
-    assert drawn[0] == subject.scores(one.params)["report"]["accuracy"]  # the choice of its ranking
-    orders = [found._repeated(method._replace(budget=1.0), 0.75, draw)[0] for draw in range(3)]
-    assert (orders[1] != orders[2]).any()
+    drawn = [draw["log_loss"] for draw in record["draws"]]
+    assert len(set(drawn)) == 3
+    assert record["scores"]["report"]["log_loss"] == pytest.approx(np.mean(drawn))
+    subject = found.subject
+    one = subject.remove(subject.rank(methods.get("uniform"), 0.75).order, 0.75)
+    assert drawn[0] == subject.scores(one.params)["report"]["log_loss"]  # the choice of its ranking
 
 
-def test_nothing_is_measured_on_a_network_that_is_far_below_its_gate(work, tmp_path, monkeypatch):
+def test_nothing_is_measured_where_no_other_seed_could_lift_the_mean_over_the_gate(work, tmp_path, monkeypatch):
     accuracy = {"report": {"accuracy": 0.5, "log_loss": 1.0}}
     monkeypatch.setattr(deep, "train_dense", lambda pair, seed: dense(pair, seed)._replace(scores=accuracy))
+    monkeypatch.setitem(design.SEEDS, "deep", 3)
     path = tmp_path / "records.jsonl"
-    for gate, kinds in ((0.53, {"dense"}), (0.51, {"dense", "matrix", "ranking", "outcome"})):
+    for gate, kinds in ((0.84, {"dense"}), (0.83, {"dense", "matrix", "ranking", "outcome"})):
         found = work(path)
         found.pair = found.pair._replace(gate=gate)
-        assert not found.is_done("confirmatory") or gate == 0.53
+        assert not found.is_done("confirmatory") or gate == 0.84
         found.run("confirmatory")
         assert {key.kind for key in keys(path)} == kinds
         assert found.is_done("confirmatory")

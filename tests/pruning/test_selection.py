@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skbandit.pruning.selection import choose_units, evenly, remark_on_damages
+from skbandit.pruning.selection import choose_units, evenly, remark_on_damages, remark_on_slopes
 
 
 @st.composite
@@ -107,3 +107,10 @@ def test_damages_within_the_rounding_of_the_loss_are_told_from_others(damage, lo
     said = remark_on_damages(np.array(damage, float), loss)
     assert remark in said
     assert bool(said) == bool(remark)
+
+
+def test_slopes_that_are_all_0_are_remarked_on():
+    active = np.array([True, True, False])
+    assert "no derivative" in remark_on_slopes({"slope": np.array([0.0, 0.0, 1.0])}, active)
+    for info in ({"slope": np.array([0.0, 1e-9, 0.0])}, {"pulls": np.zeros(3)}, None, ()):
+        assert remark_on_slopes(info, active) == ""

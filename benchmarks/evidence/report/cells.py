@@ -138,10 +138,12 @@ class Book:
     planned : dict of dict, optional
         By suite and task, the pairs that the design has, and the data set of each. Those without a record count as
         missing.
+    absent : str, optional
+        What is said of them.
     """
 
-    def __init__(self, rows: pd.DataFrame, planned: Planned | None = None) -> None:
-        self.rows, self.planned = rows, planned or {}
+    def __init__(self, rows: pd.DataFrame, planned: Planned | None = None, absent: str = NOT_RUN) -> None:
+        self.rows, self.planned, self.absent = rows, planned or {}, absent
         self._parts = dict(list(rows.groupby(["suite", "task", "metric", "part"], sort=False)))
         self._suites: dict[tuple[str, str], Suite] = {}
         self._sheets: dict[tuple[Cell, str, str], Sheet | None] = {}
@@ -196,7 +198,7 @@ class Book:
             method: [
                 _lack(method, suite.repeats[method in standard], has.get((pair, method), set()))
                 if pair in run
-                else NOT_RUN
+                else self.absent
                 for pair in pairs
             ]
             for method in means
@@ -233,7 +235,10 @@ def what_is_missing(left_out: dict[str, str], known: int, noun: str = "pair") ->
         return ""
     if len(left_out) == known > 1:
         return f"No {noun} has all that is compared."
-    listed = "; ".join(f"{pair} ({lacks})" for pair, lacks in left_out.items())
+    by_reason: dict[str, list[str]] = {}
+    for pair, lacks in left_out.items():
+        by_reason.setdefault(lacks, []).append(pair)
+    listed = "; ".join(f"{', '.join(pairs)} ({lacks})" for lacks, pairs in by_reason.items())
     return f"{len(left_out)} of {known} {plural(known, noun)} left out: {listed}."
 
 

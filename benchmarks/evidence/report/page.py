@@ -7,8 +7,9 @@ import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from benchmarks.evidence.design import DRAWS as DRAWN
 from benchmarks.evidence.design import STAGES
-from benchmarks.evidence.report import advice, figures, ranks, tables
+from benchmarks.evidence.report import advice, figures, later, ranks, tables
 from benchmarks.evidence.report.cells import STAGE_NAMES, Book, Cell, plural
 from benchmarks.evidence.report.comparisons import DRAWS
 from benchmarks.evidence.report.reading import Evidence, published, read
@@ -41,6 +42,7 @@ def write(evidence: Evidence, out: Path, files: Sequence[Path] = (), draws: int 
         ("Critical differences", lambda: _diagrams(book, out)),
         ("Score against the share removed", lambda: _against_share(book, out)),
         ("Score and set regret against pulls", lambda: _against_pulls(evidence, out)),
+        ("Methods that were added later", lambda: later.section(evidence)),
         ("Score against latency and parameters", lambda: _pareto(book, out)),
         ("Reliability of exact damages", lambda: _reliability(evidence)),
         ("Dense networks", lambda: _gates(evidence)),
@@ -112,7 +114,9 @@ def _ranks(book: Book) -> str:
         return ""
     about = (
         "Rank 1 is the best; controls are in italics and are ranked with the methods. *Choice*: raw score over that of "
-        "a random choice; *repair*: repaired over raw; *tuning*: tuned over repaired, or over raw without repair."
+        "a random choice; *repair*: repaired over raw; *tuning*: tuned over repaired, or over raw without repair. Raw "
+        f"scores of `random`, and those of the paper's policies and `uniform` at 75 %, are means of {DRAWN} "
+        "repetitions; others are of one."
     )
     return "\n\n".join([about, *parts])
 

@@ -133,7 +133,10 @@ def evidence_of(found: Sequence[Record], planned: Planned | None = None) -> Evid
         list(found),
         scores,
         _frame(rankings, RANKING_COLUMNS),
-        _frame(certified, CERTIFIED).drop_duplicates(CERTIFIED_COLUMNS, keep="last"),
+        # Records with halves come last, whatever the order of files.
+        _frame(certified, CERTIFIED)
+        .sort_values("certified_report", na_position="first", key=pd.notna, kind="stable")
+        .drop_duplicates(CERTIFIED_COLUMNS, keep="last"),
         _gates(by_kind.get("dense", ())),
         _frame(_reliability(good), ["pair", "repeat", "value"]).drop_duplicates(["pair", "repeat"], keep="last"),
         _frame([_error(record) for record in failed], ["suite", "kind", "pair", "method", "repeat", "error"]),
@@ -327,9 +330,16 @@ def published(evidence: Evidence, protocol: str = "paired") -> Book:
     if protocol not in evidence.books:
         out = [*evidence.missed, *evidence.only_rankings]
         rows = compared(evidence.scores, protocol)
-        planned = {
-            key: {pair: data for pair, data in pairs.items() if key[0] != "deep" or pair not in out}
-            for key, pairs in evidence.planned.items()
-        }
-        evidence.books[protocol] = Book(rows[~((rows["suite"] == "deep") & rows["pair"].isin(out))], planned)
+        evidence.books[protocol] = Book(
+            rows[~((rows["suite"] == "deep") & rows["pair"].isin(out))], to_compare(evidence)
+        )
     return evidence.books[protocol]
+
+
+def to_compare(evidence: Evidence) -> Planned:
+    """Return the pairs of the design, without those that missed their gate and those that are not for scores."""
+    out = {*evidence.missed, *evidence.only_rankings}
+    return {
+        key: {pair: data for pair, data in pairs.items() if key[0] != "deep" or pair not in out}
+        for key, pairs in evidence.planned.items()
+    }

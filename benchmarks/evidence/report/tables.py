@@ -70,6 +70,7 @@ def _any_of(names: Sequence[str]) -> str:
 def rules() -> str:
     """Say what the words of a verdict mean."""
     ropes = ", ".join(f"{rope:g} ({METRIC_NAMES[metric]})" for metric, rope in ROPES.items())
+    ropes += "".join(f", and {one.rope:g} for {one.name}" for one in HYPOTHESES if one.rope is not None)
     return (
         f"*Better*: p < {ALPHA:g} by Wilcoxon's signed-rank test with Holm's correction within the family of the "
         f"hypothesis, and P(better) > {CERTAINTY:g} by the Bayesian signed-rank test, with a margin of {ropes}. "

@@ -17,9 +17,9 @@ from benchmarks.evidence.design import (
     Hypothesis,
 )
 from benchmarks.evidence.report import pulls
-from benchmarks.evidence.report.cells import Book, Cell, Planned, Sheet, Table, higher_is_better
+from benchmarks.evidence.report.cells import Book, Cell, Sheet, Table, higher_is_better
 from benchmarks.evidence.report.comparisons import DRAWS, LEAST, ROPE, Comparison, Two, compare, median, wilcoxon
-from benchmarks.evidence.report.reading import Evidence, published
+from benchmarks.evidence.report.reading import Evidence, published, to_compare
 from skbandit import stats
 
 #: Names of the pairs `SEEN_PAIRS`, for records that do not say the numbers of their pairs.
@@ -138,6 +138,10 @@ def _in_cell(hypothesis: Hypothesis, cell: Cell, evidence: Evidence, draws: int)
     beaten = first and any(found.outcome == "worse" and found.rival in among for found in comparisons)
     outcomes = [comparison.outcome for comparison in comparisons if comparison.decides] + ["worse"] * beaten
     note = f"{PULLS_NOTE}; {family.note}".rstrip("; ") if pull and family.pairs else family.note
+    if rope is not None and family.pairs:
+        usual = compare([pair for pair in family.pairs if pair.decides], metric, 0, margin)
+        listed = ", ".join(f"{found.method} {found.equal:.2f}" for found in usual)
+        note = f"with the margin of other cells, {ROPE[metric]:g}, P(equal) is {listed}"
     return CellVerdict(cell, _decide(hypothesis, outcomes, leads), comparisons, apart, place, note, family.known)
 
 
@@ -145,20 +149,10 @@ def book_for(cell: Cell, evidence: Evidence) -> Book:
     """Return the scores that a cell is read from: scores of networks, certified accuracies, or pulls."""
     if cell.metric == "certified":
         return Book(certified_scores(evidence), evidence.planned)
-    return (
-        Book(pulls.needed(evidence, cell.ratio), _without_records(evidence))
-        if cell.metric == "regret"
-        else published(evidence)
-    )
-
-
-def _without_records(evidence: Evidence) -> Planned:
-    """Return the pairs of the design that have no record; of pulls, others may be unknown as well."""
-    there = {*evidence.scores["pair"], *evidence.missed}
-    return {
-        key: {pair: data for pair, data in pairs.items() if pair not in there}
-        for key, pairs in evidence.planned.items()
-    }
+    if cell.metric == "regret":
+        # A pair on which all reach the regret with the fewest pulls, or none with the most, tells nothing.
+        return Book(pulls.needed(evidence, cell.ratio), to_compare(evidence), "not run, or its budgets tell nothing")
+    return published(evidence)
 
 
 def _decide(hypothesis: Hypothesis, outcomes: Sequence[str], leads: bool) -> str:
