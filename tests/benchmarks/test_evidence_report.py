@@ -509,9 +509,10 @@ def page(tmp_path_factory):
         "leave_one_out_rms",
         "magnitude",
         "random",
+        "uniform_curvature",
     )
     records = deep(
-        {"ucb1": 0.02, "scratch": 0.01},
+        {"ucb1": 0.02, "scratch": 0.01, "uniform_curvature": 0.04},
         pairs=names,
         methods=methods,
         n_seeds=2,
@@ -519,7 +520,7 @@ def page(tmp_path_factory):
         stages=("raw", "tuned"),
     )
     records += list(synthetic.rankings(names, {"uniform": 1.0, "racing": 2.0}, n_seeds=2))
-    records += list(synthetic.budgets(names, ["uniform", "racing"], n_seeds=2))
+    records += list(synthetic.budgets(names, ["uniform", "racing", "uniform_curvature"], n_seeds=2))
     records += list(synthetic.certified(["a", "b"], {"unpruned": 0.0, "scratch": 0.01, "ucb1": 0.05}, n_seeds=2))
     records += deep(
         {"ucb1": 0.05},
@@ -545,6 +546,11 @@ def test_the_page_has_all_parts_and_each_figure_that_it_names(page):
     assert any(name.startswith("critical_difference_deep_90_tuned") for name in named)
     assert (out / "secondary.md").exists()
     assert "CROWN 8/255" in text
+    ranks_of_all, _, after = text.partition("Methods that were added later")
+    assert "uniform_curvature" not in ranks_of_all
+    assert "| **uniform_curvature** | 1.00 |" in after
+    assert re.search(r"\| uniform_curvature \| uniform \| 2 \| \+0\.0[34]", after)
+    assert re.search(r"50% removed, raw accuracy by pulls per unit \| 1 \| 2 \| 4 \| 8 \| 16 \|", after)
     assert re.search(r"\| place of UCB1 \| \d of 2 \| \d of 2 \| 1 of 2 \|\n", text)
     assert "nan" not in text
 

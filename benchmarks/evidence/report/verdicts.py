@@ -140,8 +140,8 @@ def _in_cell(hypothesis: Hypothesis, cell: Cell, evidence: Evidence, draws: int)
     note = f"{PULLS_NOTE}; {family.note}".rstrip("; ") if pull and family.pairs else family.note
     if rope is not None and family.pairs:
         usual = compare([pair for pair in family.pairs if pair.decides], metric, 0, margin)
-        listed = ", ".join(f"{found.method} {found.equal:.2f}" for found in usual)
-        note = f"with the margin of other cells, {ROPE[metric]:g}, P(equal) is {listed}"
+        listed = ", ".join(f"{found.method} {found.equal:.2f}" for found in usual if np.isfinite(found.equal))
+        note = f"with the margin of other cells, {ROPE[metric]:g}, P(equal) is {listed or 'not known'}"
     return CellVerdict(cell, _decide(hypothesis, outcomes, leads), comparisons, apart, place, note, family.known)
 
 
