@@ -9,27 +9,18 @@ from benchmarks.evidence.report.cells import METRIC_NAMES, Cell, Sheet, higher_i
 from benchmarks.evidence.report.comparisons import Two, compare
 from benchmarks.evidence.report.reading import Evidence, published
 
-#: What each method is compared with, where there are records: the same method by another summary, and the best of the
-#: others that need few rows.
-RIVALS = {
-    name: (base, f"{base}_rms", "taylor", "obd", "greedy_activation_variation", "magnitude", "random")
-    for name in LATER
-    for base in (name.removesuffix("_curvature"),)
-}
-#: Where they are compared.
-CELLS = tuple(
-    Cell("deep", ratio, stage, metric)
-    for metric in ("accuracy", "log_loss")
-    for stage, ratios in (("raw", (0.5, 0.75, 0.9)), ("tuned", (0.5, 0.9)))
-    for ratio in ratios
-)
+#: What each method is compared with, where there are records: the same method by another summary, and chance.
+RIVALS = {name: (base, f"{base}_rms", ranks.CHANCE) for name in LATER for base in (name.removesuffix("_curvature"),)}
+#: Where they are compared, and where all methods are ranked with them.
+CELLS = (*(Cell("deep", ratio, "raw", "accuracy") for ratio in (0.5, 0.75)), Cell("deep", 0.9, "tuned", "accuracy"))
+RANKED = (CELLS[0], CELLS[-1])
 
 
 def section(evidence: Evidence) -> str:
     """Return the text of the page; an empty one where there are no records."""
     book = published(evidence)
     sheets = {cell: sheet.without(LATER_FORMED_ON) for cell in CELLS if (sheet := book.sheet(cell)) is not None}
-    parts = [_means(cell, sheet) for cell, sheet in sheets.items() if cell.metric == "accuracy"]
+    parts = [_means(cell, sheets[cell]) for cell in RANKED if cell in sheets]
     parts += [_comparisons(sheets), _budgets(evidence)]
     parts = [part for part in parts if part]
     if not parts:
@@ -71,7 +62,7 @@ def _comparisons(sheets: dict[Cell, Sheet]) -> str:
             pairs = [Two(method, rival, sheet.table([method, rival]), True) for rival in rivals]
             for found in compare(pairs, cell.metric, draws=0):
                 if found.n > 1:
-                    share = f"{found.better:.2f} / {found.equal:.2f} / {found.worse:.2f}"
+                    share = f"{found.better:.2f} / {found.equal:.2f} / {max(found.worse, 0):.2f}"
                     numbers = [f"{found.difference:+.3f}", f"{found.p:.2g}", share]
                     rows.append([str(cell), method, found.rival, str(found.n), *numbers])
     header = ["cell", "method", "against", "pairs", "median advantage", "p", "P(better / equal / worse)"]
