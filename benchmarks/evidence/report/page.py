@@ -43,7 +43,7 @@ def write(evidence: Evidence, out: Path, files: Sequence[Path] = (), draws: int 
         ("Score against the share removed", lambda: _against_share(book, out)),
         ("Score and set regret against pulls", lambda: _against_pulls(evidence, out)),
         ("Methods that were added later", lambda: later.section(evidence)),
-        ("Score against latency and parameters", lambda: _pareto(book, out)),
+        ("Score against latency and parameters", lambda: _pareto(book, evidence, out)),
         ("Reliability of exact damages", lambda: _reliability(evidence)),
         ("Dense networks", lambda: _gates(evidence)),
         ("Certified accuracy", lambda: tables.certified_table(evidence.certified) if len(evidence.certified) else ""),
@@ -173,13 +173,19 @@ def _against_pulls(evidence: Evidence, out: Path) -> str:
     return "\n\n".join(parts) if any(part.startswith("!") for part in parts) else ""
 
 
-def _pareto(book: Book, out: Path) -> str:
+def _pareto(book: Book, evidence: Evidence, out: Path) -> str:
     parts = []
+    loads = [r["load"] for r in evidence.records if r.get("latency_ms") and r.get("load") is not None]
+    if loads:
+        parts.append(
+            f"Latencies were measured at a load average of {min(loads):.1f} to {max(loads):.1f}: where that is more than "
+            "the number of cores, other work slows them, and not all alike."
+        )
     for column, label in (("latency_256", "ms for 256 rows"), ("parameters", "parameters")):
         path = out / f"score_against_{column}.png"
         if figures.pareto(book, Cell("deep", 0.5, "tuned", "accuracy"), path, column, label):
             parts.append(f"![accuracy against {label}]({path.name})")
-    return "\n\n".join(parts)
+    return "\n\n".join(parts) if any(part.startswith("!") for part in parts) else ""
 
 
 def _reliability(evidence: Evidence) -> str:
