@@ -178,7 +178,7 @@ def _pareto(book: Book, evidence: Evidence, out: Path) -> str:
     loads = [r["load"] for r in evidence.records if r.get("latency_ms") and r.get("load") is not None]
     if loads:
         parts.append(
-            f"Latencies were measured at a load average of {min(loads):.1f} to {max(loads):.1f}: where that is more than "
+            f"Latencies were measured at a load average of {min(loads):.1f} to {max(loads):.1f}. Where it is more than "
             "the number of cores, other work slows them, and not all alike."
         )
     for column, label in (("latency_256", "ms for 256 rows"), ("parameters", "parameters")):
