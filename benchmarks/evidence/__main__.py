@@ -127,10 +127,13 @@ def _certified(runner: Runner, args: argparse.Namespace) -> None:
     from benchmarks.evidence import certified
 
     names = _known(args.pairs, list(certified.NETS))
-    for name, seed in part_of(by_seed(names, args.seeds or design.SEEDS["certified"]), args.part):
+
+    def one(phase: str, name: str, seed: int) -> None:
         for (kind, pair, _, method, epsilon), make in certified.cells([seed], [name]):
-            cell = Cell(kind, "certified", pair, seed, method=method, epsilon=epsilon)
+            cell = Cell(kind, phase, pair, seed, method=method, epsilon=epsilon)
             runner.do(cell, make)
+
+    _all(runner, ("certified",), part_of(by_seed(names, args.seeds or design.SEEDS["certified"]), args.part), one)
 
 
 def _protocol_2017(runner: Runner, args: argparse.Namespace) -> None:
@@ -139,8 +142,11 @@ def _protocol_2017(runner: Runner, args: argparse.Namespace) -> None:
 
     sets = _tables(args)
     names = [name for name, task in sets.items() if task == "classification"]
-    for name, seed in part_of(by_seed(names, args.seeds or design.SEEDS["tabular"]), args.part):
+
+    def one(phase: str, name: str, seed: int) -> None:
         protocol2017.cells(runner, protocol.load(name), seed)
+
+    _all(runner, ("2017",), part_of(by_seed(names, args.seeds or design.SEEDS["tabular"]), args.part), one)
 
 
 def _tables(args: argparse.Namespace) -> dict[str, str]:
