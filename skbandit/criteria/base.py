@@ -110,25 +110,32 @@ class Problem:
         damages: jax.Array = checked_damages(network.damages(*args), self.n_units)
         return damages
 
-    def slopes(self, X: jax.Array, y: jax.Array, weight: jax.Array) -> jax.Array:
-        """Return the first-order part of the damages of all units on rows, in one backward pass.
+    def derivatives(self, X: jax.Array, y: jax.Array, weight: jax.Array) -> jax.Array:
+        """Return the derivatives of the loss on rows with respect to the gates, f[n], in one backward pass.
 
         Parameters
         ----------
         X, y, weight
             As for `damages`.
-
-        Returns
-        -------
-        slope : f[n]
-            Minus the gate times the derivative of the loss: the damage, if the loss were linear in the gates.
         """
         # Rows of padding have a weight of 0, which an infinite derivative would turn into NaN: a real row stands there.
         rows = jnp.where(weight > 0, jnp.arange(weight.size), jnp.argmax(weight > 0))
         X, y = jax.tree.map(lambda a: a[rows], (X, y))
-        gradient = jax.grad(lambda gates: self.loss(self.params, gates, X, y, weight))(self.gates)
-        slope: jax.Array = -jnp.concatenate(self.gates) * jnp.concatenate(gradient)
-        return slope
+        of_groups = jax.grad(lambda gates: self.loss(self.params, gates, X, y, weight))(self.gates)
+        derivatives: jax.Array = jnp.concatenate(of_groups)
+        return derivatives
+
+    def slopes(self, X: jax.Array, y: jax.Array, weight: jax.Array) -> jax.Array:
+        """Return the first-order part of the damages of all units on rows, f[n].
+
+        It is minus the gate times the derivative of the loss: the damage, if the loss were linear in the gates.
+
+        Parameters
+        ----------
+        X, y, weight
+            As for `damages`.
+        """
+        return -jnp.concatenate(self.gates) * self.derivatives(X, y, weight)
 
     def slopes_by_batch(self) -> jax.Array:
         """Return `slopes` on each mini-batch, f[D, n]; 0 behind the last one."""

@@ -72,7 +72,7 @@ class Taylor(Criterion):
         """Average the derivatives over mini-batches or rows."""
 
         def squared(X: jax.Array, y: jax.Array, weight: jax.Array) -> jax.Array:
-            return jnp.square(problem.slopes(X, y, weight))
+            return jnp.square(problem.derivatives(X, y, weight))
 
         def absolute(X: jax.Array, y: jax.Array, weight: jax.Array) -> jax.Array:
             return weight @ jnp.abs(_of_rows(problem, X, y))
