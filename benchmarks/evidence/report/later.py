@@ -35,10 +35,13 @@ def section(evidence: Evidence) -> str:
 
 
 def _means(cell: Cell, sheet: Sheet) -> str:
-    """Return the mean ranks of all methods in a cell, on the pairs that have them."""
-    there = [name for name in sheet.methods if name not in sheet.constant]
-    if not set(there) & set(LATER):
+    """Return the mean ranks of all methods in a cell, on the pairs that have these ones."""
+    if not set(LATER) & set(sheet.means):
         return ""
+    sheet = sheet.only(
+        sheet.means.index[sheet.means[[name for name in LATER if name in sheet.means]].notna().all(axis=1)]
+    )
+    there = [name for name in sheet.methods if name not in sheet.constant]
     among, _ = sheet.enough(there)
     scores = sheet.table(among).scores
     if len(scores) < 2 or not set(among) & set(LATER):
