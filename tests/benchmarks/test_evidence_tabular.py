@@ -10,7 +10,7 @@ from sklearn.datasets import load_breast_cancer
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from benchmarks.evidence import cells, tabular
+from benchmarks.evidence import cells, design, tabular
 from benchmarks.tabular import protocol
 
 OPTIONS = {"hidden_layer_sizes": (8, 6), "max_iter": 10}
@@ -90,7 +90,7 @@ def test_from_scratch_is_the_pruned_shape_and_all_epochs(made):
 def test_random_is_the_mean_of_its_draws(made):
     records, _ = made
     (raw,) = of(records, kind="outcome", method="random", stage="raw")
-    assert len(raw["draws"]) == tabular.DRAWS
+    assert len(raw["draws"]) == design.DRAWS
     assert raw["scores"]["report"]["accuracy"] == pytest.approx(np.mean([draw["accuracy"] for draw in raw["draws"]]))
 
 
