@@ -364,8 +364,8 @@ def read_matrix(path: Path) -> replay.Matrix | None:
     if not path.exists():
         return None
     with np.load(path) as file:
-        names = replay.Matrix._fields
-        return replay.Matrix(*(file[name] for name in names)) if set(names) <= set(file) else None
+        whole = set(replay.ARRAYS) <= set(file)
+        return replay.Matrix(*(file[name] for name in replay.ARRAYS)) if whole else None
 
 
 def shuffled(matrix: replay.Matrix, repetition: int) -> replay.Matrix:

@@ -44,6 +44,10 @@ class Record(Criterion):
         return state, Scores(-mean, n_pulls, mean, info={"damages": damages, "slopes": slopes, "losses": losses})
 
 
+#: The arrays of a matrix, by name.
+ARRAYS = ("damages", "slopes", "losses")
+
+
 class Matrix(NamedTuple):
     """What is recorded of a network."""
 
@@ -68,7 +72,7 @@ def record(network: Any, params: Any, X: Any, y: Any, *, batch_size: int, random
     """Measure the matrix; the number of rows must be a multiple of ``batch_size``."""
     scores = rank_units(network, params, X, y, policy=Record(), batch_size=batch_size, random_state=random_state)
     n = len(y) // batch_size  # behind them there may be mini-batches of padding
-    return Matrix(*(np.asarray(scores.info[name][:n]) for name in Matrix._fields))
+    return Matrix(*(np.asarray(scores.info[name][:n]) for name in ARRAYS))
 
 
 @dataclasses.dataclass(frozen=True)
