@@ -284,12 +284,14 @@ class Work:
         if name == "random" and stage == "raw":
             self._do(cell, lambda: controls.random_draws(self.subject, ratio, scope))
         elif (name, ratio, stage, scope) in REPEATED:
-            about = {"params": methods.get(name).params}
-            orders = [self._repeated(methods.get(name), ratio, draw)[0] for draw in range(design.DRAWS)]
-            self._do(cell, lambda: about | controls.mean_of(self.subject, orders, ratio, scope))
+            self._do(cell, lambda: self._mean_of_repetitions(methods.get(name), ratio, scope))
         else:
             about = {"params": methods.get(name).params}
             self._do(cell, lambda: about | self._measured(order, ratio, stage, scope))
+
+    def _mean_of_repetitions(self, method: methods.Method, ratio: float, scope: str) -> Record:
+        orders = [self._repeated(method, ratio, draw)[0] for draw in range(design.DRAWS)]
+        return {"params": method.params} | controls.mean_of(self.subject, orders, ratio, scope)
 
     def _repeated(self, method: methods.Method, ratio: float, draw: int) -> tuple[np.ndarray, int]:
         """Return the order of the units, and the pulls, of one repetition of a bandit; draw 0 is its ranking."""
