@@ -292,7 +292,12 @@ class Work:
             how = {"policy": self._given(others), "n_rounds": 1}
             model = self._prune(self.model, ratio, **how, **STAGES["raw"])
         elif name == "trained_on":
-            model, found["epochs"] = self._trained_on(self._epochs(ratio)), self._epochs(ratio)
+            more = self._trained_on(self._epochs(ratio))
+            found["seconds"] = watch.seconds
+            # As in pruning, the network that went in stays if its loss on the held-out rows is not higher.
+            better = self._guard_loss(more) < self._guard_loss(self.model)
+            found |= {"epochs": self._epochs(ratio), "fine_tuned": better, "scores_of_last": self._scores(more)}
+            model = more if better else self.model
         else:
             found["epochs"] = int(self.model.n_iter_) + self._epochs(ratio)
             sizes = np.asarray(self.model.hidden_layer_sizes_)
@@ -300,7 +305,7 @@ class Work:
             widths = tuple(int(n) for n in sizes - replay.quotas(sizes, n_remove))
             model = clone(self.model).set_params(hidden_layer_sizes=widths, max_iter=found["epochs"])
             model = quietly(model.fit, self.rows.X, self.rows.y)
-        found |= {"seconds": watch.seconds, "scores": {"report": self._scores(model)}}
+        found = {"seconds": watch.seconds, "scores": {"report": self._scores(model)}} | found
         return found | self._size(model, with_latency=name == "unpruned")
 
     def _trained_on(self, epochs: int) -> Any:
@@ -314,6 +319,12 @@ class Work:
             alpha=0.0,
         )
         return quietly(more.fit, self.rows.X, self.rows.y)
+
+    def _guard_loss(self, model: Any) -> float:
+        """Return a network's loss on the rows that pruning judges fine-tuning by."""
+        ratio = 1.5 / sum(model.hidden_layer_sizes_)  # one unit: what it does is of no interest
+        pruned = self._prune(model, ratio, policy=self._given([0]), n_rounds=1, **STAGES["raw"])
+        return float(pruned.pruning_history_[0]["loss_before"])
 
     def _epochs(self, ratio: float) -> int:
         """Return the epochs of fine-tuning under ``fine_tune_iter="auto"`` after one round."""
