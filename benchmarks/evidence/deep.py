@@ -18,7 +18,7 @@ from benchmarks.evidence.cells import Cell, Planned, Runner, Stopwatch
 from benchmarks.evidence.subject import SHORT, Subject
 
 #: Phases of the work: what answers the hypotheses comes first, for all pairs and seeds.
-PHASES = ("confirmatory", "later", "longer", "secondary")
+PHASES = ("confirmatory", "later", "default", "longer", "secondary")
 #: Policies of the curves of score and regret against pulls, and their repetitions.
 CURVES = (*design.PAPER, "uniform", "racing", "lucb", "top_two_thompson", "racing_rms", "uniform_rms")
 SCORED = ("ucb1", "thompson", "uniform", "racing", "racing_rms", "uniform_rms", "ucb1_curvature", "uniform_curvature")
@@ -63,8 +63,8 @@ class Work:
             self._rankings(self._chosen((*design.CONFIRMATORY, *design.REFERENCES)), design.CONFIRMATORY_RATIOS)
             self._curves()
             return
-        phases = {"confirmatory": self._confirmatory, "later": self._later, "longer": self._longer}
-        (phases | {"secondary": self._secondary})[phase]()
+        phases = {"confirmatory": self._confirmatory, "later": self._later, "default": self._default}
+        (phases | {"longer": self._longer, "secondary": self._secondary})[phase]()
 
     def _is_hopeless(self) -> bool:
         """Whether the mean accuracy over all seeds will miss the gate, whatever the others reach."""
@@ -99,6 +99,12 @@ class Work:
         for ratio in design.CONFIRMATORY_RATIOS:
             self._outcomes(names, ratio, "tuned")
         self._scored_curves([name for name in names if name in SCORED])
+
+    def _default(self) -> None:
+        names = self._chosen(design.DEFAULTS)
+        self._rankings(names, design.CONFIRMATORY_RATIOS)
+        for ratio, stage in design.DEFAULT_CELLS:
+            self._outcomes(names, ratio, stage)
 
     def _longer(self) -> None:
         names = self._chosen((*design.CONFIRMATORY, *design.REFERENCES))

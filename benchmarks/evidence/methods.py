@@ -105,13 +105,19 @@ def _table() -> dict[str, Method]:
     found.append(_criterion("sequential_racing", rounds=4, **looking))
     for name in ("ucb1", "racing"):
         found.append(_bandit(name, rounds=4)._replace(name=f"{name}@4", looks_at_ratio=True))
+    for rank_by in ("rms", "curvature"):
+        found.append(_bandit("ucb1", rank_by, rounds=4)._replace(name=f"ucb1@4_{rank_by}", looks_at_ratio=True))
     return {method.name: method for method in found}
 
 
 METHODS: dict[str, Method] = _table()
 
 #: Ranked beside the confirmatory methods, all else that can be run on any network.
-SECONDARY = tuple(name for name in METHODS if name not in (*design.CONFIRMATORY, *design.REFERENCES, *design.LATER))
+SECONDARY = tuple(
+    name
+    for name in METHODS
+    if name not in (*design.CONFIRMATORY, *design.REFERENCES, *design.LATER, *design.DEFAULTS[1:])
+)
 #: The methods of the quick run.
 QUICK = ("ucb1", "uniform", "racing", "leave_one_out", "magnitude", "random")
 

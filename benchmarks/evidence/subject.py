@@ -213,7 +213,8 @@ class Subject:
         moved = int((replay.chosen(order, self.sizes, ratio) & ~gone[-1]).sum())
         also = {"replayed": False, "moved": moved, "rounds_made": len(gone)}
         pulls = int(result.n_pulls)
-        return Ranking(order, pulls, pulls * BATCH, 0, watch.seconds, also)
+        forward, backward = (passes * len(gone) * len(select.y) for passes in method.passes)
+        return Ranking(order, pulls, forward + pulls * BATCH, backward, watch.seconds, also)
 
     # ------------------------------------------------------------------ removal, training, scores
 

@@ -23,6 +23,8 @@ PAGE, KEPT = Path("docs/results/tabular"), records.KEPT / "tabular" / "results.j
 HEAD = Path(__file__).with_name("report_head.md")
 
 CONTROLS = ("strong-8 @0.5", "default-4 @0.5")
+#: Models of other libraries beside those that have been run on a few folds.
+BESIDE = ("LightGBM", "CatBoost")
 #: A model with scores on fewer sets than this share of the most that any model has is left out of ranks; one that is
 #: ranked gets the worst score where it has none.
 ENOUGH_SETS = 0.9
@@ -84,9 +86,17 @@ def geometric_mean(values: pd.Series) -> float:
     return float(np.exp(np.log(values).mean()))
 
 
+def of_one_machine(frame: pd.DataFrame) -> tuple[str, pd.DataFrame]:
+    """Return the machine that has run the most models, of several the one with the most records, and its records."""
+    machines = frame.groupby("machine").agg(models=("model", "nunique"), n=("model", "size"))
+    machine = str(machines.sort_values(["models", "n"]).index[-1])
+    return machine, frame[frame["machine"] == machine]
+
+
 def costs(frame: pd.DataFrame, scores: Scores) -> pd.DataFrame:
-    """Per model, geometric means over the sets of medians over folds and seeds."""
-    frame = frame[frame["data"].isin(scores.table.index)].copy()
+    """Per model, geometric means over the sets of medians over folds and seeds: seconds are of one machine."""
+    _, frame = of_one_machine(frame[frame["data"].isin(scores.table.index)])
+    frame = frame.copy()
     warm = frame["fit_seconds"] - frame["compile_seconds"]
     frame["warm_seconds"] = warm.where(warm > 0)  # threads that compile at once can add up to more than the clock's
     columns = ["fit_seconds", "warm_seconds", "cpu_seconds", "predict_1_seconds", "predict_1000_seconds", "bytes"]
@@ -226,6 +236,11 @@ def setting(frame: pd.DataFrame) -> str:
     of_sets = frame.groupby("data", sort=False)["seed"].nunique()
     fewer = "; ".join(f"{n} for {data}" for data, n in of_sets[of_sets < n_seeds].items())
     owner = frame["model"].map(lambda name: "models of this package" if Ours.of(name) else "others")
+    machine, there = of_one_machine(frame)
+    absent = sorted(set(frame["model"]) - set(there["model"]))
+    timed = f"of {len(there)} of {len(frame)} records, those of {machine}" + (
+        f"; not there: {', '.join(absent)}" if absent else ""
+    )
     machines = [f"{who}: {', '.join(sorted(of['machine'].unique()))}" for who, of in frame.groupby(owner)]
     rows = [
         ["data", f"{frame['data'].nunique()} data sets of at most {last['max_rows']} rows"],
@@ -237,7 +252,8 @@ def setting(frame: pd.DataFrame) -> str:
             "the defaults of their library ([`benchmarks/tabular/models.py`](../../../benchmarks/tabular/models.py) "
             "lists the exceptions); they may use all cores that the process has",
         ],
-        ["machine", "; ".join(machines)],
+        ["machines", "; ".join(machines)],
+        ["seconds, milliseconds and KiB", timed],
         ["versions (of the last record)", versions],
     ]
     settings = "\n".join(["| setting | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows)])
@@ -354,6 +370,40 @@ def critical_difference(scores: Scores, path: Path) -> None:
     plt.close(display.figure_)
 
 
+# ---------------------------------------------------------------------- models on a few folds
+
+
+def on_few_folds(frame: pd.DataFrame, files: Sequence[Path], out: Path) -> list[str]:
+    """Compare models that have been run on a few folds with others on the same ones; return the text."""
+    few = pd.DataFrame([record for path in files for record in read(path) if record["error"] is None])
+    if few.empty:
+        return []
+    fold = ["data", "seed", "fold"]
+    wide = frame.pivot_table(index=fold, columns="model", values="score")
+    others = [name for name in (*BESIDE, *CONTROLS) if name in wide]
+    rows = []
+    for (name, task), own in few.groupby(["model", "task"], sort=False):
+        both = own.set_index(fold)[["score", "fit_seconds", "machine"]].join(wide[others], how="inner").dropna()
+        if both.empty:
+            continue
+        sets = both.groupby("data")[["score", *others]].mean()
+        cells = [f"{sets['score'].mean():.3f}", *(f"{sets[other].mean():.3f}" for other in others)]
+        for control in CONTROLS:
+            gap = sets["score"] - sets[control]
+            cells.append(f"{(gap > 0).sum()} / {(gap == 0).sum()} / {(gap < 0).sum()}")
+        seconds, machines = number(both["fit_seconds"].median()), ", ".join(sorted(both["machine"].unique()))
+        rows.append([name, task, f"{len(both)} of {len(sets)}", *cells, seconds, machines])
+    head = ["model", "task", "folds, sets", "its score", *others, *(f"against {name}" for name in CONTROLS)]
+    links = ", ".join(f"[{path.name}]({Path(os.path.relpath(path, out)).as_posix()})" for path in files)
+    return [
+        "## Models on a few folds",
+        f"These take too long for all folds, and are in no table above. Scores (R² or accuracy) are means over sets, "
+        f"on the same folds; *against* counts sets on which the model is better / equal / worse; seconds of a fit are "
+        f"medians. Records: {links}.",
+        markdown([*head, "fit s", "machine"], rows),
+    ]
+
+
 # ---------------------------------------------------------------------- all of it
 
 
@@ -392,11 +442,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE.jsonl")
     parser.add_argument("--out-dir", type=Path, metavar="DIR", help="text and figures (default: docs/results/tabular)")
     parser.add_argument("--records", type=Path, metavar="FILE.jsonl", help=f"all records in one file (default: {KEPT})")
+    parser.add_argument("--also", nargs="+", type=Path, default=[], metavar="FILE.jsonl", help="models on a few folds")
     parser.add_argument("--seeds", type=int, metavar="N", help="only the first N seeds: some models may have no more")
     args = parser.parse_args(argv)
     if args.seeds is not None and None in (args.out_dir, args.records):
         parser.error("--seeds leaves records out: say with --out-dir and --records where the report goes")
-    absent = [str(path) for path in args.files if not path.exists()]
+    absent = [str(path) for path in (*args.files, *args.also) if not path.exists()]
     if absent:
         parser.error(f"there is no file {', '.join(absent)}")
     args.out_dir, args.records = args.out_dir or PAGE, args.records or KEPT
@@ -416,6 +467,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     tasks = [task for task in ("regression", "classification") if (good["task"] == task).any()]
     for task in [*tasks, *(["both"] if len(tasks) == 2 else [])]:
         parts += section(good, task, args.out_dir)
+    parts += on_few_folds(good, args.also, args.out_dir)
     for title, rows in (("Failed", failed), ("Not run", frame[frame["skipped"].astype(bool)])):
         if len(rows):
             counts = rows.groupby(["model", "data", "error"]).size()

@@ -171,7 +171,7 @@ def test_parts_are_a_partition(n):
 
 
 def test_every_method_of_the_design_is_in_the_table():
-    for name in (*design.CONFIRMATORY, *design.REFERENCES, *design.LATER, *methods.SECONDARY):
+    for name in (*design.CONFIRMATORY, *design.REFERENCES, *design.LATER, *design.DEFAULTS, *methods.SECONDARY):
         assert methods.get(name).name == name
     for hypothesis in design.HYPOTHESES:
         for name in (*hypothesis.better, *hypothesis.than, *hypothesis.family):

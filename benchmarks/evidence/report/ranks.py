@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.common.tables import markdown
-from benchmarks.evidence.design import CONTROLS, DECIMALS, LATER, STAGES
+from benchmarks.evidence.design import CONTROLS, DECIMALS, DEFAULTS, LATER, STAGES
 from benchmarks.evidence.report import cells
 from benchmarks.evidence.report.cells import METRIC_NAMES, STAGE_NAMES, Book, Cell, Table, higher_is_better
 from skbandit import stats
@@ -49,7 +49,7 @@ def ranked(
     sheet = book.sheet(cell, scope=scope)
     if sheet is None:
         return None
-    planned = [name for name in sheet.methods if name not in LATER]
+    planned = [name for name in sheet.methods if name not in (*LATER, *DEFAULTS[1:])]
     there = planned if methods is None else [name for name in sheet.methods if name in methods]
     # What has no ratio has records in a cell where nothing else has.
     if len(there) < 2 or set(there) <= sheet.constant:

@@ -1,0 +1,117 @@
+"""The default of `skbandit.prune`: its four rounds of UCB1 by each summary of damages."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from benchmarks.common.tables import markdown
+from benchmarks.evidence.design import ALPHA, DEFAULT_CELLS, DEFAULTS, LATER_FORMED_ON
+from benchmarks.evidence.report import ranks
+from benchmarks.evidence.report.cells import Cell, Table
+from benchmarks.evidence.report.comparisons import Comparison, Two, compare
+from benchmarks.evidence.report.reading import Evidence, published
+from skbandit import stats
+
+#: What is shown beside them, where there are records.
+BESIDE = ("ucb1", "leave_one_out_rms", "sequential", ranks.CHANCE)
+
+
+class Found(NamedTuple):
+    """The summaries in one cell."""
+
+    cell: Cell
+    table: Table
+    mean_ranks: list[float]
+    comparisons: list[Comparison]
+    """Of each summary but the mean, with the mean."""
+
+
+def found(evidence: Evidence) -> list[Found]:
+    """Return the cells in which all summaries have records."""
+    book, cells = published(evidence), []
+    for ratio, stage in DEFAULT_CELLS:
+        cell = Cell("deep", ratio, stage, "accuracy")
+        sheet = book.sheet(cell)
+        if sheet is None:
+            continue
+        table = sheet.without(LATER_FORMED_ON).table(DEFAULTS)
+        if len(table.scores) < 2:
+            continue
+        by_rank = stats.mean_ranks(table.scores, higher_is_better=True, decimals=ranks.DECIMALS)
+        pairs = [Two(name, DEFAULTS[0], table, True) for name in DEFAULTS[1:]]
+        cells.append(Found(cell, table, by_rank.mean_ranks.tolist(), compare(pairs, "accuracy", draws=0)))
+    return cells
+
+
+def choice(cells: list[Found]) -> str:
+    """Return the method that the rule of the design chooses: the first one, the mean, unless another is better."""
+    by_name = {name: [one.comparisons[i] for one in cells] for i, name in enumerate(DEFAULTS[1:])}
+    better = [
+        name
+        for name, compared in by_name.items()
+        if any(one.holm < ALPHA and one.difference > 0 for one in compared)
+        and not any(one.holm < ALPHA and one.difference < 0 for one in compared)
+    ]
+    of = {name: float(np.mean([one.mean_ranks[i] for one in cells])) for i, name in enumerate(DEFAULTS)}
+    return min(better, key=lambda name: of[name]) if better else DEFAULTS[0]
+
+
+def section(evidence: Evidence) -> str:
+    """Return the text of the page; an empty one where there are no records."""
+    cells = found(evidence)
+    if not cells:
+        return ""
+    whole = len(cells) == len(DEFAULT_CELLS)
+    about = (
+        "`skbandit.prune` scores in four rounds, by default with UCB1 and the mean damage. Here it does so by each "
+        "summary of the same damages. Stated before they were run: the default becomes a summary that is better than "
+        f"the mean (p < {ALPHA:g}, Holm's correction for the two) in one of these cells and worse in none; if both "
+        f"are, the one with the better mean rank. Left out, as summaries were formed on them: "
+        f"{', '.join(LATER_FORMED_ON)}."
+    )
+    verdict = f"By this rule the default is **`{choice(cells)}`**" + (
+        "." if whole else f" as far as there are records: {len(cells)} of {len(DEFAULT_CELLS)} cells."
+    )
+    return "\n\n".join([about, _scores(evidence, cells), _comparisons(cells), verdict])
+
+
+def _scores(evidence: Evidence, cells: list[Found]) -> str:
+    book, rows = published(evidence), []
+    columns = []
+    for one in cells:
+        sheet = book.sheet(one.cell)
+        assert sheet is not None
+        columns.append(sheet.means.reindex(one.table.scores.index))
+    for name in (*DEFAULTS, *BESIDE):
+        i = DEFAULTS.index(name) if name in DEFAULTS else None
+        shown = [f"{one.mean_ranks[i]:.2f}" if i is not None else "-" for one in cells]
+        # A mean over fewer pairs would be one of other networks.
+        there = [name in means and bool(means[name].notna().all()) for means in columns]
+        means = [f"{means[name].mean():.3f}" if ok else "-" for means, ok in zip(columns, there, strict=True)]
+        rows.append([f"**{name}**" if i is not None else name, *means, *shown])
+    where = [f"{one.cell.ratio:.0%}, {one.cell.stage} (n = {len(one.table.scores)})" for one in cells]
+    header = ["", *(f"accuracy, {text}" for text in where), *(f"mean rank, {text}" for text in where)]
+    return markdown(header, rows)
+
+
+def _comparisons(cells: list[Found]) -> str:
+    rows = []
+    for one in cells:
+        for two in one.comparisons:
+            interval = f"{two.low:+.3f} to {two.high:+.3f}"
+            share = f"{two.better:.2f} / {two.equal:.2f} / {max(two.worse, 0):.2f}"
+            rows.append(
+                [
+                    str(one.cell),
+                    two.method,
+                    f"{two.difference:+.3f}",
+                    interval,
+                    f"{two.p:.2g}",
+                    f"{two.holm:.2g}",
+                    share,
+                ]
+            )
+    header = ["cell", f"against {DEFAULTS[0]}", "median advantage", "95 % interval", "p", "p (Holm)"]
+    return markdown([*header, "P(better / equal / worse)"], rows)

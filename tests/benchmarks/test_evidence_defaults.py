@@ -1,0 +1,59 @@
+"""The default of `skbandit.prune` by the records: the rule of the design, and what the page says of it."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+import evidence_records as synthetic
+
+from benchmarks.evidence import design
+from benchmarks.evidence.report import defaults, reading
+
+MEAN, RMS, CURVATURE = design.DEFAULTS
+
+
+def evidence(effects, **options):
+    given = {"methods": (*design.DEFAULTS, "random"), "ratios": (0.5, 0.9), "stages": ("raw", "tuned")} | options
+    records = synthetic.outcomes("deep", "classification", synthetic.pair_names(10), effects, **given)
+    return reading.evidence_of(list(records))
+
+
+@pytest.mark.parametrize(
+    ("effects", "chosen"),
+    [
+        ({}, MEAN),
+        ({RMS: 0.05}, RMS),
+        ({RMS: 0.05, CURVATURE: 0.1}, CURVATURE),
+        ({RMS: -0.05, CURVATURE: -0.05}, MEAN),
+    ],
+)
+def test_the_default_is_the_summary_that_is_better_than_the_mean(effects, chosen):
+    cells = defaults.found(evidence(effects))
+    assert [(one.cell.ratio, one.cell.stage) for one in cells] == list(design.DEFAULT_CELLS)
+    assert defaults.choice(cells) == chosen
+
+
+def test_a_summary_that_is_worse_somewhere_is_not_chosen():
+    raw = evidence({RMS: 0.05}, stages=("raw",)).records
+    tuned = evidence({RMS: -0.05}, stages=("tuned",)).records
+    both = reading.evidence_of([*raw, *tuned])
+    assert defaults.choice(defaults.found(both)) == MEAN
+
+
+def test_pairs_that_summaries_were_formed_on_are_left_out(monkeypatch):
+    monkeypatch.setattr(defaults, "LATER_FORMED_ON", ("mlp-set00", "cnn-set00"))
+    assert {len(one.table.scores) for one in defaults.found(evidence({}))} == {8}
+
+
+def test_the_page_shows_means_ranks_and_the_choice():
+    text = defaults.section(evidence({CURVATURE: 0.1}))
+    assert "By this rule the default is **`ucb1@4_curvature`**." in text
+    assert text.count(f"| {CURVATURE} |") == len(design.DEFAULT_CELLS)
+    assert "| random |" in text
+    assert "nan" not in text
+    part = defaults.section(evidence({CURVATURE: 0.1}, stages=("raw",)))
+    assert "as far as there are records: 2 of 4 cells" in part
+    assert defaults.section(evidence({}, methods=("random",))) == ""
