@@ -43,6 +43,11 @@ def main(argv: list[str] | None = None) -> None:
 
         report.main(argv[1:])
         return
+    if argv[:1] == ["development"]:
+        from benchmarks.tabular import development
+
+        development.main(argv[1:])
+        return
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.tabular",
         description=__doc__,
