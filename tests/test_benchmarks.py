@@ -197,6 +197,14 @@ def test_the_tables_of_the_ablation_are_those_of_the_records(load, tmp_path):
     assert written.read_text(encoding="utf-8") == page
 
 
+def test_the_page_of_the_development_sets_is_that_of_the_records(load, tmp_path):
+    page = (ROOT / "docs" / "results" / "tabular" / "development.md").read_text(encoding="utf-8")
+    written = tmp_path / "development.md"
+    command = page[page.index("benchmarks.tabular development") :].splitlines()[0].split()[1:]
+    load("benchmarks.tabular.__main__").main([*command, "--out", str(written)])
+    assert written.read_text(encoding="utf-8").split("Records: ")[0] == page.split("Records: ")[0]
+
+
 def test_the_page_of_the_zoo_is_that_of_the_records(load, tmp_path):
     written = tmp_path / "zoo.md"
     load("benchmarks.deep.report").main(written)

@@ -18,8 +18,10 @@ REFERENCE = "earlier_fast-1 @0"
 PAGE = Path("docs/results/tabular/development.md")
 ABOUT = """
 The estimators of this package on the sets that their defaults were chosen on, at {rows} rows at most, three folds of
-each seed (`{command}` makes this page). Names are those of [the comparison](README.md); `earlier_fast-1` is the
-default before [decision 0023](../../decisions/0023-small-networks-of-two-kinds.md), one network of 3 x 128.
+each seed. Names are those of [the comparison](README.md); `earlier_fast-1` is the default before
+[decision 0023](../../decisions/0023-small-networks-of-two-kinds.md), one network of 3 x 128. What makes this page:
+
+    {command}
 
 *Error*: 1 - R² or 1 - accuracy, means over folds and seeds, relative to `{reference}` on the same set; geometric means
 over the sets, ± one standard error. *Log loss*: the same. Seconds, size and milliseconds are medians over fits in a

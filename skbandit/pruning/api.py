@@ -38,6 +38,7 @@ def prune(
     groups: Groups | None = None,
     state: Any = None,
     policy: Any = "ucb1",
+    rank_by: str | None = None,
     budget: float = 8.0,
     pruning_ratio: float | str = 0.5,
     tolerance: float = 0.01,
@@ -80,6 +81,10 @@ def prune(
         parameters. ``repair`` and a callable ``fine_tune`` get both, as `skbandit.networks.Variables`.
     policy : str, Policy or Criterion, default="ucb1"
         The method that ranks the units: a bandit policy or another criterion, by name or as an object.
+    rank_by : {"mean", "absolute", "rms", "curvature"}, optional
+        The summary of damages that units are ranked by; see `skbandit.criteria.Bandit`. For a Policy, and for names of
+        policies and of criteria that have such a field; by default their own, which is the mean. A criterion that is
+        given as an object says it itself.
     budget : float, default=8.0
         Mean number of pulls per unit in all rounds together.
     pruning_ratio : float in [0, 1) or "auto", default=0.5
@@ -225,7 +230,7 @@ def prune(
     n_rounds, batch_size = int(n_rounds), int(batch_size)
     with without_checks("float32"):
         params = checked_params(pruned, params)
-        seed, criterion = seed_of(random_state), checked_policy(policy)
+        seed, criterion = seed_of(random_state), checked_policy(policy, rank_by)
         batches = checked_rows(seed, batch_size, X, y, sample_weight)
         judges = None if held_out is None else checked_rows(0, batch_size, *held_out, of=" of 'held_out'")
         check_alike(batches, judges)

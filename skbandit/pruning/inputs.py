@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import numbers
 from typing import Any
 
@@ -39,18 +40,31 @@ def checked_network(owner: str, network: Any) -> Prunable:
     return pruned
 
 
-def checked_policy(policy: Any) -> Criterion:
+def checked_policy(policy: Any, rank_by: Any = None) -> Criterion:
     """Return the criterion of a ``policy`` argument, whose fields float32 can hold.
+
+    Parameters
+    ----------
+    policy : str, Policy or Criterion
+    rank_by : str, optional
+        The summary of damages that it ranks by; the criterion's own by default.
 
     Raises
     ------
     ValueError
         If it is none, or a field is out of bounds: as it was given, or as float32 has it, where 1e300 is infinite and
-        1e-300 is 0.
+        1e-300 is 0. If ``rank_by`` is given for a criterion that has none, or with an object that has its own.
     """
     from skbandit.criteria import resolve
 
     criterion = resolve(policy)
+    if rank_by is not None:
+        refused = f"The 'rank_by' parameter must be None with policy={criterion.label}, which "
+        if not hasattr(criterion, "rank_by"):
+            raise ValueError(f"{refused}does not rank units by the damages of pulls. Got {shown(rank_by)}.")
+        if isinstance(policy, Criterion):
+            raise ValueError(f"{refused}has a 'rank_by' of its own. Got {shown(rank_by)}.")
+        criterion = dataclasses.replace(criterion, rank_by=rank_by).check()
     criterion.check("float32")
     return criterion
 

@@ -40,6 +40,7 @@ def rank_units(
     groups: Groups | None = None,
     state: Any = None,
     policy: Any = "ucb1",
+    rank_by: str | None = None,
     budget: float = 8.0,
     pruning_ratio: float = 0.5,
     scope: str = "global",
@@ -76,6 +77,10 @@ def rank_units(
         For a function that takes one.
     policy : str, Policy or Criterion, default="ucb1"
         The method that ranks the units: a bandit policy or another criterion, by name or as an object.
+    rank_by : {"mean", "absolute", "rms", "curvature"}, optional
+        The summary of damages that units are ranked by; see `skbandit.criteria.Bandit`. For a Policy, and for names of
+        policies and of criteria that have such a field; by default their own, which is the mean. A criterion that is
+        given as an object says it itself.
     budget : float, default=8.0
         Mean number of pulls per active unit; at most one for each unit and mini-batch is made.
     pruning_ratio : float in [0, 1), default=0.5
@@ -163,7 +168,7 @@ def rank_units(
         active = _checked_active(active, network.groups.n_units)
         emissions = _checked_emissions(emissions, network.groups.sizes)
         n_active = int(active.sum())
-        criterion = checked_policy(policy)
+        criterion = checked_policy(policy, rank_by)
         needs = needs_of(criterion)
         require(network, needs, lambda: criterion.label)
         seed = seed_of(random_state)
