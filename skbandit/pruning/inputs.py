@@ -64,7 +64,8 @@ def checked_policy(policy: Any, rank_by: Any = None) -> Criterion:
             raise ValueError(f"{refused}does not rank units by the damages of pulls. Got {shown(rank_by)}.")
         if isinstance(policy, Criterion):
             raise ValueError(f"{refused}has a 'rank_by' of its own. Got {shown(rank_by)}.")
-        criterion = dataclasses.replace(criterion, rank_by=rank_by).check()
+        changes: dict[str, Any] = {"rank_by": rank_by}
+        criterion = dataclasses.replace(criterion, **changes).check()
     criterion.check("float32")
     return criterion
 
