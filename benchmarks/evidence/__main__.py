@@ -35,6 +35,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
     run.add_argument("--part", type=part, default=(1, 1), metavar="I/N", help="do the I-th of N shares")
     run.add_argument("--time-limit", type=float, default=20.0, metavar="MINUTES", help="stop before (default: 20)")
     run.add_argument("--seeds", type=int, metavar="N", help=f"number of seeds (default: {design.SEEDS})")
+    run.add_argument("--first-seed", type=int, default=0, metavar="K", help="leave the seeds before out (default: 0)")
     run.add_argument("--pairs", nargs="+", metavar="NAME", help="pairs of networks and data sets, or data sets")
     run.add_argument("--methods", nargs="+", metavar="NAME", help="methods; all by default")
     run.add_argument("--phases", nargs="+", metavar="NAME", help="phases of the suite; all by default")
@@ -97,7 +98,7 @@ def _deep(runner: Runner, args: argparse.Namespace) -> None:
 
     pairs = {name: PAIRS[name] for name in _known(args.pairs, list(PAIRS))}
     _methods(args.methods)
-    work = part_of(by_seed(list(pairs), args.seeds or design.SEEDS["deep"]), args.part)
+    work = _work(args, list(pairs), "deep")
 
     def one(phase: str, name: str, seed: int) -> None:
         # Another one for each phase: of all networks at once there may be too much memory.
@@ -113,7 +114,7 @@ def _tabular(runner: Runner, args: argparse.Namespace) -> None:
 
     _methods(args.methods)
     tables = _tables(args)
-    work = part_of(by_seed(list(tables), args.seeds or design.SEEDS["tabular"]), args.part)
+    work = _work(args, list(tables), "tabular")
 
     def one(phase: str, name: str, seed: int) -> None:
         cells = tabular.Work(runner, name, tables[name], seed, args.methods)
@@ -133,7 +134,7 @@ def _certified(runner: Runner, args: argparse.Namespace) -> None:
             cell = Cell(kind, phase, pair, seed, method=method, epsilon=epsilon)
             runner.do(cell, make)
 
-    _all(runner, ("certified",), part_of(by_seed(names, args.seeds or design.SEEDS["certified"]), args.part), one)
+    _all(runner, ("certified",), _work(args, names, "certified"), one)
 
 
 def _protocol_2017(runner: Runner, args: argparse.Namespace) -> None:
@@ -146,7 +147,13 @@ def _protocol_2017(runner: Runner, args: argparse.Namespace) -> None:
     def one(phase: str, name: str, seed: int) -> None:
         protocol2017.cells(runner, protocol.load(name), seed)
 
-    _all(runner, ("2017",), part_of(by_seed(names, args.seeds or design.SEEDS["tabular"]), args.part), one)
+    _all(runner, ("2017",), _work(args, names, "tabular"), one)
+
+
+def _work(args: argparse.Namespace, names: list[str], suite: str) -> list[tuple[str, int]]:
+    """Return the pairs (name, seed) of this part."""
+    work = by_seed(names, args.seeds or design.SEEDS[suite])
+    return part_of([(name, seed) for name, seed in work if seed >= args.first_seed], args.part)
 
 
 def _tables(args: argparse.Namespace) -> dict[str, str]:
