@@ -45,7 +45,16 @@ def test_a_summary_that_is_worse_somewhere_is_not_chosen():
 
 def test_pairs_that_summaries_were_formed_on_are_left_out(monkeypatch):
     monkeypatch.setattr(defaults, "LATER_FORMED_ON", ("mlp-set00", "cnn-set00"))
-    assert {len(one.table.scores) for one in defaults.found(evidence({}))} == {8}
+    assert {len(one.means) for one in defaults.found(evidence({}))} == {8}
+
+
+def test_seeds_that_a_summary_lacks_count_for_none():
+    records = evidence({RMS: 0.05}).records
+    part = [record for record in records if record.get("method") not in design.DEFAULTS or record["seed"] > 0]
+    found = defaults.found(reading.evidence_of(part))
+    assert {(len(one.means), one.n_repeats) for one in found} == {(10, 20)}
+    assert all(one.means.notna().all()["random"] for one in found)
+    assert defaults.choice(found) == RMS
 
 
 def test_the_page_shows_means_ranks_and_the_choice():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 
 from benchmarks.common.tables import markdown
 from benchmarks.evidence.design import ALPHA, DEFAULT_CELLS, DEFAULTS, LATER_FORMED_ON
@@ -22,7 +23,10 @@ class Found(NamedTuple):
     """The summaries in one cell."""
 
     cell: Cell
-    table: Table
+    n_repeats: int
+    """Seeds of all pairs together."""
+    means: pd.DataFrame
+    """Means over the seeds that all summaries have, pairs by methods; NaN where another method lacks one of them."""
     mean_ranks: list[float]
     comparisons: list[Comparison]
     """Of each summary but the mean, with the mean."""
@@ -30,18 +34,24 @@ class Found(NamedTuple):
 
 def found(evidence: Evidence) -> list[Found]:
     """Return the cells in which all summaries have records."""
-    book, cells = published(evidence), []
+    rows, cells = published(evidence).rows, []
+    rows = rows[(rows["suite"] == "deep") & (rows["part"] == "report") & (rows["metric"] == "accuracy")]
+    rows = rows[rows["scope"].isin(["layer", ""]) & ~rows["pair"].isin(LATER_FORMED_ON)]
+    data = rows.drop_duplicates("pair").set_index("pair")["data"]
     for ratio, stage in DEFAULT_CELLS:
-        cell = Cell("deep", ratio, stage, "accuracy")
-        sheet = book.sheet(cell)
-        if sheet is None:
+        here = rows[np.isclose(rows["ratio"], ratio) & (rows["stage"] == stage)]
+        wide = here.pivot_table(index=["pair", "repeat"], columns="method", values="value")
+        wide = wide.reindex(columns=[*DEFAULTS, *BESIDE]).dropna(subset=list(DEFAULTS))
+        # A mean over fewer seeds would be one of other networks.
+        means = wide.groupby("pair").agg(lambda values: values.mean() if values.notna().all() else np.nan)
+        if len(means) < 2:
             continue
-        table = sheet.without(LATER_FORMED_ON).table(DEFAULTS)
-        if len(table.scores) < 2:
-            continue
+        table = Table(means[[*DEFAULTS]].round(ranks.DECIMALS), data[means.index], {})
         by_rank = stats.mean_ranks(table.scores, higher_is_better=True, decimals=ranks.DECIMALS)
         pairs = [Two(name, DEFAULTS[0], table, True) for name in DEFAULTS[1:]]
-        cells.append(Found(cell, table, by_rank.mean_ranks.tolist(), compare(pairs, "accuracy", draws=0)))
+        compared = compare(pairs, "accuracy", draws=0)
+        cell = Cell("deep", ratio, stage, "accuracy")
+        cells.append(Found(cell, len(wide), means, by_rank.mean_ranks.tolist(), compared))
     return cells
 
 
@@ -74,26 +84,23 @@ def section(evidence: Evidence) -> str:
     verdict = f"By this rule the default is **`{choice(cells)}`**" + (
         "." if whole else f" as far as there are records: {len(cells)} of {len(DEFAULT_CELLS)} cells."
     )
-    return "\n\n".join([about, _scores(evidence, cells), _comparisons(cells), verdict])
+    return "\n\n".join([about, _scores(cells), _comparisons(cells), verdict])
 
 
-def _scores(evidence: Evidence, cells: list[Found]) -> str:
-    book, rows = published(evidence), []
-    columns = []
-    for one in cells:
-        sheet = book.sheet(one.cell)
-        assert sheet is not None
-        columns.append(sheet.means.reindex(one.table.scores.index))
+def _scores(cells: list[Found]) -> str:
+    rows = []
     for name in (*DEFAULTS, *BESIDE):
-        i = DEFAULTS.index(name) if name in DEFAULTS else None
-        shown = [f"{one.mean_ranks[i]:.2f}" if i is not None else "-" for one in cells]
-        # A mean over fewer pairs would be one of other networks.
-        there = [name in means and bool(means[name].notna().all()) for means in columns]
-        means = [f"{means[name].mean():.3f}" if ok else "-" for means, ok in zip(columns, there, strict=True)]
-        rows.append([f"**{name}**" if i is not None else name, *means, *shown])
-    where = [f"{one.cell.ratio:.0%}, {one.cell.stage} (n = {len(one.table.scores)})" for one in cells]
+        means = [one.means[name] for one in cells]
+        row = [f"{values.mean():.3f}" if values.notna().all() else "-" for values in means]
+        if name in DEFAULTS:
+            row += [f"{one.mean_ranks[DEFAULTS.index(name)]:.2f}" for one in cells]
+            rows.append([f"**{name}**", *row])
+        else:
+            rows.append([name, *row, *("-" for _ in cells)])
+    where = [f"{one.cell.ratio:.0%}, {one.cell.stage}" for one in cells]
     header = ["", *(f"accuracy, {text}" for text in where), *(f"mean rank, {text}" for text in where)]
-    return markdown(header, rows)
+    counts = sorted({f"{len(one.means)} pairs, {one.n_repeats} networks" for one in cells})
+    return f"{markdown(header, rows)}\n\n{'; '.join(counts)}."
 
 
 def _comparisons(cells: list[Found]) -> str:
