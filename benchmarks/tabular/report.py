@@ -298,6 +298,7 @@ def scatter(
     ax.legend(loc="lower right", frameon=False, fontsize=9)
     figure.canvas.draw()
     figure.set_layout_engine("none")
+    ax.autoscale(False)  # lines that lead to names would change the limits, and with them the places
     place_labels(ax, list(zip(x, ranks, strict=True)), list(ranks.index), extra)
     figure.savefig(path, dpi=150)
     plt.close(figure)
@@ -320,6 +321,13 @@ def place_labels(ax: Any, points: Sequence[tuple[float, float]], names: Sequence
         )
         return 1e3 * outside + sum(shared)
 
+    def nearest_other(box: tuple[float, ...], i: int) -> float:
+        """Return the distance of a box to the nearest point but its own."""
+        near = np.clip(pixels, box[:2], box[2:])
+        away = np.hypot(*(pixels - near).T)
+        away[i] = np.inf
+        return float(away.min())
+
     # Crowded points choose last: they have to go far in any case.
     crowd = [sum(np.abs(pixels - p).max(axis=1) < 60 * scale) for p in pixels]
     for i in np.argsort(crowd, kind="stable"):
@@ -335,7 +343,8 @@ def place_labels(ax: Any, points: Sequence[tuple[float, float]], names: Sequence
                 x = pixels[i][0] + dx * distance + np.sign(np.round(dx, 6)) * width / 2 * min(1, 1.6 * abs(dx))
                 y = pixels[i][1] + dy * distance + np.sign(np.round(dy, 6)) * height / 2
                 box = (x - width / 2, y - height / 2, x + width / 2, y + height / 2)
-                cost = overlap(box)
+                # A name that is nearer to another point would be read as that one's.
+                cost = overlap(box) + (1e3 if nearest_other(box, i) < 1.5 * distance else 0)
                 if best is None or cost < best[0]:
                     best = (cost, distance, (x, y))
             if best is not None and best[0] == 0:
