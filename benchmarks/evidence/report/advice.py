@@ -27,11 +27,11 @@ class Question(NamedTuple):
 #: The answers to a claim that is confirmed, refuted and open.
 QUESTIONS = (
     Question(
-        "Does it matter how units are chosen?",
+        "Is the best bandit better than a random choice and than magnitude?",
         "H5",
-        "Yes: choose by a bandit.",
-        "No: at this share of units removed, a random choice or magnitude does as well once the network is tuned.",
-        "Not shown either way.",
+        "Yes.",
+        "No: at this share of units removed, one of the two does as well once the network is tuned.",
+        "Not shown for both.",
     ),
     Question(
         "Which of the paper's policies?",
@@ -59,7 +59,7 @@ QUESTIONS = (
         "H10",
         "By the root mean square (`rank_by='rms'`), with the same pulls.",
         "By the mean: the root mean square is not better throughout.",
-        "Not shown either way.",
+        "Not shown in all cells.",
     ),
     Question(
         "Prune, or train a small network from scratch?",
@@ -71,7 +71,8 @@ QUESTIONS = (
     Question(
         "Does pruning make networks more robust, as certified?",
         "H9",
-        "Yes. What the choice of units is worth shows beside `random`, in the table of certified accuracy.",
+        "Yes, over both the dense network and the small one from scratch. What the choice of units is worth shows at "
+        "`random`, and what attacks say beside it, in the table of certified accuracy.",
         "No: not over both the dense network and the small one from scratch.",
         "Not shown either way.",
     ),

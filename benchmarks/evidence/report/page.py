@@ -16,6 +16,8 @@ from benchmarks.evidence.report.reading import Evidence, published, read
 from benchmarks.evidence.report.verdicts import secondary, verdicts
 
 PAGE = Path("docs/results/evidence")
+#: What the words of the page mean.
+WORDS = Path(__file__).with_name("words.md")
 NO_RECORDS = "There are no records for this part."
 #: Where critical-difference diagrams are drawn.
 DIAGRAMS = (
@@ -32,7 +34,7 @@ def write(evidence: Evidence, out: Path, files: Sequence[Path] = (), draws: int 
     found = verdicts(evidence, draws)
     book = published(evidence)
     sections: list[tuple[str, Callable[[], str]]] = [
-        ("Hypotheses, as stated before the runs", lambda: f"{tables.hypotheses_table()}\n\n{tables.rules()}"),
+        ("Hypotheses", lambda: f"{WORDS.read_text(encoding='utf-8')}\n{tables.hypotheses_table()}\n\n{tables.rules()}"),
         (
             "Verdicts",
             lambda: f"{tables.verdict_table(found)}\n\n{tables.verdict_notes(found)}\n\n{_secondary(evidence, out)}",

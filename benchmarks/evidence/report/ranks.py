@@ -164,14 +164,11 @@ def shares(
 
 
 def share_sentence(found: dict[str, list[float]], methods: Sequence[str]) -> str:
-    """Say how the gain over a random choice without tuning is made up, over some methods."""
+    """Say what choice, repair and tuning add to the raw score of a random choice, on average over some methods."""
     rows = np.array([found[name] for name in methods if name in found])
     if not len(rows):
         return ""
     parts = np.nan_to_num(rows).mean(axis=0)
-    total = parts.sum()
-    if total <= 0:
-        return ""
     names = ("the choice of units", "repair", "fine-tuning")
-    named = [f"{part / total:.0%} to {name}" for name, part in zip(names, parts, strict=True) if part != 0]
-    return f"The gain over the raw score of a random choice is due {', '.join(named)} (means over {len(rows)} methods)."
+    named = [f"{name} {part:+.3f}" for name, part in zip(names, parts, strict=True) if part != 0]
+    return f"Added to the raw score of a random choice, on average over {len(rows)} methods: {', '.join(named)}."

@@ -17,6 +17,7 @@ from benchmarks.evidence.design import (
     HYPOTHESES,
     PAPER,
     ROPES,
+    SEEN,
     SEEN_PAIRS,
     Hypothesis,
 )
@@ -46,11 +47,17 @@ def hypotheses_table() -> str:
             "; ".join(map(str, primary_cells(hypothesis))),
             how(hypothesis),
             hypothesis.source,
+            _seen(hypothesis),
         ]
         for hypothesis in HYPOTHESES
     ]
     header = ["", "claim", "primary cells: suite, share removed, stage, score", "what is compared", "source"]
-    return _left(header, rows)
+    return _left([*header, "seen before it was written down"], rows)
+
+
+def _seen(hypothesis: Hypothesis) -> str:
+    pairs = f"pairs {', '.join(map(str, SEEN_PAIRS))}, which are left out"
+    return pairs if hypothesis.name in FORMED_ON_SEEN else SEEN.get(hypothesis.name, "nothing")
 
 
 def how(hypothesis: Hypothesis) -> str:
@@ -71,18 +78,23 @@ def rules() -> str:
     """Say what the words of a verdict mean."""
     ropes = ", ".join(f"{rope:g} ({METRIC_NAMES[metric]})" for metric, rope in ROPES.items())
     ropes += "".join(f", and {one.rope:g} for {one.name}" for one in HYPOTHESES if one.rope is not None)
-    return (
-        f"*Better*: p < {ALPHA:g} by Wilcoxon's signed-rank test with Holm's correction within the family of the "
-        f"hypothesis, and P(better) > {CERTAINTY:g} by the Bayesian signed-rank test, with a margin of {ropes}. "
-        f"*Equal*: P(within the margin) > {CERTAINTY:g}. A claim is confirmed if all of its comparisons come out as "
-        f"claimed, refuted if one comes out as the opposite, or as equal where a difference is claimed, and open "
-        f"otherwise. A claim that is made for several cells must hold in each of them. Seeds are averaged first; a row "
-        f"is a data set (tables) or a pair of a network and a data set (deep), and the sign must be the same where "
-        f"rows are data sets, none of them with a dagger. Scores are "
-        f"rounded to {DECIMALS} decimals. {', '.join(FORMED_ON_SEEN)} were formed while looking at the pairs "
-        f"{', '.join(map(str, SEEN_PAIRS))}: their verdicts are read on the others. *Power*: "
-        f"the share of {DRAWS} tables, resampled from the rows, in which the test rejects on the side of the median."
+    points = (
+        f"*Better*: p < {ALPHA:g} by Wilcoxon's signed-rank test, with Holm's correction within the family of the "
+        f"hypothesis (all pairs of methods that it ranks), and P(better) > {CERTAINTY:g} by the Bayesian signed-rank "
+        f"test, with a margin of {ropes}.",
+        f"*Equal*: P(within the margin) > {CERTAINTY:g}.",
+        "The difference must keep its sign when pairs are averaged for each data set and sets with a † are left out "
+        "(*by data set* in the table).",
+        "A claim is *confirmed* if all of its comparisons come out as claimed, *refuted* if one comes out as the "
+        "opposite, or as equal where a difference is claimed, and *open* otherwise. A claim about several cells must "
+        "hold in each of them.",
+        f"Seeds are averaged first. A row of a test is a data set (tables) or a pair (deep), n counts them. Scores are "
+        f"rounded to {DECIMALS} decimals.",
+        "Differences are positive where *method* is better than *rival*, whatever the score. For H7 they are log₂ of "
+        "pulls, beyond the half that is claimed.",
+        f"*Power*: how often the test rejects, on the side of the median, in {DRAWS} tables of resampled rows.",
     )
+    return "\n".join(f"- {point}" for point in points)
 
 
 def _left(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -115,7 +127,7 @@ def _comparison(comparison: Comparison) -> list[str]:
         _signed(comparison.difference),
         f"{_signed(comparison.low)} to {_signed(comparison.high)}" if np.isfinite(comparison.low) else "-",
         _signed(comparison.sensitivity),
-        *(f"{comparison.p:.2g}", f"{comparison.holm:.2g}"),
+        *(f"{p:.2g}" if comparison.n else "-" for p in (comparison.p, comparison.holm)),
         *(_plain(value, "{:.2f}") for value in (comparison.better, comparison.equal, comparison.power)),
     ]
 
