@@ -12,7 +12,7 @@ import pandas as pd
 
 from benchmarks.common.tables import markdown, number
 from benchmarks.tabular.protocol import read
-from benchmarks.tabular.report import model_order, of_one_machine
+from benchmarks.tabular.report import CONTROLS, model_order, of_one_machine
 
 REFERENCE = "earlier_fast-1 @0"
 PAGE = Path("docs/results/tabular/development.md")
@@ -24,8 +24,8 @@ each seed. Names are those of [the comparison](README.md); `earlier_fast-1` is t
     {command}
 
 *Error*: 1 - R² or 1 - accuracy, means over folds and seeds, relative to `{reference}` on the same set; geometric means
-over the sets, ± one standard error. *Log loss*: the same. Seconds, size and milliseconds are medians over fits in a
-process with one core, of the whole pipeline on a data frame; {timed}.
+over the sets, ± one standard error; below 0 is better. *Log loss*, of the classification sets: the same. Seconds, size
+and milliseconds are medians over fits in a process with one core, of the whole pipeline on a data frame; {timed}.
 """
 
 
@@ -90,7 +90,8 @@ def page(files: Sequence[Path], reference: str, without: Sequence[str], out: Pat
     timed = f"those of {len(there)} of {len(frame)} fits, on {machine}"
     rows = int(frame["max_rows"].max())
     about = ABOUT.strip().format(rows=f"{rows:,}".replace(",", " "), reference=reference, timed=timed, command=command)
-    left_out = f" Without {', '.join(without)}." if without else ""
+    said = (f"{name} ({_errors(frame, name, reference)})" for name in without)
+    left_out = f" Without {'; '.join(said)}: ratios of so few errors mean little." if without else ""
     links = ", ".join(f"[{path.name}]({Path(os.path.relpath(path, out.parent)).as_posix()})" for path in files)
     return "\n\n".join(
         [
@@ -103,6 +104,12 @@ def page(files: Sequence[Path], reference: str, without: Sequence[str], out: Pat
             f"Records: {links}.",
         ]
     )
+
+
+def _errors(frame: pd.DataFrame, data: str, reference: str) -> str:
+    """Return the errors of the reference and of our main models on a set."""
+    means = 1 - frame[frame["data"] == data].groupby("model")["score"].mean()
+    return ", ".join(f"error {means[name]:.4f} of {name}" for name in (reference, *CONTROLS) if name in means)
 
 
 def main(argv: Sequence[str]) -> None:

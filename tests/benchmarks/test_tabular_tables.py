@@ -60,7 +60,7 @@ def test_the_table_of_the_development_sets(tmp_path):
     development.main([str(written(tmp_path / "dev.jsonl", records)), "--out", str(out), "--without", "barley"])
     text = out.read_text(encoding="utf-8")
     assert "2 sets, 2 fits of each" in text
-    assert "Without barley." in text
+    assert "Without barley (error 0.5000 of earlier_fast-1 @0, error 0.2500 of default-4 @0.5)" in text
     (row,) = [line for line in text.splitlines() if line.startswith("| default-4 @0.5")]
     assert "| -50.0 ± 0.0 | -50.0 | 2 / 0 | -50.0 ± nan | -50.0 ± nan | -50.0 ± nan | 1 | 2 | 1 | 10 |" in row
     assert "| wheat | regression | 0.750 | 0.500 |" in text
