@@ -35,7 +35,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
     run.add_argument("--part", type=part, default=(1, 1), metavar="I/N", help="do the I-th of N shares")
     run.add_argument("--time-limit", type=float, default=20.0, metavar="MINUTES", help="stop before (default: 20)")
     run.add_argument("--seeds", type=int, metavar="N", help=f"number of seeds (default: {design.SEEDS})")
-    run.add_argument("--first-seed", type=int, default=0, metavar="K", help="leave the seeds before out (default: 0)")
+    run.add_argument("--first-seed", type=int, default=0, metavar="K", help="the first seed to run (default: 0)")
     run.add_argument("--pairs", nargs="+", metavar="NAME", help="pairs of networks and data sets, or data sets")
     run.add_argument("--methods", nargs="+", metavar="NAME", help="methods; all by default")
     run.add_argument("--phases", nargs="+", metavar="NAME", help="phases of the suite; all by default")
@@ -153,6 +153,8 @@ def _protocol_2017(runner: Runner, args: argparse.Namespace) -> None:
 def _work(args: argparse.Namespace, names: list[str], suite: str) -> list[tuple[str, int]]:
     """Return the pairs (name, seed) of this part."""
     work = by_seed(names, args.seeds or design.SEEDS[suite])
+    if not 0 <= args.first_seed < (args.seeds or design.SEEDS[suite]):
+        raise SystemExit(f"--first-seed {args.first_seed}: seeds are 0 to {(args.seeds or design.SEEDS[suite]) - 1}.")
     return part_of([(name, seed) for name, seed in work if seed >= args.first_seed], args.part)
 
 

@@ -50,10 +50,12 @@ CONTROLS = ("unpruned", "trained_on", "scratch", "width_matched", "worst")
 #: the guard rows of the first seed of mlp-mnist, cnn-usps, textcnn-trec and textcnn-subj.
 LATER = tuple(f"{name}_curvature" for name in ("ucb1", "uniform", "racing", "leave_one_out", "sequential"))
 LATER_FORMED_ON = ("mlp-mnist", "cnn-usps", "textcnn-trec", "textcnn-subj")
-#: What `skbandit.prune` does by default, four rounds of UCB1, and the same by the other summaries. Stated before they
-#: were run: the default becomes a summary that is better than the mean (p < ALPHA by Wilcoxon's test, with Holm's
-#: correction for the two) in one of `DEFAULT_CELLS`, ratio and stage, and worse in none; if both are, the one with the
-#: better mean rank over these cells. The pairs of `LATER_FORMED_ON` are left out.
+#: Four rounds of UCB1, which is what `skbandit.prune` does by default, by each summary; here with the same share of
+#: each group and mini-batches of 32 rows (defaults of `prune`: all groups together, 256). Stated before they were run:
+#: the default becomes a summary that is better than the mean (p < ALPHA by Wilcoxon's test, with Holm's correction over
+#: both summaries in all cells) in one of `DEFAULT_CELLS`, ratio and stage, and worse in none; if both are, the one with
+#: the better mean rank over these cells. The pairs of `LATER_FORMED_ON` and `SEEN_PAIRS` are left out. Only seeds that
+#: all three have count.
 DEFAULTS = ("ucb1@4", "ucb1@4_rms", "ucb1@4_curvature")
 DEFAULT_CELLS = ((0.5, "raw"), (0.9, "raw"), (0.5, "tuned"), (0.9, "tuned"))
 #: The longer fine-tuning takes as long as all else together: these methods alone have it.

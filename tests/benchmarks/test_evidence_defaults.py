@@ -9,6 +9,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import evidence_records as synthetic
 
+from benchmarks.deep.pairs import PAIRS
 from benchmarks.evidence import design
 from benchmarks.evidence.report import defaults, reading
 
@@ -44,17 +45,31 @@ def test_a_summary_that_is_worse_somewhere_is_not_chosen():
 
 
 def test_pairs_that_summaries_were_formed_on_are_left_out(monkeypatch):
-    monkeypatch.setattr(defaults, "LATER_FORMED_ON", ("mlp-set00", "cnn-set00"))
+    monkeypatch.setattr(defaults, "LEFT_OUT", ("mlp-set00", "cnn-set00"))
     assert {len(one.means) for one in defaults.found(evidence({}))} == {8}
 
 
 def test_seeds_that_a_summary_lacks_count_for_none():
     records = evidence({RMS: 0.05}).records
-    part = [record for record in records if record.get("method") not in design.DEFAULTS or record["seed"] > 0]
+    part = [record for record in records if record.get("method") != RMS or record["seed"] > 0]
     found = defaults.found(reading.evidence_of(part))
     assert {(len(one.means), one.n_repeats) for one in found} == {(10, 20)}
     assert all(one.means.notna().all()["random"] for one in found)
     assert defaults.choice(found) == RMS
+
+
+def test_pairs_that_either_summary_was_formed_on_are_known():
+    assert {"textcnn-subj", "cnn-usps", "mlp-mnist", "textcnn-trec"} < set(defaults.LEFT_OUT)
+    assert {PAIRS[name].number for name in defaults.LEFT_OUT} >= set(design.SEEN_PAIRS)
+    assert len(defaults.LEFT_OUT) == len(set(defaults.LEFT_OUT)) == 7
+
+
+def test_p_is_corrected_over_all_cells():
+    cells = defaults.found(evidence({RMS: 0.002}, noise=0.004))
+    p = [two.p for one in cells for two in one.comparisons]
+    holm = [two.holm for one in cells for two in one.comparisons]
+    assert len(p) == 8
+    assert min(holm) == pytest.approx(min(1, 8 * min(p)))
 
 
 def test_the_page_shows_means_ranks_and_the_choice():
