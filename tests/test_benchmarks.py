@@ -5,6 +5,7 @@ import importlib
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from graphlib import TopologicalSorter
@@ -200,7 +201,8 @@ def test_the_tables_of_the_ablation_are_those_of_the_records(load, tmp_path):
 def test_the_page_of_the_development_sets_is_that_of_the_records(load, tmp_path):
     page = (ROOT / "docs" / "results" / "tabular" / "development.md").read_text(encoding="utf-8")
     written = tmp_path / "development.md"
-    command = page[page.index("benchmarks.tabular development") :].splitlines()[0].split()[1:]
+    command = page[page.index("benchmarks.tabular development") :].splitlines()[0]
+    command = shlex.split(command)[1:]
     load("benchmarks.tabular.__main__").main([*command, "--out", str(written)])
     assert written.read_text(encoding="utf-8").split("Records: ")[0] == page.split("Records: ")[0]
 

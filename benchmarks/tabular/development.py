@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -24,8 +25,9 @@ each seed. Names are those of [the comparison](README.md); `earlier_fast-1` is t
     {command}
 
 *Error*: 1 - R² or 1 - accuracy, means over folds and seeds, relative to `{reference}` on the same set; geometric means
-over the sets, ± one standard error; below 0 is better. *Log loss*, of the classification sets: the same. Seconds, size
-and milliseconds are medians over fits in a process with one core, of the whole pipeline on a data frame; {timed}.
+over the sets, ± the standard error of the mean logarithm; below 0 is better. *Log loss*, of the classification sets:
+the same. Seconds, size and milliseconds are medians over fits in a process with one core, of the whole pipeline on a
+data frame; {timed}.
 """
 
 
@@ -39,7 +41,9 @@ def changes(frame: pd.DataFrame, value: str, reference: str) -> pd.DataFrame:
 
 
 def spread(change: pd.Series) -> str:
-    """Return the geometric mean of a change in percent, and its standard error."""
+    """Return the geometric mean of a change in percent, and the standard error of the mean logarithm."""
+    if len(change) < 2:
+        return f"{100 * np.expm1(change.mean()):+.1f}"
     return f"{100 * np.expm1(change.mean()):+.1f} ± {100 * change.std(ddof=1) / np.sqrt(len(change)):.1f}"
 
 
@@ -91,7 +95,7 @@ def page(files: Sequence[Path], reference: str, without: Sequence[str], out: Pat
     rows = int(frame["max_rows"].max())
     about = ABOUT.strip().format(rows=f"{rows:,}".replace(",", " "), reference=reference, timed=timed, command=command)
     said = (f"{name} ({_errors(frame, name, reference)})" for name in without)
-    left_out = f" Without {'; '.join(said)}: ratios of so few errors mean little." if without else ""
+    left_out = f" Without {'; '.join(said)}." if without else ""
     links = ", ".join(f"[{path.name}]({Path(os.path.relpath(path, out.parent)).as_posix()})" for path in files)
     return "\n\n".join(
         [
@@ -121,8 +125,15 @@ def main(argv: Sequence[str]) -> None:
     args = parser.parse_args(argv)
     if absent := [str(path) for path in args.files if not path.exists()]:
         parser.error(f"there is no file {', '.join(absent)}")
-    given = [*map(str, args.files), *(["--reference", f'"{args.reference}"'] if args.reference != REFERENCE else [])]
+    given = [*map(str, args.files), *(["--reference", args.reference] if args.reference != REFERENCE else [])]
     given += ["--without", *args.without] if args.without else []
-    command = " ".join(["python -m benchmarks.tabular development", *given])
+    command = f"python -m benchmarks.tabular development {shlex.join(given)}"
+    frame = pd.DataFrame(read(*args.files))
+    for name, what, known in [
+        (args.reference, "model", frame["model"]),
+        *((s, "set", frame["data"]) for s in args.without),
+    ]:
+        if name not in set(known):
+            parser.error(f"there is no {what} {name!r}, only {', '.join(sorted(set(known)))}")
     args.out.write_text(page(args.files, args.reference, args.without, args.out, command) + "\n", encoding="utf-8")
     print(f"wrote {args.out}")

@@ -25,6 +25,8 @@ HEAD = Path(__file__).with_name("report_head.md")
 CONTROLS = ("strong-8 @0.5", "default-4 @0.5")
 #: Models of other libraries beside those that have been run on a few folds.
 BESIDE = ("LightGBM", "CatBoost")
+#: ... and ours.
+OWN = (*CONTROLS, "default-1 @0.5")
 #: A model with scores on fewer sets than this share of the most that any model has is left out of ranks; one that is
 #: ranked gets the worst score where it has none.
 ENOUGH_SETS = 0.9
@@ -93,17 +95,32 @@ def of_one_machine(frame: pd.DataFrame) -> tuple[str, pd.DataFrame]:
     return machine, frame[frame["machine"] == machine]
 
 
+SECONDS = ("fit_seconds", "warm_seconds", "cpu_seconds", "predict_1_seconds", "predict_1000_seconds")
+
+
 def costs(frame: pd.DataFrame, scores: Scores) -> pd.DataFrame:
-    """Per model, geometric means over the sets of medians over folds and seeds: seconds are of one machine."""
-    _, frame = of_one_machine(frame[frame["data"].isin(scores.table.index)])
-    frame = frame.copy()
+    """Per model, geometric means over the sets of medians over folds and seeds.
+
+    Seconds are those of one machine (`of_one_machine`, of all sets), on the sets that all its models have.
+    """
+    machine, _ = of_one_machine(frame)
+    frame = frame[frame["data"].isin(scores.table.index) & frame["model"].isin(scores.table.columns)].copy()
     warm = frame["fit_seconds"] - frame["compile_seconds"]
     frame["warm_seconds"] = warm.where(warm > 0)  # threads that compile at once can add up to more than the clock's
-    columns = ["fit_seconds", "warm_seconds", "cpu_seconds", "predict_1_seconds", "predict_1000_seconds", "bytes"]
-    columns += [name for name in ("n_parameters",) if name in frame]
-    per_set = frame.groupby(["model", "data"], sort=False)[columns].median()
-    found = per_set.groupby("model", sort=False).agg(lambda v: geometric_mean(v) if v.notna().any() else np.nan)
-    return found.reindex(scores.table.columns)
+    timed = frame[frame["machine"] == machine]
+    n_models = timed.groupby("data")["model"].nunique()
+    timed = timed[timed["data"].isin(n_models.index[n_models == timed["model"].nunique()])]
+    sizes = [name for name in ("bytes", "n_parameters") if name in frame]
+    parts = [(timed, list(SECONDS)), (frame, sizes)]
+    found = [
+        part.groupby(["model", "data"], sort=False)[columns]
+        .median()
+        .groupby("model", sort=False)
+        .agg(lambda v: geometric_mean(v) if v.notna().any() else np.nan)
+        .reindex(scores.table.columns)
+        for part, columns in parts
+    ]
+    return pd.concat(found, axis=1)
 
 
 # ---------------------------------------------------------------------- text
@@ -238,7 +255,8 @@ def setting(frame: pd.DataFrame) -> str:
     owner = frame["model"].map(lambda name: "models of this package" if Ours.of(name) else "others")
     machine, there = of_one_machine(frame)
     absent = sorted(set(frame["model"]) - set(there["model"]))
-    timed = f"of {len(there)} of {len(frame)} records, those of {machine}" + (
+    seeds = ", ".join(map(str, sorted(there["seed"].unique())))
+    timed = f"of {len(there)} of {len(frame)} records, those of {machine} (seeds {seeds})" + (
         f"; not there: {', '.join(absent)}" if absent else ""
     )
     machines = [f"{who}: {', '.join(sorted(of['machine'].unique()))}" for who, of in frame.groupby(owner)]
@@ -253,7 +271,7 @@ def setting(frame: pd.DataFrame) -> str:
             "lists the exceptions); they may use all cores that the process has",
         ],
         ["machines", "; ".join(machines)],
-        ["seconds, milliseconds and KiB", timed],
+        ["seconds and milliseconds", timed],
         ["versions (of the last record)", versions],
     ]
     settings = "\n".join(["| setting | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows)])
@@ -389,7 +407,8 @@ def on_few_folds(frame: pd.DataFrame, files: Sequence[Path], out: Path) -> list[
         return []
     fold = ["data", "seed", "fold"]
     wide = frame.pivot_table(index=fold, columns="model", values="score")
-    others = [name for name in (*BESIDE, *CONTROLS) if name in wide]
+    others = [name for name in (*BESIDE, *OWN) if name in wide]
+    controls = [name for name in OWN if name in wide]
     rows = []
     for (name, task), own in few.groupby(["model", "task"], sort=False):
         both = own.set_index(fold)[["score", "fit_seconds", "machine"]].join(wide[others], how="inner").dropna()
@@ -397,12 +416,12 @@ def on_few_folds(frame: pd.DataFrame, files: Sequence[Path], out: Path) -> list[
             continue
         sets = both.groupby("data")[["score", *others]].mean()
         cells = [f"{sets['score'].mean():.3f}", *(f"{sets[other].mean():.3f}" for other in others)]
-        for control in CONTROLS:
+        for control in controls:
             gap = sets["score"] - sets[control]
             cells.append(f"{(gap > 0).sum()} / {(gap == 0).sum()} / {(gap < 0).sum()}")
         seconds, machines = number(both["fit_seconds"].median()), ", ".join(sorted(both["machine"].unique()))
         rows.append([name, task, f"{len(both)} of {len(sets)}", *cells, seconds, machines])
-    head = ["model", "task", "folds, sets", "its score", *others, *(f"against {name}" for name in CONTROLS)]
+    head = ["model", "task", "folds, sets", "its score", *others, *(f"against {name}" for name in controls)]
     links = ", ".join(f"[{path.name}]({Path(os.path.relpath(path, out)).as_posix()})" for path in files)
     return [
         "## Models on a few folds",

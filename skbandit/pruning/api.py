@@ -81,10 +81,11 @@ def prune(
         parameters. ``repair`` and a callable ``fine_tune`` get both, as `skbandit.networks.Variables`.
     policy : str, Policy or Criterion, default="ucb1"
         The method that ranks the units: a bandit policy or another criterion, by name or as an object.
-    rank_by : {"mean", "absolute", "rms", "curvature"}, optional
-        The summary of damages that units are ranked by; see `skbandit.criteria.Bandit`. For a Policy, and for names of
-        policies and of criteria that have such a field; by default their own, which is the mean. A criterion that is
-        given as an object says it itself.
+    rank_by : {"mean", "absolute", "rms", "curvature", "reward"}, optional
+        The summary of damages that units are ranked by (see `skbandit.criteria.Bandit`); by default the mean. For a
+        Policy, and for the names of policies, of warm-started bandits, ``"leave_one_out"``,
+        ``"greedy_leave_one_out"`` and ``"budgeted_greedy"``, of which some take fewer summaries. It must be None for
+        all other criteria, and for those that are given as objects: they have it as a field.
     budget : float, default=8.0
         Mean number of pulls per unit in all rounds together.
     pruning_ratio : float in [0, 1) or "auto", default=0.5

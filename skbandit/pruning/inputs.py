@@ -53,17 +53,23 @@ def checked_policy(policy: Any, rank_by: Any = None) -> Criterion:
     ------
     ValueError
         If it is none, or a field is out of bounds: as it was given, or as float32 has it, where 1e300 is infinite and
-        1e-300 is 0. If ``rank_by`` is given for a criterion that has none, or with an object that has its own.
+        1e-300 is 0. If ``rank_by`` is given for a criterion that has none, or with a Criterion.
     """
     from skbandit.criteria import resolve
 
     criterion = resolve(policy)
     if rank_by is not None:
-        refused = f"The 'rank_by' parameter must be None with policy={criterion.label}, which "
-        if not hasattr(criterion, "rank_by"):
-            raise ValueError(f"{refused}does not rank units by the damages of pulls. Got {shown(rank_by)}.")
         if isinstance(policy, Criterion):
-            raise ValueError(f"{refused}has a 'rank_by' of its own. Got {shown(rank_by)}.")
+            own = f": give it to the criterion, as in {type(policy).__name__}(rank_by={rank_by!r})"
+            raise ValueError(
+                "The 'rank_by' parameter must be None where 'policy' is a criterion that is given as an object"
+                f"{own if hasattr(policy, 'rank_by') else ''}. Got {shown(rank_by)} and {shown(policy)}."
+            )
+        if not hasattr(criterion, "rank_by"):
+            raise ValueError(
+                f"The 'rank_by' parameter must be None with policy={criterion.name!r}, which ranks by no damages of "
+                f"pulls. Got {shown(rank_by)}."
+            )
         changes: dict[str, Any] = {"rank_by": rank_by}
         criterion = dataclasses.replace(criterion, **changes).check()
     criterion.check("float32")

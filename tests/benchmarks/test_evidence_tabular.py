@@ -88,6 +88,24 @@ def test_from_scratch_is_the_pruned_shape_and_all_epochs(made):
     assert on["scores"]["report"] == (on["scores_of_last"] if on["fine_tuned"] else dense["scores"]["report"])
 
 
+@pytest.mark.parametrize("better", [True, False])
+def test_the_network_that_was_trained_on_is_kept_where_its_loss_on_held_out_rows_is_lower(made, monkeypatch, better):
+    records, path = made
+    (dense,) = of(records, kind="dense")
+    again = work(path)
+    losses = {id(again.model): 1.0}
+    monkeypatch.setattr(again, "_guard_loss", lambda model: losses.get(id(model), 0.5 if better else 1.5))
+    found = again._controlled("trained_on", 0.5)
+    assert found["fine_tuned"] is better
+    assert found["scores"]["report"] == (found["scores_of_last"] if better else dense["scores"]["report"])
+
+
+def test_the_loss_of_the_guard_is_that_of_pruning(made):
+    again = work(made[1])
+    pruned = again._prune(again.model, 0.5, policy="magnitude", n_rounds=1, **tabular.STAGES["raw"])
+    assert again._guard_loss(again.model) == pytest.approx(pruned.pruning_history_[0]["loss_before"], rel=1e-6)
+
+
 def test_random_is_the_mean_of_its_draws(made):
     records, _ = made
     (raw,) = of(records, kind="outcome", method="random", stage="raw")

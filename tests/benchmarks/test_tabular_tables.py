@@ -31,24 +31,31 @@ def written(path, records):
 def test_seconds_are_of_the_machine_that_ran_the_most_models():
     records = [record("wheat", "ridge", 0.5, fold, machine="old", seconds=9.0) for fold in range(3)]
     records += [record("wheat", "knn", 0.5, seconds=2.0), record("wheat", "ridge", 0.5, seed=1, seconds=1.0)]
+    records += [record("barley", "knn", 0.5, seconds=5.0, bytes=8192)]  # a set that one of the models lacks there
+    records += [record("barley", "ridge", 0.5, machine="old", seconds=5.0)]
     frame = pd.DataFrame(records)
     machine, found = report.of_one_machine(frame)
-    assert (machine, len(found)) == ("new", 2)
+    assert (machine, len(found)) == ("new", 3)
     cost = report.costs(frame, report.scores_of(frame, "regression"))
     assert cost["fit_seconds"].to_dict() == pytest.approx({"ridge": 1.0, "knn": 2.0})
+    assert cost["bytes"].to_dict() == pytest.approx({"ridge": 2048, "knn": 4096})
 
 
 def test_models_on_a_few_folds_are_compared_on_these(tmp_path):
-    full = [record(data, name, 0.5, fold) for data in ("wheat", "barley") for fold in (1, 2) for name in ("CatBoost",)]
-    full += [record("wheat", name, 0.75, 0) for name in ("CatBoost", *report.CONTROLS)]
-    full += [record("barley", name, 0.25, 0) for name in ("CatBoost", *report.CONTROLS)]
-    few = written(tmp_path / "few.jsonl", [record("wheat", "TabM", 0.875), record("barley", "TabM", 0.125)])
+    others = ("CatBoost", *report.CONTROLS)
+    full = [record(data, name, 0.1, fold) for data in ("wheat", "barley") for fold in (1, 2) for name in others]
+    full += [record("wheat", name, 0.75 - 0.01 * i, 0) for i, name in enumerate(others)]
+    full += [record("barley", name, 0.25 - 0.01 * i, 0) for i, name in enumerate(others)]
+    few = written(tmp_path / "few.jsonl", [record("wheat", "TabM", 0.875), record("barley", "TabM", 0.135)])
     parts = report.on_few_folds(pd.DataFrame(full), [few], tmp_path)
     (row,) = [line for line in parts[-1].splitlines() if line.startswith("| TabM")]
     cells = [cell.strip() for cell in row.strip("|").split("|")]
-    assert cells[:5] == ["TabM", "regression", "2 of 2", "0.500", "0.500"]
-    assert "1 / 0 / 1" in cells
+    assert cells[:7] == ["TabM", "regression", "2 of 2", "0.505", "0.500", "0.490", "0.480"]
+    assert cells[7:9] == ["1 / 0 / 1", "1 / 0 / 1"]
     assert "[few.jsonl](few.jsonl)" in "\n".join(parts)
+    # A control that has not been run is not in the table.
+    alone = pd.DataFrame([one for one in full if one["model"] != report.CONTROLS[0]])
+    assert report.CONTROLS[0] not in report.on_few_folds(alone, [few], tmp_path)[-1]
     assert report.on_few_folds(pd.DataFrame(full), [], tmp_path) == []
 
 
@@ -62,7 +69,8 @@ def test_the_table_of_the_development_sets(tmp_path):
     assert "2 sets, 2 fits of each" in text
     assert "Without barley (error 0.5000 of earlier_fast-1 @0, error 0.2500 of default-4 @0.5)" in text
     (row,) = [line for line in text.splitlines() if line.startswith("| default-4 @0.5")]
-    assert "| -50.0 ± 0.0 | -50.0 | 2 / 0 | -50.0 ± nan | -50.0 ± nan | -50.0 ± nan | 1 | 2 | 1 | 10 |" in row
+    assert "| -50.0 ± 0.0 | -50.0 | 2 / 0 | -50.0 | -50.0 | -50.0 | 1 | 2 | 1 | 10 |" in row
     assert "| wheat | regression | 0.750 | 0.500 |" in text
-    with pytest.raises(SystemExit):
-        development.main([str(tmp_path / "absent.jsonl")])
+    for wrong in (["absent.jsonl"], ["dev.jsonl", "--reference", "knn"], ["dev.jsonl", "--without", "oats"]):
+        with pytest.raises(SystemExit):
+            development.main([str(tmp_path / wrong[0]), *wrong[1:], "--out", str(out)])
