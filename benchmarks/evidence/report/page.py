@@ -71,10 +71,13 @@ def _setting(evidence: Evidence) -> str:
     counts = controlled.groupby(["suite", "task"])
     for (suite, task), rows in counts:
         of = rows[~rows["standard"]]
-        repeats = of["repeat"].nunique()
+        there = published(evidence).suite(suite, task)
+        counted = there.repeats[False] if there is not None else frozenset()
+        repeats, fewer = len(counted), of["repeat"].nunique() - len(counted)
+        also = f" (and {fewer} that fewer than half of them have, which counts nowhere)" if counted and fewer else ""
         lines.append(
             f"- {suite}, {task}: {of['pair'].nunique()} pairs on {of['data'].nunique()} data sets, "
-            f"{repeats} {plural(repeats, 'repeat')}, {of['method'].nunique()} methods and controls."
+            f"{repeats} {plural(repeats, 'repeat')}{also}, {of['method'].nunique()} methods and controls."
         )
     cpus = sorted({str(record["cpu"]) for record in evidence.records if record.get("cpu")})
     if cpus:
