@@ -1,5 +1,6 @@
-"""The default of `skbandit.prune` by the records: the rule of the design, and what the page says of it."""
+"""The default of `skbandit.prune` by the records, and methods that were added later: rule, networks, page."""
 
+import re
 import sys
 from pathlib import Path
 
@@ -11,7 +12,8 @@ import evidence_records as synthetic
 
 from benchmarks.deep.pairs import PAIRS
 from benchmarks.evidence import design
-from benchmarks.evidence.report import defaults, reading
+from benchmarks.evidence.report import defaults, later, ranks, reading
+from benchmarks.evidence.report.cells import Cell
 
 MEAN, RMS, CURVATURE = design.DEFAULTS
 
@@ -81,3 +83,20 @@ def test_the_page_shows_means_ranks_and_the_choice():
     part = defaults.section(evidence({CURVATURE: 0.1}, stages=("raw",)))
     assert "as far as there are records: 2 of 4 cells" in part
     assert defaults.section(evidence({}, methods=("random",))) == ""
+
+
+def test_methods_that_were_added_later_are_compared_on_their_own_networks():
+    """Seeds that they lack would make means of other networks, and would empty the tables of ranks."""
+    about = {"ratios": (0.5,), "stages": ("raw",), "controls": False, "noise": 0.0}
+    records = evidence({}, methods=("uniform", "random"), n_seeds=2, **about).records
+    for record in records:
+        if record["seed"] == 1 and record.get("method") == "uniform":
+            record["scores"]["report"]["accuracy"] = 0.0
+    own = evidence({}, methods=("uniform_curvature",), n_seeds=1, **about).records
+    found = reading.evidence_of([*records, *(record for record in own if record["kind"] == "outcome")])
+    text = later.section(found)
+    means = dict(re.findall(r"^\| \**(\w+)\** \| [\d.]+ \| ([\d.]+) \|$", text, flags=re.MULTILINE))
+    assert float(means["uniform"]) == pytest.approx(float(means["random"]), abs=0.002)
+    ranked = ranks.ranked(reading.published(found), Cell("deep", 0.5, "raw", "accuracy"))
+    assert set(ranked.ranks) == {"uniform", "random", "unpruned"}
+    assert ranked.means["uniform"] == pytest.approx(ranked.means["random"] / 2, abs=0.01)

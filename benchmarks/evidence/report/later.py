@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import pandas as pd
+
 from benchmarks.common.tables import markdown
 from benchmarks.evidence.design import BUDGET, BUDGETS, LATER, LATER_FORMED_ON
 from benchmarks.evidence.report import ranks
-from benchmarks.evidence.report.cells import METRIC_NAMES, Cell, Sheet, higher_is_better
+from benchmarks.evidence.report.cells import METRIC_NAMES, Book, Cell, Sheet, higher_is_better
 from benchmarks.evidence.report.comparisons import Two, compare
 from benchmarks.evidence.report.reading import Evidence, published
 
@@ -18,7 +20,7 @@ RANKED = (CELLS[0], CELLS[-1])
 
 def section(evidence: Evidence) -> str:
     """Return the text of the page; an empty one where there are no records."""
-    book = published(evidence)
+    book = Book(_of_their_networks(published(evidence).rows))
     sheets = {cell: sheet.without(LATER_FORMED_ON) for cell in CELLS if (sheet := book.sheet(cell)) is not None}
     parts = [_means(cell, sheets[cell]) for cell in RANKED if cell in sheets]
     parts += [_comparisons(sheets), _budgets(evidence)]
@@ -32,6 +34,12 @@ def section(evidence: Evidence) -> str:
         "the number of rows."
     )
     return "\n\n".join([about, *parts])
+
+
+def _of_their_networks(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of the networks, pairs and seeds, that these methods have been run on."""
+    networks = pd.MultiIndex.from_frame(rows.loc[rows["method"].isin(LATER), ["pair", "repeat"]].drop_duplicates())
+    return rows[pd.MultiIndex.from_frame(rows[["pair", "repeat"]]).isin(networks)]
 
 
 def _means(cell: Cell, sheet: Sheet) -> str:
@@ -74,7 +82,7 @@ def _comparisons(sheets: dict[Cell, Sheet]) -> str:
 
 def _budgets(evidence: Evidence) -> str:
     """Return the accuracy right after removal by pulls per unit."""
-    scores = evidence.scores
+    scores = _of_their_networks(evidence.scores)
     rows = scores[
         (scores["suite"] == "deep")
         & (scores["stage"] == "raw")

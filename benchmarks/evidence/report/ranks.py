@@ -44,12 +44,13 @@ def ranked(
 ) -> Ranked | None:
     """Rank methods in a cell; None where there are fewer than two, or no pair has all of them.
 
-    By default these are all but those that were added when the hypotheses had been written down.
+    By default these are all but those that were added when the hypotheses had been written down, and `DEFAULTS`: there
+    may be fewer seeds of them.
     """
     sheet = book.sheet(cell, scope=scope)
     if sheet is None:
         return None
-    planned = [name for name in sheet.methods if name not in (*LATER, *DEFAULTS[1:])]
+    planned = [name for name in sheet.methods if name not in (*LATER, *DEFAULTS)]
     there = planned if methods is None else [name for name in sheet.methods if name in methods]
     # What has no ratio has records in a cell where nothing else has.
     if len(there) < 2 or set(there) <= sheet.constant:
