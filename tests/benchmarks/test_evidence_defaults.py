@@ -12,7 +12,7 @@ import evidence_records as synthetic
 
 from benchmarks.deep.pairs import PAIRS
 from benchmarks.evidence import design
-from benchmarks.evidence.report import defaults, later, ranks, reading
+from benchmarks.evidence.report import cells, defaults, later, ranks, reading
 from benchmarks.evidence.report.cells import Cell
 
 MEAN, RMS, CURVATURE = design.DEFAULTS
@@ -34,9 +34,9 @@ def evidence(effects, **options):
     ],
 )
 def test_the_default_is_the_summary_that_is_better_than_the_mean(effects, chosen):
-    cells = defaults.found(evidence(effects))
-    assert [(one.cell.ratio, one.cell.stage) for one in cells] == list(design.DEFAULT_CELLS)
-    assert defaults.choice(cells) == chosen
+    found = defaults.found(evidence(effects))
+    assert [(one.cell.ratio, one.cell.stage) for one in found] == list(design.DEFAULT_CELLS)
+    assert defaults.choice(found) == chosen
 
 
 def test_a_summary_that_is_worse_somewhere_is_not_chosen():
@@ -67,9 +67,9 @@ def test_pairs_that_either_summary_was_formed_on_are_known():
 
 
 def test_p_is_corrected_over_all_cells():
-    cells = defaults.found(evidence({RMS: 0.002}, noise=0.004))
-    p = [two.p for one in cells for two in one.comparisons]
-    holm = [two.holm for one in cells for two in one.comparisons]
+    found = defaults.found(evidence({RMS: 0.002}, noise=0.004))
+    p = [two.p for one in found for two in one.comparisons]
+    holm = [two.holm for one in found for two in one.comparisons]
     assert len(p) == 8
     assert min(holm) == pytest.approx(min(1, 8 * min(p)))
 
@@ -100,3 +100,11 @@ def test_methods_that_were_added_later_are_compared_on_their_own_networks():
     ranked = ranks.ranked(reading.published(found), Cell("deep", 0.5, "raw", "accuracy"))
     assert set(ranked.ranks) == {"uniform", "random", "unpruned"}
     assert ranked.means["uniform"] == pytest.approx(ranked.means["random"] / 2, abs=0.01)
+
+
+def test_seeds_that_many_methods_lack_are_named_once():
+    lacks = {"cnn-a": "; ".join(f"method{i}: seed 0" for i in range(5)), "cnn-b": "ucb1: seed 0", "cnn-c": "ucb1"}
+    text = cells.what_is_missing(lacks, 9)
+    assert text == "3 of 9 pairs left out: cnn-a (seed 0 of 5 methods); cnn-b (ucb1: seed 0); cnn-c (ucb1)."
+    some = {"cnn-a": "; ".join(f"method{i}: seed {i}" for i in range(5))}
+    assert "method4: seed 4" in cells.what_is_missing(some, 9)

@@ -237,9 +237,16 @@ def what_is_missing(left_out: dict[str, str], known: int, noun: str = "pair") ->
         return f"No {noun} has all that is compared."
     by_reason: dict[str, list[str]] = {}
     for pair, lacks in left_out.items():
-        by_reason.setdefault(lacks, []).append(pair)
+        by_reason.setdefault(_shortly(lacks), []).append(pair)
     listed = "; ".join(f"{', '.join(pairs)} ({lacks})" for lacks, pairs in by_reason.items())
     return f"{len(left_out)} of {known} {plural(known, noun)} left out: {listed}."
+
+
+def _shortly(lacks: str) -> str:
+    """Say what a pair lacks; of many methods that lack the same seeds, only how many they are."""
+    parts = lacks.split("; ")
+    seeds = {part.partition(": ")[2] for part in parts}
+    return f"{seeds.pop()} of {len(parts)} methods" if len(parts) > 3 and len(seeds) == 1 and "" not in seeds else lacks
 
 
 def plural(n: int, noun: str) -> str:
