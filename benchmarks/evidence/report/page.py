@@ -181,11 +181,14 @@ def _against_pulls(evidence: Evidence, out: Path) -> str:
 
 def _pareto(book: Book, evidence: Evidence, out: Path) -> str:
     parts = []
-    loads = [r["load"] for r in evidence.records if r.get("latency_ms") and r.get("load") is not None]
+    timed = [r for r in evidence.records if r.get("latency_ms") and r.get("suite") == "deep"]
+    loads = [r["load"] for r in timed if r.get("load") is not None]
+    cpus = sorted({str(r.get("cpu")).partition(",")[0] for r in timed})
     if loads:
         parts.append(
             f"Latencies were measured at a load average of {min(loads):.1f} to {max(loads):.1f}. Where it is more than "
             "the number of cores, other work slows them, and not all alike."
+            + (f" Seeds ran on {len(cpus)} kinds of processors: {'; '.join(cpus)}." if len(cpus) > 1 else "")
         )
     for column, label in (("latency_256", "ms for 256 rows"), ("parameters", "parameters")):
         path = out / f"score_against_{column}.png"
