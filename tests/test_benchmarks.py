@@ -1,6 +1,7 @@
 """The benchmarks, as they are read: public names alone, no circle of imports, and every record that a page names."""
 
 import ast
+import gzip
 import importlib
 import json
 import os
@@ -15,7 +16,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 BENCHMARKS = ROOT / "benchmarks"
-RECORDS = sorted((BENCHMARKS / "records").rglob("*.jsonl"))
+RECORDS = sorted(path for end in ("", ".gz") for path in (BENCHMARKS / "records").rglob(f"*.jsonl{end}"))
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 RESULTS = sorted(path for path in (ROOT / "docs" / "results").rglob("*") if path.is_file())
 
@@ -138,7 +139,7 @@ def named_records(page: Path) -> set[Path]:
     """Return the record files that a page names, in a link or in a command, as paths of the checkout."""
     # The README's links are addresses: it is shown elsewhere as well.
     text = re.sub(r"https://github\.com/skbandit/skbandit/blob/main/", "", page.read_text(encoding="utf-8"))
-    names = re.findall(r"[\w./-]+\.jsonl", text)
+    names = re.findall(r"[\w./-]+\.jsonl(?:\.gz)?", text)
     links = {name for name in names if name.startswith("..")}
     return {(page.parent / name).resolve() for name in links} | {
         # The text of a link is the name of the file alone.
@@ -164,7 +165,8 @@ def test_results_are_text_and_pictures_only():
 
 @pytest.mark.parametrize("path", RECORDS, ids=lambda p: p.name)
 def test_every_line_is_a_record(path):
-    for line in path.read_text(encoding="utf-8").splitlines():
+    content = path.read_bytes()
+    for line in (gzip.decompress(content) if path.suffix == ".gz" else content).decode("utf-8").splitlines():
         assert isinstance(json.loads(line), dict)
 
 
@@ -212,6 +214,15 @@ def test_the_page_of_the_zoo_is_that_of_the_records(load, tmp_path):
     load("benchmarks.deep.report").main(written)
     page = ROOT / "docs" / "results" / "deep" / "zoo.md"
     assert written.read_text(encoding="utf-8") == page.read_text(encoding="utf-8")
+
+
+def test_compressed_records_are_read_and_no_run_appends_to_them(load, tmp_path):
+    records = load("benchmarks.common.records")
+    path = tmp_path / "a.jsonl.gz"
+    path.write_bytes(gzip.compress(b'{"seed": 0}\n{"seed": 1}\n{"se'))
+    assert records.read(path) == [{"seed": 0}, {"seed": 1}]
+    with pytest.raises(SystemExit, match="gunzip it first"):
+        load("benchmarks.evidence.__main__").main(["run", "--suite", "tabular", "--out", str(path)])
 
 
 def test_records_are_read_as_they_were_written(load, tmp_path):

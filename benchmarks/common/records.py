@@ -6,6 +6,7 @@ Runs append to files under `NEW`, which git ignores. The records that the pages 
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 from collections.abc import Callable, Iterable
@@ -21,9 +22,12 @@ Record = dict[str, Any]
 
 
 def read(path: Path) -> list[Record]:
-    """Return the records of a file; none if there is no file. A line that broke off is left out."""
+    """Return the records of a file, plain or ``.gz``; none if there is no file. A line that broke off is left out."""
+    if not path.exists():
+        return []
+    content = path.read_bytes()
     found = []
-    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
+    for line in (gzip.decompress(content) if path.suffix == ".gz" else content).decode("utf-8").splitlines():
         try:
             found.append(json.loads(line))
         except json.JSONDecodeError:

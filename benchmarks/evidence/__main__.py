@@ -49,6 +49,8 @@ def parse(argv: list[str]) -> argparse.Namespace:
 
 def run(args: argparse.Namespace, say: Callable[[str], object] = print) -> Runner:
     """Do what is not done, in the order of phases, seeds and names; return the runner."""
+    if args.out is not None and args.out.suffix == ".gz":
+        raise SystemExit(f"{args.out} is compressed: a run appends to a plain file (gunzip it first).")
     runner = Runner(Store(args.out, retry=args.retry), Clock(60 * args.time_limit), say)
     if not args.other_code and any(record.get("code", code()) != code() for record in runner.store.records()):
         raise SystemExit(
