@@ -18,6 +18,10 @@ from skbandit._tabular.network.losses import LOSSES
 
 Layers = Sequence[Sequence[np.ndarray]]
 
+#: Calls with so many rows, or fewer, are computed in the precision of the rows: then the result of a row is the same to
+#: the last digits whatever its neighbours are, on every processor.
+FEW_ROWS = 256
+
 
 @saved
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -196,7 +200,7 @@ class Model:
         return RawOutputs([self], X).map(lambda raw: raw[0])
 
     def precision(self, dtype: np.dtype[Any]) -> np.dtype[Any]:
-        """Return the dtype that rows of ``dtype`` are computed in: the same, but where numbers are embedded.
+        """Return the dtype that many rows of ``dtype`` are computed in: the same, but where numbers are embedded.
 
         Embeddings take most of the time, and those of float32 weights have no more digits than float32, whatever the
         rows. But numbers are rounded after they were scaled: that is where the digits of a time stamp matter.
@@ -255,6 +259,9 @@ class RawOutputs:
         shared = len(models) > 1 and all(model.architecture.encoder is architecture.encoder for model in models)
         # Of several members that of the lowest precision: the others have no more digits in their weights.
         dtype = min((model.precision(X.dtype) for model in models), key=lambda dtype: dtype.itemsize)
+        n = X.shape[0] if rows is None else len(rows)
+        if n <= FEW_ROWS:
+            dtype = X.dtype
         forward = [model.forward(dtype, encoded=shared) for model in models]
         joined = joined_forward(models, forward) if shared else None
 
@@ -264,7 +271,6 @@ class RawOutputs:
             # What is made of outputs has the precision of the rows: that probabilities add up to 1, say.
             return of(raw if dtype == X.dtype else [z.astype(np.result_type(z, X), copy=False) for z in raw])
 
-        n = X.shape[0] if rows is None else len(rows)
         if joined is not None and n > 1:
             step = joined.chunk_rows(X)
         else:

@@ -34,7 +34,15 @@ NETWORK = GatedNetwork(loss, GROUPS, lambda params, gates, X: (jnp.tanh(X @ para
 RNG = np.random.default_rng(0)
 PARAMS = {"in": RNG.normal(size=(3, 4)), "out": RNG.normal(size=4)}
 X = RNG.normal(size=(20, 3))
-ROWS = {"network": NETWORK, "params": PARAMS, "X": X, "y": X[:, 0], "sample_weight": None, "policy": "magnitude"}
+ROWS = {
+    "network": NETWORK,
+    "params": PARAMS,
+    "X": X,
+    "y": X[:, 0],
+    "sample_weight": None,
+    "policy": "ucb1",
+    "rank_by": None,
+}
 #: What is for functions as they are, where a network has gates of its own.
 OF_NETWORK = {"loss": None, "groups": None, "state": None, "max_rows": 100}
 SCORES = RNG.normal(size=(6, 3))
