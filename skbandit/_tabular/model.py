@@ -18,9 +18,9 @@ from skbandit._tabular.network.losses import LOSSES
 
 Layers = Sequence[Sequence[np.ndarray]]
 
-#: Calls with so many rows, or fewer, are computed in the precision of the rows: then the result of a row is the same to
+#: Rows of a small call, at most. It is computed in the precision of the rows: then the result of a row is the same to
 #: the last digits whatever its neighbours are, on every processor.
-FEW_ROWS = 256
+SMALL_CALL = 256
 
 
 @saved
@@ -260,7 +260,7 @@ class RawOutputs:
         # Of several members that of the lowest precision: the others have no more digits in their weights.
         dtype = min((model.precision(X.dtype) for model in models), key=lambda dtype: dtype.itemsize)
         n = X.shape[0] if rows is None else len(rows)
-        if n <= FEW_ROWS:
+        if n <= SMALL_CALL:
             dtype = X.dtype
         forward = [model.forward(dtype, encoded=shared) for model in models]
         joined = joined_forward(models, forward) if shared else None

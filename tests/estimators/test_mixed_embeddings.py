@@ -11,7 +11,7 @@ from sklearn.model_selection import GridSearchCV
 
 from skbandit import BanditPrunedMLPClassifier, BanditPrunedMLPRegressor
 from skbandit._tabular.features.embeddings import WIDTH
-from skbandit._tabular.model import raw_outputs
+from skbandit._tabular.model import SMALL_CALL, raw_outputs
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -177,15 +177,29 @@ def test_an_ensemble_computes_in_the_lowest_precision_of_its_members(make_data, 
     networks = [member._member.model for member in model.estimators_]
     assert data.X.dtype == np.float64
     assert [each.precision(data.X.dtype) for each in networks] == ["float64", "float32", "float32"]
-    together = raw_outputs(networks, data.X).whole()
+    X = np.resize(data.X, (SMALL_CALL + 1, data.X.shape[1]))
+    together = raw_outputs(networks, X).whole()
     for out, network in zip(together, networks, strict=True):
-        np.testing.assert_allclose(out, network.raw_output(data.X), rtol=0, atol=1e-5 * data.y.std())
-    assert np.abs(together[0] - networks[0].raw_output(data.X)).max() > 1e-9 * data.y.std()  # alone, in float64
+        np.testing.assert_allclose(out, network.raw_output(X), rtol=0, atol=1e-5 * data.y.std())
+    assert np.abs(together[0] - networks[0].raw_output(X)).max() > 1e-9 * data.y.std()  # alone, in float64
     assert {out.dtype for out in together} == {np.dtype("float64")}
     labels = make_data("multi-class")
     p = classifier(**MIXED).fit(labels.X, labels.y).predict_proba(labels.X)
     assert p.dtype == np.float64
     np.testing.assert_allclose(p.sum(axis=1), 1, rtol=1e-14)
+
+
+def test_in_a_small_call_a_row_has_the_same_result_whatever_its_neighbours_are(make_data, regressor, classifier):
+    data = make_data("regression")
+    X = np.resize(data.X, (SMALL_CALL, data.X.shape[1]))
+    model = regressor(**MIXED).fit(data.X, data.y)
+    alone = np.concatenate([model.predict(X[i : i + 1]) for i in range(0, SMALL_CALL, 9)])
+    np.testing.assert_allclose(model.predict(X)[::9], alone, rtol=1e-12)
+    labels = make_data("multi-class")
+    model, few = classifier(**MIXED).fit(labels.X, labels.y), labels.X[:SMALL_CALL]
+    np.testing.assert_allclose(model.predict_proba(few[::-1])[::-1], model.predict_proba(few), rtol=1e-12)
+    # Rows of float32 stay so.
+    assert model.predict_proba(labels.X[:9].astype("float32")).dtype == np.float32
 
 
 def test_sparse_rows_are_dense_rows(make_data, regressor):
