@@ -95,6 +95,7 @@ def of_one_machine(frame: pd.DataFrame) -> tuple[str, pd.DataFrame]:
     return machine, frame[frame["machine"] == machine]
 
 
+#: What depends on the machine.
 SECONDS = ("fit_seconds", "warm_seconds", "cpu_seconds", "predict_1_seconds", "predict_1000_seconds")
 
 

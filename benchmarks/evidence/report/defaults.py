@@ -92,7 +92,7 @@ def section(evidence: Evidence) -> str:
         "none; if both are, the one with the better mean rank. Left out, as summaries were formed on them: "
         f"{', '.join(LEFT_OUT)}."
     )
-    seeds = max(one.n_repeats / len(one.means) for one in cells)
+    seeds = min(one.n_repeats / len(one.means) for one in cells)  # a mean over the pairs
     verdict = f"By this rule the default is **`{choice(cells)}`**"
     if not whole or seeds < SEEDS["deep"]:
         verdict += (
