@@ -328,7 +328,8 @@ class Work:
     def _curves(self) -> None:
         """Regret of each policy at each budget, over some repetitions: on the recorded damages."""
         for name in self._chosen(CURVES):
-            for budget in map(float, design.BUDGETS):
+            more = design.MORE_BUDGETS if name in ("racing", "uniform") else ()
+            for budget in map(float, (*design.BUDGETS, *more)):
                 cell = self._cell("replay", method=name, scope="layer", budget=budget)
                 self._do(cell, lambda name=name, budget=budget: self._regrets(name, budget))
 

@@ -26,7 +26,7 @@ from benchmarks.tabular import protocol
 from skbandit import BanditPrunedMLPClassifier, BanditPrunedMLPRegressor
 from skbandit.criteria import LeaveOneOut
 
-PHASES = ("confirmatory", "secondary")
+PHASES = ("confirmatory", "rounds", "secondary")
 STAGES: dict[str, dict[str, Any]] = {
     "raw": {"compensate": False, "fine_tune_iter": 0},
     "repaired": {"compensate": True, "fine_tune_iter": 0},
@@ -34,8 +34,11 @@ STAGES: dict[str, dict[str, Any]] = {
 }
 #: Rows of a pull's mini-batch.
 PULL_ROWS = 256
-#: Pruned by the estimator's own number of rounds, with fine-tuning after each.
-AUTO = "ucb1@auto"
+#: End of the names of methods that prune as the estimator does by default: in its number of rounds, with repair and
+#: fine-tuning after each.
+IN_ROUNDS = "@auto"
+#: The default.
+AUTO = design.IN_ROUNDS[0]
 LATENCY_ROWS = (1, 256)
 
 #: Rankings that are defined on the mini-batches of the deep suite alone.
@@ -119,7 +122,8 @@ class Work:
         """Do the cells of a phase that are not done."""
         if self._dense() is None:
             return
-        {"confirmatory": self._confirmatory, "secondary": self._secondary}[phase]()
+        phases = {"confirmatory": self._confirmatory, "rounds": self._rounds, "secondary": self._secondary}
+        phases[phase]()
 
     def _confirmatory(self) -> None:
         names = self._chosen((*design.CONFIRMATORY, *design.REFERENCES))
@@ -131,6 +135,10 @@ class Work:
             for name in ("trained_on", "scratch"):
                 self._control(name, ratio, "tuned")
             self._outcome(AUTO, ratio, "tuned")
+
+    def _rounds(self) -> None:
+        for ratio in design.CONFIRMATORY_RATIOS:
+            self._outcomes(design.IN_ROUNDS, ratio, "tuned")
 
     def _secondary(self) -> None:
         others = self._chosen([name for name in methods.SECONDARY if name not in _NOT_HERE])
@@ -188,9 +196,8 @@ class Work:
         cell = self._cell("outcome", method=name, ratio=ratio, stage=stage, scope="layer")
         if self.runner.store.is_done(cell):
             return
-        if name == AUTO:
-            if self.names is None or "ucb1" in self.names:
-                self._do(cell, lambda: self._measured({"policy": "ucb1"}, ratio, {"compensate": True}, "tuned"))
+        if name.endswith(IN_ROUNDS):
+            self._in_rounds(name.removesuffix(IN_ROUNDS), cell)
             return
         if name == "random" and stage == "raw":
             self._do(cell, lambda: self._random_draws(ratio))
@@ -200,6 +207,12 @@ class Work:
             how = {"policy": self._given(ranking["removed"]), "n_rounds": 1}
             about = {"params": ranking["params"]}
             self._do(cell, lambda: about | self._measured(how, ratio, STAGES[stage], stage))
+
+    def _in_rounds(self, name: str, cell: Cell) -> None:
+        if self.names is not None and name not in self.names:
+            return
+        how, ratio = {"policy": methods.get(name).policy}, cell.ratio or 0.0
+        self._do(cell, lambda: self._measured(how, ratio, STAGES["tuned"], "tuned"))
 
     def _ranking(self, name: str, ratio: float) -> Record | None:
         cell = self._cell("ranking", method=name, ratio=ratio)

@@ -120,3 +120,18 @@ def test_what_is_done_is_not_done_again(made, monkeypatch):
     again.some(("magnitude", "leave_one_out", "random"), 0.5)
     assert again.runner.n_made == 0
     assert not again.is_done("confirmatory")
+
+
+def test_methods_in_rounds_take_the_place_of_the_estimators_default(tmp_path):
+    once = work(tmp_path / "records.jsonl", ("ucb1", "magnitude"))
+    once.run("rounds")
+    records = [json.loads(line) for line in (tmp_path / "records.jsonl").read_text().splitlines()]
+    outcomes = of(records, kind="outcome")
+    assert {(r["method"], r["ratio"], r["stage"]) for r in outcomes} == {
+        (name, ratio, "tuned") for name in ("ucb1@auto", "magnitude@auto") for ratio in design.CONFIRMATORY_RATIOS
+    }
+    default = once._prune(once.model, 0.5)
+    (ucb1,) = of(outcomes, method="ucb1@auto", ratio=0.5)
+    assert ucb1["scores"]["report"] == once._scores(default)
+    assert len(default.pruning_history_) > 1
+    assert once.is_done("rounds")

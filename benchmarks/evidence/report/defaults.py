@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -11,7 +12,7 @@ from benchmarks.common.tables import markdown
 from benchmarks.deep.pairs import PAIRS
 from benchmarks.evidence.design import ALPHA, DEFAULT_CELLS, DEFAULTS, LATER_FORMED_ON, SEEDS, SEEN_PAIRS
 from benchmarks.evidence.report import ranks
-from benchmarks.evidence.report.cells import Cell, Table
+from benchmarks.evidence.report.cells import METRIC_NAMES, Cell, Table, noun_of, plural
 from benchmarks.evidence.report.comparisons import Comparison, Two, compare
 from benchmarks.evidence.report.reading import Evidence, published
 from skbandit import stats
@@ -26,56 +27,90 @@ BESIDE = ("ucb1", "leave_one_out_rms", "sequential", ranks.CHANCE)
 
 
 class Found(NamedTuple):
-    """The summaries in one cell."""
+    """Methods in one cell; the first one is the default, which the others are compared with."""
 
     cell: Cell
+    methods: tuple[str, ...]
     n_repeats: int
     """Seeds of all pairs together."""
     means: pd.DataFrame
-    """Means over the seeds that all summaries have, pairs by methods; NaN where another method lacks one of them."""
+    """Means over the seeds that all methods have, pairs by methods; NaN where another method lacks one of them."""
     mean_ranks: list[float]
     comparisons: list[Comparison]
-    """Of each summary but the mean, with the mean."""
+    """Of each method but the first, with the first."""
+
+    @property
+    def where(self) -> str:
+        """What tells the cells apart: the task on tables, the stage on deep networks."""
+        of = self.cell
+        return f"{of.task}, {of.ratio:.0%}" if of.suite == "tabular" else f"{of.ratio:.0%}, {of.stage}"
 
 
 def found(evidence: Evidence) -> list[Found]:
     """Return the cells in which all summaries have records."""
-    rows, cells = published(evidence).rows, []
-    rows = rows[(rows["suite"] == "deep") & (rows["part"] == "report") & (rows["metric"] == "accuracy")]
-    rows = rows[rows["scope"].isin(["layer", ""]) & ~rows["pair"].isin(LEFT_OUT)]
-    data = rows.drop_duplicates("pair").set_index("pair")["data"]
-    for ratio, stage in DEFAULT_CELLS:
-        here = rows[np.isclose(rows["ratio"], ratio) & (rows["stage"] == stage)]
-        wide = here.pivot_table(index=["pair", "repeat"], columns="method", values="value")
-        wide = wide.reindex(columns=[*DEFAULTS, *BESIDE]).dropna(subset=list(DEFAULTS))
-        # A mean over fewer seeds would be one of other networks.
-        means = wide.groupby("pair").agg(lambda values: values.mean() if values.notna().all() else np.nan)
-        if len(means) < 2:
-            continue
-        table = Table(means[[*DEFAULTS]].round(ranks.DECIMALS), data[means.index], {})
-        by_rank = stats.mean_ranks(table.scores, higher_is_better=True, decimals=ranks.DECIMALS)
-        pairs = [Two(name, DEFAULTS[0], table, True) for name in DEFAULTS[1:]]
-        compared = compare(pairs, "accuracy", draws=0)
-        cell = Cell("deep", ratio, stage, "accuracy")
-        cells.append(Found(cell, len(wide), means, by_rank.mean_ranks.tolist(), compared))
-    corrected = iter(stats.holm([two.p for one in cells for two in one.comparisons]))
+    rows = published(evidence).rows
+    rows = rows[~rows["pair"].isin(LEFT_OUT)]
+    cells = [Cell("deep", ratio, stage, "accuracy") for ratio, stage in DEFAULT_CELLS]
+    return in_cells(rows, cells, DEFAULTS, BESIDE)
+
+
+def in_cells(rows: pd.DataFrame, cells: Sequence[Cell], methods: tuple[str, ...], beside: Sequence[str]) -> list[Found]:
+    """Compare methods in the cells in which all of them have records, with Holm's correction over all cells.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        Scores, as `reading` describes them.
+    cells : sequence of Cell
+    methods : tuple of str
+        The first one is what the others are compared with.
+    beside : sequence of str
+        Methods whose means are shown, where there are records.
+    """
+    compared = [one for cell in cells if (one := _in_cell(rows, cell, methods, beside)) is not None]
+    corrected = iter(stats.holm([two.p for one in compared for two in one.comparisons]))
     return [
         one._replace(comparisons=[two._replace(holm=float(next(corrected))) for two in one.comparisons])
-        for one in cells
+        for one in compared
     ]
 
 
-def choice(cells: list[Found]) -> str:
-    """Return the method that the rule of the design chooses: the first one, the mean, unless another is better."""
-    by_name = {name: [one.comparisons[i] for one in cells] for i, name in enumerate(DEFAULTS[1:])}
+def _in_cell(rows: pd.DataFrame, cell: Cell, methods: tuple[str, ...], beside: Sequence[str]) -> Found | None:
+    of = {"suite": cell.suite, "task": cell.task, "part": "report", "metric": cell.metric, "stage": cell.stage}
+    for column, value in of.items():
+        rows = rows[rows[column] == value]
+    rows = rows[rows["scope"].isin(["layer", ""]) & np.isclose(rows["ratio"], cell.ratio)]
+    wide = rows.pivot_table(index=["pair", "repeat"], columns="method", values="value")
+    wide = wide.reindex(columns=[*methods, *beside]).dropna(subset=list(methods))
+    # A mean over fewer seeds would be one of other networks.
+    means = wide.groupby("pair").agg(lambda values: values.mean() if values.notna().all() else np.nan)
+    if len(means) < 2:
+        return None
+    data = rows.drop_duplicates("pair").set_index("pair")["data"]
+    table = Table(means[[*methods]].round(ranks.DECIMALS), data[means.index], {})
+    by_rank = stats.mean_ranks(table.scores, higher_is_better=True, decimals=ranks.DECIMALS)
+    pairs = [Two(name, methods[0], table, True) for name in methods[1:]]
+    compared = compare(pairs, cell.metric, draws=0)
+    return Found(cell, methods, len(wide), means, by_rank.mean_ranks.tolist(), compared)
+
+
+def choice(cells: list[Found], eligible: Collection[str] | None = None) -> str:
+    """Return the method that the rules of the design choose: the first one, unless another is better.
+
+    A method is better if it is so in one of the cells, and worse in none; of several, the one with the best mean rank.
+    ``eligible`` are those that can be chosen, all by default.
+    """
+    methods = cells[0].methods
+    by_name = {name: [one.comparisons[i] for one in cells] for i, name in enumerate(methods[1:])}
     better = [
         name
         for name, compared in by_name.items()
-        if any(one.holm < ALPHA and one.difference > 0 for one in compared)
+        if (eligible is None or name in eligible)
+        and any(one.holm < ALPHA and one.difference > 0 for one in compared)
         and not any(one.holm < ALPHA and one.difference < 0 for one in compared)
     ]
-    of = {name: float(np.mean([one.mean_ranks[i] for one in cells])) for i, name in enumerate(DEFAULTS)}
-    return min(better, key=lambda name: of[name]) if better else DEFAULTS[0]
+    of = {name: float(np.mean([one.mean_ranks[i] for one in cells])) for i, name in enumerate(methods)}
+    return min(better, key=lambda name: of[name]) if better else methods[0]
 
 
 def section(evidence: Evidence) -> str:
@@ -100,26 +135,29 @@ def section(evidence: Evidence) -> str:
             "seeds. It is changed when all are there"
         )
     verdict += "."
-    return "\n\n".join([about, _scores(cells), _comparisons(cells), verdict])
+    return "\n\n".join([about, scores_table(cells, BESIDE), comparisons_table(cells), verdict])
 
 
-def _scores(cells: list[Found]) -> str:
-    rows = []
-    for name in (*DEFAULTS, *BESIDE):
+def scores_table(cells: list[Found], beside: Sequence[str]) -> str:
+    """Return the means and mean ranks in each cell, and how many networks they are of."""
+    rows, methods = [], cells[0].methods
+    for name in (*methods, *beside):
         means = [one.means[name] for one in cells]
         row = [f"{values.mean():.3f}" if values.notna().all() else "-" for values in means]
-        if name in DEFAULTS:
-            row += [f"{one.mean_ranks[DEFAULTS.index(name)]:.2f}" for one in cells]
+        if name in methods:
+            row += [f"{one.mean_ranks[methods.index(name)]:.2f}" for one in cells]
             rows.append([f"**{name}**", *row])
         else:
             rows.append([name, *row, *("-" for _ in cells)])
-    where = [f"{one.cell.ratio:.0%}, {one.cell.stage}" for one in cells]
-    header = ["", *(f"accuracy, {text}" for text in where), *(f"mean rank, {text}" for text in where)]
-    counts = sorted({f"{len(one.means)} pairs, {one.n_repeats} networks" for one in cells})
+    header = ["", *(f"{METRIC_NAMES[one.cell.metric]}, {one.where}" for one in cells)]
+    header += [f"mean rank, {one.where}" for one in cells]
+    noun = noun_of(cells[0].cell.suite)
+    counts = sorted({f"{len(one.means)} {plural(len(one.means), noun)}, {one.n_repeats} networks" for one in cells})
     return f"{markdown(header, rows)}\n\n{'; '.join(counts)}."
 
 
-def _comparisons(cells: list[Found]) -> str:
+def comparisons_table(cells: list[Found]) -> str:
+    """Return the comparisons with the first method."""
     rows = []
     for one in cells:
         for two in one.comparisons:
@@ -136,5 +174,5 @@ def _comparisons(cells: list[Found]) -> str:
                     share,
                 ]
             )
-    header = ["cell", f"against {DEFAULTS[0]}", "median advantage", "95 % interval", "p", "p (Holm)"]
+    header = ["cell", f"against {cells[0].methods[0]}", "median advantage", "95 % interval", "p", "p (Holm)"]
     return markdown([*header, "P(better / equal / worse)"], rows)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benchmarks.evidence.design import DRAWS as DRAWN
 from benchmarks.evidence.design import STAGES
-from benchmarks.evidence.report import advice, defaults, figures, later, ranks, tables
+from benchmarks.evidence.report import advice, defaults, figures, later, ranks, rounds, tables
 from benchmarks.evidence.report.cells import STAGE_NAMES, Book, Cell, plural
 from benchmarks.evidence.report.comparisons import DRAWS
 from benchmarks.evidence.report.reading import Evidence, published, read
@@ -46,6 +46,7 @@ def write(evidence: Evidence, out: Path, files: Sequence[Path] = (), draws: int 
         ("Score and set regret against pulls", lambda: _against_pulls(evidence, out)),
         ("Methods that were added later", lambda: later.section(evidence)),
         ("The default of skbandit.prune", lambda: defaults.section(evidence)),
+        ("The default policy of the estimators", lambda: rounds.section(evidence)),
         ("Score against latency and parameters", lambda: _pareto(book, evidence, out)),
         ("Reliability of exact damages", lambda: _reliability(evidence)),
         ("Dense networks", lambda: _gates(evidence)),
