@@ -108,7 +108,7 @@ def _deep(runner: Runner, args: argparse.Namespace) -> None:
         if not cells.is_done(phase):
             cells.run(phase)
 
-    _all(runner, args.phases or deep.PHASES, work, one)
+    _all(runner, _phases(args, deep.PHASES), work, one)
 
 
 def _tabular(runner: Runner, args: argparse.Namespace) -> None:
@@ -123,7 +123,7 @@ def _tabular(runner: Runner, args: argparse.Namespace) -> None:
         if not cells.is_done(phase):
             cells.run(phase)
 
-    _all(runner, args.phases or tabular.PHASES, work, one)
+    _all(runner, _phases(args, tabular.PHASES), work, one)
 
 
 def _certified(runner: Runner, args: argparse.Namespace) -> None:
@@ -158,6 +158,14 @@ def _work(args: argparse.Namespace, names: list[str], suite: str) -> list[tuple[
     if not 0 <= args.first_seed < (args.seeds or design.SEEDS[suite]):
         raise SystemExit(f"--first-seed {args.first_seed}: seeds are 0 to {(args.seeds or design.SEEDS[suite]) - 1}.")
     return part_of([(name, seed) for name, seed in work if seed >= args.first_seed], args.part)
+
+
+def _phases(args: argparse.Namespace, of_suite: Sequence[str]) -> list[str]:
+    """Return the phases that are asked for, in the order of the suite."""
+    unknown = sorted(set(args.phases or ()) - set(of_suite))
+    if unknown:
+        raise SystemExit(f"--phases {' '.join(unknown)}: there are {', '.join(of_suite)}.")
+    return [phase for phase in of_suite if args.phases is None or phase in args.phases]
 
 
 def _tables(args: argparse.Namespace) -> dict[str, str]:

@@ -18,7 +18,7 @@ from benchmarks.evidence.cells import Cell, Planned, Runner, Stopwatch
 from benchmarks.evidence.subject import SHORT, Subject
 
 #: Phases of the work: what answers the hypotheses comes first, for all pairs and seeds.
-PHASES = ("confirmatory", "later", "default", "longer", "secondary")
+PHASES = ("confirmatory", "later", "default", "price", "longer", "secondary")
 #: Policies of the curves of score and regret against pulls, and their repetitions.
 CURVES = (*design.PAPER, "uniform", "racing", "lucb", "top_two_thompson", "racing_rms", "uniform_rms")
 SCORED = ("ucb1", "thompson", "uniform", "racing", "racing_rms", "uniform_rms", "ucb1_curvature", "uniform_curvature")
@@ -61,10 +61,9 @@ class Work:
             return
         if not self.pair.ranked:
             self._rankings(self._chosen((*design.CONFIRMATORY, *design.REFERENCES)), design.CONFIRMATORY_RATIOS)
-            self._curves()
+            self._curves(CURVES)
             return
-        phases = {"confirmatory": self._confirmatory, "later": self._later, "default": self._default}
-        (phases | {"longer": self._longer, "secondary": self._secondary})[phase]()
+        getattr(self, f"_{phase}")()
 
     def _is_hopeless(self) -> bool:
         """Whether the mean accuracy over all seeds will miss the gate, whatever the others reach."""
@@ -80,7 +79,7 @@ class Work:
         self._rankings(names, ratios)
         for ratio in ratios:
             self._outcomes(names, ratio, "raw")
-        self._curves()
+        self._curves(CURVES)
         self._control("trained_on", None, "tuned")
         for ratio in design.CONFIRMATORY_RATIOS:
             self._control("worst", ratio, "raw")
@@ -106,13 +105,22 @@ class Work:
         for ratio, stage in design.DEFAULT_CELLS:
             self._outcomes(names, ratio, stage)
 
+    def _price(self) -> None:
+        names = self._chosen(design.PRICE)
+        self._rankings(names, design.CONFIRMATORY_RATIOS)
+        for stage in ("raw", "tuned"):
+            for ratio in design.CONFIRMATORY_RATIOS:
+                self._outcomes(names, ratio, stage)
+        warm = [name for name in design.PRICE if methods.get(name).spends]
+        self._curves(warm)
+        self._scored_curves(self._chosen([*(name for name in SCORED if name not in design.LATER), *warm]))
+
     def _longer(self) -> None:
         names = self._chosen((*design.CONFIRMATORY, *design.REFERENCES))
         self._control("scratch", 0.5, "tuned_long")
         self._outcomes(self._chosen(design.LONGER), 0.5, "tuned_long")
         self._rankings(names, (0.25,))
         self._outcomes(names, 0.25, "raw")
-        self._scored_curves([name for name in self._chosen(SCORED) if name not in design.LATER])
 
     def _secondary(self) -> None:
         names = self._chosen(methods.SECONDARY)
@@ -325,9 +333,9 @@ class Work:
 
     # ------------------------------------------------------------------ curves against pulls
 
-    def _curves(self) -> None:
-        """Regret of each policy at each budget, over some repetitions: on the recorded damages."""
-        for name in self._chosen(CURVES):
+    def _curves(self, names: Sequence[str]) -> None:
+        """Regret of some policies at each budget, over some repetitions: on the recorded damages."""
+        for name in self._chosen(names):
             more = design.MORE_BUDGETS if name in ("racing", "uniform") else ()
             for budget in map(float, (*design.BUDGETS, *more)):
                 cell = self._cell("replay", method=name, scope="layer", budget=budget)
@@ -337,6 +345,7 @@ class Work:
         subject, method = self.subject, methods.get(name)._replace(budget=budget)
         assert subject.matrix is not None
         draws: dict[str, list[float]] = {}
+        n_rows = len(subject.parts.select.y)
         for ratio in design.CONFIRMATORY_RATIOS:
             for repetition in range(REPETITIONS):
                 order, pulls = self._repeated(method, ratio, repetition)
@@ -346,7 +355,8 @@ class Work:
             "params": method.params,
             "pulls": pulls,
             "n_units": subject.n_units,
-            "forward_rows": pulls * design.BATCH,
+            "forward_rows": pulls * design.BATCH + method.passes[0] * n_rows,
+            "backward_rows": method.passes[1] * n_rows,
             "regret": {ratio: float(np.mean(found)) for ratio, found in draws.items()},
             "regret_draws": draws,
         }

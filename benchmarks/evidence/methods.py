@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from benchmarks.evidence import design
 from skbandit import policies
-from skbandit.criteria import CRITERIA, Bandit, BudgetedGreedy, LeaveOneOut, Magnitude
+from skbandit.criteria import CRITERIA, Bandit, BudgetedGreedy, LeaveOneOut, Magnitude, Taylor, WarmRacing
 from skbandit.policies import POLICIES
 
 #: Passes over all select rows, forward and backward, of the criteria that spend no pulls.
@@ -107,6 +107,9 @@ def _table() -> dict[str, Method]:
         found.append(_bandit(name, rounds=4)._replace(name=f"{name}@4", looks_at_ratio=True))
     for rank_by in ("rms", "curvature"):
         found.append(_bandit("ucb1", rank_by, rounds=4)._replace(name=f"ucb1@4_{rank_by}", looks_at_ratio=True))
+    for rank_by, end in (("mean", ""), ("rms", "_rms")):
+        after = WarmRacing(prior=Taylor(), rank_by=rank_by)
+        found.append(Method(f"taylor_racing{end}", after, rank_by=rank_by, passes=_PASSES["taylor"], **looking))
     return {method.name: method for method in found}
 
 
@@ -116,7 +119,7 @@ METHODS: dict[str, Method] = _table()
 SECONDARY = tuple(
     name
     for name in METHODS
-    if name not in (*design.CONFIRMATORY, *design.REFERENCES, *design.LATER, *design.DEFAULTS[1:])
+    if name not in (*design.CONFIRMATORY, *design.REFERENCES, *design.LATER, *design.DEFAULTS[1:], *design.PRICE[1:])
 )
 #: The methods of the quick run.
 QUICK = ("ucb1", "uniform", "racing", "leave_one_out", "magnitude", "random")

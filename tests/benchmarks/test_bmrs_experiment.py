@@ -87,3 +87,18 @@ def test_magnitude_keeps_as_many_units_as_bmrs_did():
     params = bmrs.removed("magnitude", bmrs.draw(0, bmrs.WIDTHS), rows, 0, 1, kept)
     assert sum(bmrs.widths_of(params).values()) == sum(kept.values())
     assert bmrs.apply(params, on(params), rows.X[:2]).shape == (2, 10)
+
+
+def test_the_report_shows_each_data_set_beside_the_paper():
+    about = {"seed": 0, "steps": 40, "rows": 8000, "kind": "bmrs"}
+    scores = {"bmrs_n": (0.9, 0.95, 0.97), "scratch": (0.9, None, 0.96)}
+    records = [
+        {**about, "data": "mnist10k", "method": name, "compression": c, "accuracy_raw": raw, "accuracy": tuned}
+        for name, (c, raw, tuned) in scores.items()
+    ]
+    text = bmrs.section(records)
+    assert "### mnist10k: 8000 rows to train on" in text
+    assert "fashion" not in text
+    assert "| bmrs_n | 90.0 | 95.0 | 97.0 | 86.9 | 95.6 |" in text
+    assert "| scratch | 90.0 | - | 96.0 | - | - |" in text
+    assert bmrs.section([]) == ""

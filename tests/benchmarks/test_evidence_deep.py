@@ -40,7 +40,9 @@ def test_the_matrix_is_that_of_exact_damages(subject):
     assert np.abs(subject.matrix.slopes).max() > 1e-3
 
 
-@pytest.mark.parametrize("name", ["ucb1", "racing", "leave_one_out_rms", "uniform_curvature"])
+@pytest.mark.parametrize(
+    "name", ["ucb1", "racing", "leave_one_out_rms", "uniform_curvature", "taylor_racing", "taylor_racing_rms"]
+)
 def test_replay_makes_the_pulls_and_the_choice_of_a_live_run(subject, name):
     method = methods.get(name)._replace(budget=3.0)
     replayed, live = subject.rank(method, 0.5), subject.rank(method, 0.5, live=True)

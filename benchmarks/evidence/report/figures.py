@@ -30,6 +30,8 @@ LINES: dict[str, dict[str, Any]] = {
     "thompson": {"color": "#E69F00", "marker": "P"},
     "epsilon_greedy": {"color": "#56B4E9", "marker": "v"},
     "racing_rms": {"color": "#009E73", "marker": "^"},
+    "taylor_racing_rms": {"color": "#E69F00", "marker": "P"},
+    "taylor": {"color": "black", "marker": "*", "linestyle": "none", "markersize": 9},
     "unpruned": {"color": "black", "marker": "*", "linestyle": "none", "markersize": 9},
 }
 AGAINST_SHARE = ("ucb1", "racing", "sequential", "leave_one_out", "leave_one_out_rms", "magnitude", "random", "scratch")

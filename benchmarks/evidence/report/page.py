@@ -7,17 +7,18 @@ import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from benchmarks.evidence import bmrs
 from benchmarks.evidence.design import DRAWS as DRAWN
 from benchmarks.evidence.design import STAGES
-from benchmarks.evidence.report import advice, defaults, figures, later, ranks, rounds, tables
+from benchmarks.evidence.report import advice, defaults, figures, later, price, ranks, rounds, tables
 from benchmarks.evidence.report.cells import STAGE_NAMES, Book, Cell, plural
 from benchmarks.evidence.report.comparisons import DRAWS
 from benchmarks.evidence.report.reading import Evidence, published, read
 from benchmarks.evidence.report.verdicts import secondary, verdicts
 
 PAGE = Path("docs/results/evidence")
-#: What the words of the page mean.
-WORDS = Path(__file__).with_name("words.md")
+#: What the words of the page mean, and which methods are left out, and why.
+WORDS, NOT_RANKED = (Path(__file__).with_name(name) for name in ("words.md", "not_ranked.md"))
 NO_RECORDS = "There are no records for this part."
 #: Where critical-difference diagrams are drawn.
 DIAGRAMS = (
@@ -45,6 +46,7 @@ def write(evidence: Evidence, out: Path, files: Sequence[Path] = (), draws: int 
         ("Score against the share removed", lambda: _against_share(book, out)),
         ("Score and set regret against pulls", lambda: _against_pulls(evidence, out)),
         ("Methods that were added later", lambda: later.section(evidence)),
+        ("The price of a choice", lambda: price.section(evidence, out)),
         ("The default of skbandit.prune", lambda: defaults.section(evidence)),
         ("The default policy of the estimators", lambda: rounds.section(evidence)),
         ("Score against latency and parameters", lambda: _pareto(book, evidence, out)),
@@ -52,6 +54,8 @@ def write(evidence: Evidence, out: Path, files: Sequence[Path] = (), draws: int 
         ("Dense networks", lambda: _gates(evidence)),
         ("Certified accuracy", lambda: tables.certified_table(evidence.certified) if len(evidence.certified) else ""),
         ("The protocol of 2017", lambda: tables.protocols_table(evidence)),
+        ("BMRS's own experiment", lambda: bmrs.section([r for r in evidence.records if r.get("kind") == "bmrs"])),
+        ("Methods that are not ranked", lambda: NOT_RANKED.read_text(encoding="utf-8").strip()),
         ("Failed", lambda: tables.errors_table(evidence.errors) if len(evidence.errors) else "Nothing."),
     ]
     parts = ["# Evidence", _setting(evidence)]

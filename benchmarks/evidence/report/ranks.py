@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.common.tables import markdown
-from benchmarks.evidence.design import CONTROLS, DECIMALS, DEFAULTS, IN_ROUNDS, LATER, STAGES
+from benchmarks.evidence.design import APART, CONTROLS, DECIMALS, STAGES
 from benchmarks.evidence.report import cells
 from benchmarks.evidence.report.cells import METRIC_NAMES, STAGE_NAMES, Book, Cell, Table, higher_is_better
 from skbandit import stats
@@ -44,13 +44,12 @@ def ranked(
 ) -> Ranked | None:
     """Rank methods in a cell; None where there are fewer than two, or no pair has all of them.
 
-    By default these are all but those that were added when the hypotheses had been written down, of which there may be
-    fewer seeds, and those that other sections compare.
+    By default these are all but those of `design.APART`.
     """
     sheet = book.sheet(cell, scope=scope)
     if sheet is None:
         return None
-    planned = [name for name in sheet.methods if name not in (*LATER, *DEFAULTS, *IN_ROUNDS[1:])]
+    planned = [name for name in sheet.methods if name not in APART]
     there = planned if methods is None else [name for name in sheet.methods if name in methods]
     # What has no ratio has records in a cell where nothing else has.
     if len(there) < 2 or set(there) <= sheet.constant:
