@@ -37,7 +37,7 @@ QUESTIONS = (
         "Which of the paper's policies?",
         "H4",
         "Any: at 8 pulls they are equal to uniform sampling, which needs no setting.",
-        "Not any: at least one differs from uniform sampling.",
+        "It matters which: at least one differs from uniform sampling. See `random` beside them before you take one.",
         "No difference from uniform sampling is shown, and no equality.",
     ),
     Question(
@@ -71,8 +71,8 @@ QUESTIONS = (
     Question(
         "Does pruning make networks more robust, as certified?",
         "H9",
-        "Yes, over both the dense network and the small one from scratch. What the choice of units is worth shows at "
-        "`random`, and what attacks say beside it, in the table of certified accuracy.",
+        "Yes, over both the dense network and the small one from scratch. The table of certified accuracy shows what "
+        "removing random units gains, and whether accuracy under attack rises.",
         "No: not over both the dense network and the small one from scratch.",
         "Not shown either way.",
     ),
@@ -99,7 +99,7 @@ def advice(evidence: Evidence, verdicts: list[Verdict]) -> str:
 def _answer(question: Question, verdict: Verdict) -> str:
     answers = {"confirmed": question.confirmed, "refuted": question.refuted, "open": question.open}
     text = verdict.text
-    said = answers[verdict.verdict] if not text.startswith("open:") else ""
+    said = answers[verdict.verdict] if not text.startswith("open:") else "There are too few records to say."
     return f"{said} ({verdict.hypothesis.name} {text}{_numbers(verdict)})".strip()
 
 

@@ -78,10 +78,13 @@ def _setting(evidence: Evidence) -> str:
         of = rows[~rows["standard"]]
         there = published(evidence).suite(suite, task)
         counted = there.repeats[False] if there is not None else frozenset()
+        bare = of["pair"].isin(evidence.only_rankings)
+        extra = f" (and {of.loc[bare, 'pair'].nunique()} for rankings only)" if bare.any() else ""
+        of = of[~bare]
         repeats, fewer = len(counted), of["repeat"].nunique() - len(counted)
         also = f" (and {fewer} that fewer than half of them have, which counts nowhere)" if counted and fewer else ""
         lines.append(
-            f"- {suite}, {task}: {of['pair'].nunique()} pairs on {of['data'].nunique()} data sets, "
+            f"- {suite}, {task}: {of['pair'].nunique()} pairs{extra} on {of['data'].nunique()} data sets, "
             f"{repeats} {plural(repeats, 'repeat')}{also}, {of['method'].nunique()} methods and controls."
         )
     cpus = sorted({str(record["cpu"]) for record in evidence.records if record.get("cpu")})
@@ -105,7 +108,10 @@ def _secondary(evidence: Evidence, out: Path) -> str:
     )
     path.write_text(f"# Secondary cells\n\n{text}\n\n{tables.secondary_table(rows)}\n", encoding="utf-8")
     low = sum(row.q < 0.05 for row in rows)
-    return f"Of {len(rows)} comparisons in [secondary cells]({path.name}), {low} have q < 0.05."
+    return (
+        f"Of {len(rows)} comparisons in [secondary cells]({path.name}), {low} have q < 0.05 (Benjamini and Hochberg's; "
+        "the difference may have either sign)."
+    )
 
 
 def _ranks(book: Book) -> str:

@@ -25,7 +25,7 @@ from benchmarks.evidence.report import cells, ranks
 from benchmarks.evidence.report.cells import METRIC_NAMES, Cell, Sheet, higher_is_better
 from benchmarks.evidence.report.comparisons import DRAWS, Comparison
 from benchmarks.evidence.report.reading import Evidence, Gate, published
-from benchmarks.evidence.report.verdicts import NOTHING, Secondary, Verdict, primary_cells
+from benchmarks.evidence.report.verdicts import NOTHING, CellVerdict, Secondary, Verdict, primary_cells
 from skbandit import stats
 
 RELATIONS = {
@@ -146,18 +146,31 @@ def verdict_notes(verdicts: Sequence[Verdict]) -> str:
     for verdict in verdicts:
         parts = [f"**{verdict.hypothesis.name}: {verdict.text}.**"]
         parts += [f"{verdict.hypothesis.remark}."] if verdict.hypothesis.remark else []
-        for cell in verdict.cells:
-            parts += [f"{_upper(text)}." for text in (cell.place, cell.note) if text and text != NOTHING]
-            if cell.note == NOTHING:
-                parts.append(f"Nothing to compare: {cell.cell}.")
-            parts += [_apart(cell.seen)] if cell.seen else []
-            noun = cells.noun_of(cell.cell.suite)
-            missing = {
-                cells.what_is_missing(c.left_out, c.known, noun): f"{c.method}, {c.rival}" for c in cell.deciding
-            }
-            parts += [f"{cell.cell} ({names}): {text}" for text, names in missing.items() if text]
         lines.append(f"- {' '.join(parts)}")
+        notes = {cell.cell: " ".join(filter(None, _notes(cell))) for cell in verdict.cells}
+        lines += [f"  - *{cell}*: {text}" for cell, text in notes.items() if text]
     return "\n".join(lines)
+
+
+def _notes(cell: CellVerdict) -> list[str]:
+    """Return what belongs to the verdict in a cell."""
+    parts = [f"{_upper(text)}." for text in (cell.place, cell.note) if text and text != NOTHING]
+    parts += ["There is nothing to compare."] if cell.note == NOTHING else []
+    parts += [_apart(cell.seen)] if cell.seen else []
+    noun = cells.noun_of(cell.cell.suite)
+    by_pairs: dict[tuple[str, ...], list[Comparison]] = {}
+    for comparison in cell.deciding:
+        by_pairs.setdefault(tuple(comparison.left_out), []).append(comparison)
+    for pairs, comparisons in by_pairs.items():
+        if pairs and len(comparisons) > 3:
+            known, n = comparisons[0].known, len(pairs)
+            of = f"{n} of {known} {cells.plural(known, noun)}"
+            listed = ", ".join(pairs)
+            parts.append(f"{of} left out of {len(comparisons)} comparisons, for want of records: {listed}.")
+        else:
+            missing = {cells.what_is_missing(c.left_out, c.known, noun): c for c in comparisons}
+            parts += [f"{c.method}, {c.rival}: {text}" for text, c in missing.items() if text]
+    return parts
 
 
 def _upper(text: str) -> str:
