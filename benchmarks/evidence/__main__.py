@@ -121,6 +121,7 @@ def _tabular(runner: Runner, args: argparse.Namespace) -> None:
     def one(phase: str, name: str, seed: int) -> None:
         cells = tabular.Work(runner, name, tables[name], seed, args.methods)
         if not cells.is_done(phase):
+            cells.require_same_network()
             cells.run(phase)
 
     _all(runner, _phases(args, tabular.PHASES), work, one)
@@ -129,6 +130,8 @@ def _tabular(runner: Runner, args: argparse.Namespace) -> None:
 def _certified(runner: Runner, args: argparse.Namespace) -> None:
     from benchmarks.evidence import certified
 
+    if args.phases is not None and "certified" not in args.phases:
+        return
     names = _known(args.pairs, list(certified.NETS))
 
     def one(phase: str, name: str, seed: int) -> None:
@@ -161,11 +164,11 @@ def _work(args: argparse.Namespace, names: list[str], suite: str) -> list[tuple[
 
 
 def _phases(args: argparse.Namespace, of_suite: Sequence[str]) -> list[str]:
-    """Return the phases that are asked for, in the order of the suite."""
-    unknown = sorted(set(args.phases or ()) - set(of_suite))
-    if unknown:
-        raise SystemExit(f"--phases {' '.join(unknown)}: there are {', '.join(of_suite)}.")
-    return [phase for phase in of_suite if args.phases is None or phase in args.phases]
+    """Return the phases of a suite that are asked for, in its order; leave if there are none such."""
+    chosen = [phase for phase in of_suite if args.phases is None or phase in args.phases]
+    if not chosen and args.suite != "all":
+        raise SystemExit(f"None of {', '.join(args.phases)}. Phases of this suite: {', '.join(of_suite)}.")
+    return chosen
 
 
 def _tables(args: argparse.Namespace) -> dict[str, str]:

@@ -329,13 +329,15 @@ def table(records: Sequence[Record], name: str) -> str:
 def section(records: Sequence[Record]) -> str:
     """Return the text of the report: a table of each data set; an empty text without records."""
     parts = []
-    for name in SETS:
-        own = [r for r in records if r["data"] == name]
+    last = {key_of(r): r for r in records}.values()
+    for name, steps in sorted({(r["data"], r["steps"]) for r in last}, key=lambda of: (SETS.index(of[0]), of[1])):
+        own = [r for r in last if (r["data"], r["steps"]) == (name, steps)]
+        by_method = [{r["seed"] for r in own if r["method"] == method} for method in {r["method"] for r in own}]
+        seeds = sorted(set.intersection(*by_method))  # a mean over others would be one of other networks
+        own = [r for r in own if r["seed"] in seeds]
         if own:
-            seeds, steps = sorted({r["seed"] for r in own}), sorted({r["steps"] for r in own})
-            head = f"### {name}: {own[0]['rows']} rows to train on"
-            about = f"Seeds {', '.join(map(str, seeds))}; {', '.join(map(str, steps))} steps of the noise model."
-            parts += [head, about, table(own, name)]
+            head = f"### {name}: {own[0]['rows']} rows to train on, {steps} steps of the noise model"
+            parts += [head, f"Seeds: {', '.join(map(str, seeds))}.", table(own, name)]
     if not parts:
         return ""
     return "\n\n".join([ABOUT, *parts])

@@ -23,6 +23,8 @@ PHASES = ("confirmatory", "later", "default", "price", "longer", "secondary")
 CURVES = (*design.PAPER, "uniform", "racing", "lucb", "top_two_thompson", "racing_rms", "uniform_rms")
 SCORED = ("ucb1", "thompson", "uniform", "racing", "racing_rms", "uniform_rms", "ucb1_curvature", "uniform_curvature")
 REPETITIONS = 3
+#: Bandits whose pulls are also made on the network itself: their seconds are those of a clock.
+LIVE = ("ucb1", "taylor_racing", "taylor_racing_rms", "uniform_rms")
 #: Outcomes that are means of several repetitions: those of H4.
 REPEATED = {(name, 0.75, "raw", "layer") for name in (*design.PAPER, "uniform")}
 
@@ -111,9 +113,9 @@ class Work:
         for stage in ("raw", "tuned"):
             for ratio in design.CONFIRMATORY_RATIOS:
                 self._outcomes(names, ratio, stage)
-        warm = [name for name in design.PRICE if methods.get(name).spends]
-        self._curves(warm)
-        self._scored_curves(self._chosen([*(name for name in SCORED if name not in design.LATER), *warm]))
+        self._curves([name for name in design.PRICE if methods.get(name).spends])
+        of_policies = [name for name in (*SCORED, "taylor_racing", "taylor_racing_rms") if name not in design.LATER]
+        self._scored_curves(self._chosen(of_policies))
 
     def _longer(self) -> None:
         names = self._chosen((*design.CONFIRMATORY, *design.REFERENCES))
@@ -271,7 +273,7 @@ class Work:
                 "seconds": ranking.seconds + (ranking.pulls * self.seconds_of_pull if ranking.also["replayed"] else 0),
                 **ranking.also,
             }
-            if name == "ucb1":  # once for each network, the pulls themselves are made as well
+            if name in LIVE:  # the pulls themselves are made as well
                 live = subject.rank(method, ratio, live=True)
                 found["seconds_live"] = live.seconds
                 found["same_live"] = bool(live.pulls == ranking.pulls and (live.order == ranking.order).all())
@@ -345,17 +347,18 @@ class Work:
         subject, method = self.subject, methods.get(name)._replace(budget=budget)
         assert subject.matrix is not None
         draws: dict[str, list[float]] = {}
-        n_rows = len(subject.parts.select.y)
+        n_rows, most = len(subject.parts.select.y), 0
         for ratio in design.CONFIRMATORY_RATIOS:
             for repetition in range(REPETITIONS):
                 order, pulls = self._repeated(method, ratio, repetition)
                 regret = replay.regret(order, subject.matrix.exact, subject.sizes, ratio)
                 draws.setdefault(str(ratio), []).append(regret)
+                most = max(most, pulls)
         return {
             "params": method.params,
-            "pulls": pulls,
+            "pulls": most,
             "n_units": subject.n_units,
-            "forward_rows": pulls * design.BATCH + method.passes[0] * n_rows,
+            "forward_rows": most * design.BATCH + method.passes[0] * n_rows,
             "backward_rows": method.passes[1] * n_rows,
             "regret": {ratio: float(np.mean(found)) for ratio, found in draws.items()},
             "regret_draws": draws,

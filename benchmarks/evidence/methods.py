@@ -119,7 +119,7 @@ METHODS: dict[str, Method] = _table()
 SECONDARY = tuple(
     name
     for name in METHODS
-    if name not in (*design.CONFIRMATORY, *design.REFERENCES, *design.LATER, *design.DEFAULTS[1:], *design.PRICE[1:])
+    if name not in (*design.CONFIRMATORY, *design.REFERENCES, *design.LATER, *design.DEFAULTS[1:], *design.PRICE[1:3])
 )
 #: The methods of the quick run.
 QUICK = ("ucb1", "uniform", "racing", "leave_one_out", "magnitude", "random")

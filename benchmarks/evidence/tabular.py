@@ -108,6 +108,16 @@ class Work:
         model = cls.from_preset("fast", **(given | self.options))
         return quietly(model.fit, self.rows.X, self.rows.y)
 
+    def require_same_network(self) -> None:
+        """Raise ValueError if records are of another dense network than the one that is fitted here."""
+        known = self.runner.store.get(self._cell("dense"))
+        here = hash_of(list(self.model.coefs_))
+        if known is not None and known.get("network") not in (None, here):
+            raise ValueError(
+                f"The records of {self.name}, seed {self.seed}, are of the dense network {known['network']}, and a fit "
+                f"on this machine gives {here}: methods would be compared on different networks. Give another --out."
+            )
+
     def is_done(self, phase: str) -> bool:
         """Whether there is nothing left of a phase: the table is not read."""
         try:

@@ -97,8 +97,15 @@ def test_the_report_shows_each_data_set_beside_the_paper():
         for name, (c, raw, tuned) in scores.items()
     ]
     text = bmrs.section(records)
-    assert "### mnist10k: 8000 rows to train on" in text
+    assert "### mnist10k: 8000 rows to train on, 40 steps of the noise model" in text
     assert "fashion" not in text
     assert "| bmrs_n | 90.0 | 95.0 | 97.0 | 86.9 | 95.6 |" in text
     assert "| scratch | 90.0 | - | 96.0 | - | - |" in text
     assert bmrs.section([]) == ""
+    # Runs of other lengths have tables of their own, and a seed that a method lacks counts for none.
+    longer = [record | {"steps": 90, "accuracy_raw": 0.5} for record in records[:1]]
+    seed = [records[0] | {"seed": 1, "accuracy": 0.1}]
+    both = bmrs.section([*records, *longer, *seed])
+    assert "| bmrs_n | 90.0 | 95.0 | 97.0 | 86.9 | 95.6 |" in both
+    assert "| bmrs_n | 90.0 | 50.0 | 97.0 | 86.9 | 95.6 |" in both
+    assert both.count("Seeds: 0.") == 2

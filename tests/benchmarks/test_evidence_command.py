@@ -35,6 +35,7 @@ def test_a_part_that_has_no_time_does_one_cell(no_cache, monkeypatch, tmp_path, 
     [
         (["--suite", "deep", "--pairs", "cnn-nothing"], "None of cnn-nothing"),
         (["--suite", "deep", "--methods", "ucb"], "No method 'ucb'"),
+        (["--suite", "deep", "--phases", "dense"], "None of dense. Phases of this suite: confirmatory, later"),
     ],
 )
 def test_names_that_are_not_there_are_refused(no_cache, tmp_path, arguments, message):

@@ -229,3 +229,41 @@ def test_a_matrix_of_an_earlier_version_is_measured_anew(work, tmp_path):
     again.run("confirmatory")
     for name, array in again.subject.matrix._asdict().items():
         np.testing.assert_array_equal(array, whole[name])
+
+
+def test_what_a_choice_costs_is_measured_at_all_budgets(tmp_path, monkeypatch):
+    monkeypatch.setattr(deep, "train_dense", dense)
+    monkeypatch.setattr(deep, "SCORED", ("uniform",))
+    runner = cells.Runner(cells.Store(tmp_path / "a.jsonl"), cells.Clock(1e6), lambda text: None)
+    names = ("taylor", "taylor_racing", "uniform")
+    once = deep.Work(runner, DIGITS._replace(gate=0.0), 0, tmp_path / "a", names)
+    once.run("price")
+    records = [json.loads(line) for line in (tmp_path / "a.jsonl").read_text().splitlines()]
+    assert not [record for record in records if "error" in record]
+    rankings = {(r["method"], r.get("ratio")): r for r in records if r["kind"] == "ranking"}
+    n = rankings["taylor", None]["n_units"]
+    rows = rankings["taylor", None]["forward_rows"]
+    assert rankings["taylor", None]["backward_rows"] == rows
+    assert rankings["taylor_racing", 0.5]["same_live"]
+    assert rankings["taylor_racing", 0.5]["forward_rows"] == 8 * n * design.BATCH + rows
+    replays = {r["budget"]: r for r in records if r["kind"] == "replay" and r["method"] == "taylor_racing"}
+    assert set(replays) == set(map(float, design.BUDGETS))
+    assert replays[1.0]["forward_rows"] == n * design.BATCH + rows
+    assert replays[1.0]["backward_rows"] == rows
+    scored = {
+        (r["method"], r["params"].get("budget")) for r in records if r["kind"] == "outcome" and r["stage"] == "raw"
+    }
+    assert {("uniform", 1.0), ("taylor_racing", 16.0), ("taylor", None)} <= scored
+    assert once.is_done("price")
+
+
+def test_racing_and_uniform_are_replayed_up_to_all_pulls(subject, tmp_path, monkeypatch):
+    runner = cells.Runner(cells.Store(None), cells.Clock(1e6), lambda text: None)
+    once = deep.Work(runner, DIGITS, 0, None, ("racing", "uniform", "ucb1"))
+    once._subject = subject
+    once._curves(deep.CURVES)
+    regret = {(r["method"], r["budget"]): r["regret"]["0.5"] for r in runner.store.records()}
+    assert set(regret) == {(name, float(b)) for name in ("racing", "uniform", "ucb1") for b in design.BUDGETS} | {
+        (name, float(b)) for name in ("racing", "uniform") for b in design.MORE_BUDGETS
+    }
+    assert regret["uniform", 32.0] == pytest.approx(0, abs=1e-6)

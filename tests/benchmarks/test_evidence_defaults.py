@@ -81,7 +81,7 @@ def test_the_page_shows_means_ranks_and_the_choice():
     assert "| random |" in text
     assert "nan" not in text
     part = defaults.section(evidence({CURVATURE: 0.1}, stages=("raw",)))
-    assert "as far as there are records: 2 of 4 cells" in part
+    assert "as far as there are records: 2 of 4 cells (10 of 10 pairs; 10 of 10 pairs), 3.0 of 3 seeds" in part
     assert defaults.section(evidence({}, methods=("random",))) == ""
 
 

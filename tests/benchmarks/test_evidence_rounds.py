@@ -14,9 +14,10 @@ from benchmarks.evidence.report.cells import Cell
 UCB1, UNIFORM = design.IN_ROUNDS[:2]
 #: So many that 32 comparisons can be told apart after Holm's correction.
 SETS = [f"set{i}" for i in range(14)]
+TASKS = ("classification", "regression")
 
 
-def evidence(effects, tasks=("classification", "regression"), **options):
+def evidence(effects, tasks=TASKS, **options):
     given = {"methods": design.IN_ROUNDS, "ratios": (0.5, 0.9), "stages": ("tuned",), "n_seeds": 5} | options
     records = []
     for task in tasks:
@@ -54,8 +55,18 @@ def test_the_page_shows_both_tasks_and_the_choice():
     assert "accuracy, classification, 50%" in text
     assert "nan" not in text
     part = rounds.section(evidence({UNIFORM: 0.05}, n_seeds=2))
-    assert "as far as there are records: 4 of 4 cells, 2.0 of 5 seeds" in part
+    assert "as far as there are records: 4 of 4 cells (14 of 14 data sets; " in part
+    assert "2.0 of 5 seeds" in part
     assert rounds.section(evidence({}, methods=("random",))) == ""
+
+
+def test_the_rule_waits_for_data_sets_that_lack_records():
+    found = evidence({UNIFORM: 0.05})
+    planned = {("tabular", task): {f"{task[:3]}-{name}": name for name in SETS} for task in TASKS}
+    assert "as far as" not in rounds.section(reading.evidence_of(found.records, planned))
+    planned["tabular", "regression"]["reg-later"] = "later"
+    text = rounds.section(reading.evidence_of(found.records, planned))
+    assert "(14 of 14 data sets; 14 of 14 data sets; 14 of 15 data sets; 14 of 15 data sets)" in text
 
 
 def test_seconds_are_compared_where_one_machine_measured_both():
@@ -65,9 +76,12 @@ def test_seconds_are_compared_where_one_machine_measured_both():
             record["seconds"] = 3.0 if record["method"] == UNIFORM else 2.0
             if record["method"] == "racing@auto":
                 record["cpu"] = "another one"
+            if record["method"] == "magnitude@auto":
+                record["code"] = "another one"
     text = rounds.section(reading.evidence_of(made))
     assert f"| {UNIFORM} | 1.50 | 280 |" in text
     assert "| racing@auto | 1.00" not in text
+    assert "| magnitude@auto | 1.00" not in text
 
 
 def test_they_are_in_no_table_of_ranks_but_the_default():

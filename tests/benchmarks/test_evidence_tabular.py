@@ -130,8 +130,22 @@ def test_methods_in_rounds_take_the_place_of_the_estimators_default(tmp_path):
     assert {(r["method"], r["ratio"], r["stage"]) for r in outcomes} == {
         (name, ratio, "tuned") for name in ("ucb1@auto", "magnitude@auto") for ratio in design.CONFIRMATORY_RATIOS
     }
-    default = once._prune(once.model, 0.5)
+    default, magnitude = once._prune(once.model, 0.5), once._prune(once.model, 0.5, policy="magnitude")
     (ucb1,) = of(outcomes, method="ucb1@auto", ratio=0.5)
     assert ucb1["scores"]["report"] == once._scores(default)
+    assert of(outcomes, method="magnitude@auto", ratio=0.5)[0]["scores"]["report"] == once._scores(magnitude)
+    assert once._scores(default) != once._scores(magnitude)
     assert len(default.pruning_history_) > 1
     assert once.is_done("rounds")
+
+
+def test_records_of_another_dense_network_are_not_gone_on_with(tmp_path):
+    once = work(tmp_path / "records.jsonl")
+    once.require_same_network()  # there are no records yet
+    once._dense()
+    once.require_same_network()
+    path = tmp_path / "records.jsonl"
+    record = json.loads(path.read_text())
+    path.write_text(json.dumps(record | {"network": "0123456789abcdef"}) + "\n")
+    with pytest.raises(ValueError, match="are of the dense network 0123456789abcdef, and a fit on this machine gives"):
+        work(path).require_same_network()

@@ -12,9 +12,9 @@ from benchmarks.common.tables import markdown
 from benchmarks.deep.pairs import PAIRS
 from benchmarks.evidence.design import ALPHA, DEFAULT_CELLS, DEFAULTS, LATER_FORMED_ON, SEEDS, SEEN_PAIRS
 from benchmarks.evidence.report import ranks
-from benchmarks.evidence.report.cells import METRIC_NAMES, Cell, Table, noun_of, plural
+from benchmarks.evidence.report.cells import METRIC_NAMES, Cell, Planned, Table, noun_of, plural
 from benchmarks.evidence.report.comparisons import Comparison, Two, compare
-from benchmarks.evidence.report.reading import Evidence, published
+from benchmarks.evidence.report.reading import Evidence, published, to_compare
 from skbandit import stats
 
 #: Pairs that a summary was formed on.
@@ -94,6 +94,26 @@ def _in_cell(rows: pd.DataFrame, cell: Cell, methods: tuple[str, ...], beside: S
     return Found(cell, methods, len(wide), means, by_rank.mean_ranks.tolist(), compared)
 
 
+def is_whole(cells: list[Found], n_cells: int, n_seeds: int, planned: Planned, without: Collection[str] = ()) -> bool:
+    """Say whether all cells are there, with all seeds of all pairs of the design."""
+    if len(cells) < n_cells:
+        return False
+    for one in cells:
+        pairs = set(planned.get((one.cell.suite, one.cell.task), ())) - set(without)
+        if pairs - set(one.means.index) or one.n_repeats < n_seeds * len(one.means):
+            return False
+    return True
+
+
+def how_many(cells: list[Found], n_cells: int, n_seeds: int, planned: Planned, without: Collection[str] = ()) -> str:
+    """Say how much of the design there is."""
+    known = [len({*planned.get((one.cell.suite, one.cell.task), ()), *one.means.index} - set(without)) for one in cells]
+    noun = noun_of(cells[0].cell.suite)
+    pairs = "; ".join(f"{len(one.means)} of {n} {plural(n, noun)}" for one, n in zip(cells, known, strict=True))
+    seeds = min(one.n_repeats / len(one.means) for one in cells)  # a mean over the pairs
+    return f"{len(cells)} of {n_cells} cells ({pairs}), {seeds:.1f} of {n_seeds} seeds"
+
+
 def choice(cells: list[Found], eligible: Collection[str] | None = None) -> str:
     """Return the method that the rules of the design choose: the first one, unless another is better.
 
@@ -118,7 +138,6 @@ def section(evidence: Evidence) -> str:
     cells = found(evidence)
     if not cells:
         return ""
-    whole = len(cells) == len(DEFAULT_CELLS)
     about = (
         "`skbandit.prune` scores in four rounds, by default with UCB1 and the mean damage. Here it does so by each "
         "summary of the same damages, with the same share of each group and mini-batches of 32 rows (by default: all "
@@ -127,13 +146,10 @@ def section(evidence: Evidence) -> str:
         "none; if both are, the one with the better mean rank. Left out, as summaries were formed on them: "
         f"{', '.join(LEFT_OUT)}."
     )
-    seeds = min(one.n_repeats / len(one.means) for one in cells)  # a mean over the pairs
+    design = (len(DEFAULT_CELLS), SEEDS["deep"], to_compare(evidence), LEFT_OUT)
     verdict = f"By this rule the default is **`{choice(cells)}`**"
-    if not whole or seeds < SEEDS["deep"]:
-        verdict += (
-            f" as far as there are records: {len(cells)} of {len(DEFAULT_CELLS)} cells, {seeds:.1f} of {SEEDS['deep']} "
-            "seeds. It is changed when all are there"
-        )
+    if not is_whole(cells, *design):
+        verdict += f" as far as there are records: {how_many(cells, *design)}. It is changed when all are there"
     verdict += "."
     return "\n\n".join([about, scores_table(cells, BESIDE), comparisons_table(cells), verdict])
 

@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from benchmarks.evidence import bmrs
+from benchmarks.evidence.design import APART, STAGES
 from benchmarks.evidence.design import DRAWS as DRAWN
-from benchmarks.evidence.design import STAGES
 from benchmarks.evidence.report import advice, defaults, figures, later, price, ranks, rounds, tables
 from benchmarks.evidence.report.cells import STAGE_NAMES, Book, Cell, plural
 from benchmarks.evidence.report.comparisons import DRAWS
@@ -125,7 +125,8 @@ def _ranks(book: Book) -> str:
                     where = "" if scope == "layer" else ", all layers together"
                     parts.append(f"### {name}, {ratio:.0%} of the units removed{where}\n\n{table}")
                     of = ranks.shares(book, suite, task, metric, ratio, scope)
-                    sentence = ranks.share_sentence(of, [name for name in of if name != ranks.CHANCE])
+                    counted = [name for name in of if name not in (ranks.CHANCE, *APART)]
+                    sentence = ranks.share_sentence(of, counted)
                     parts += [sentence] if sentence else []
     if not parts:
         return ""
@@ -133,7 +134,7 @@ def _ranks(book: Book) -> str:
         "Rank 1 is the best; controls are in italics and are ranked with the methods. *Choice*: raw score over that of "
         "a random choice; *repair*: repaired over raw; *tuning*: tuned over repaired, or over raw without repair. Raw "
         f"scores of `random`, and those of the paper's policies and `uniform` at 75 %, are means of {DRAWN} "
-        "repetitions; others are of one."
+        "repetitions; others are of one. Methods that have a section of their own below are not in these tables."
     )
     return "\n\n".join([about, *parts])
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +10,7 @@ import pandas as pd
 from benchmarks.common.tables import markdown
 from benchmarks.evidence.design import BUDGET, CONFIRMATORY_RATIOS, PRICE
 from benchmarks.evidence.report import figures, ranks
+from benchmarks.evidence.report.cells import plural
 from benchmarks.evidence.report.reading import Evidence
 
 EXACT, CHEAP = "leave_one_out", "taylor"
@@ -18,55 +18,56 @@ EXACT, CHEAP = "leave_one_out", "taylor"
 FIXED = (ranks.CHANCE, "magnitude", "greedy_activation_variation", CHEAP, EXACT, "leave_one_out_rms", "sequential")
 POLICIES = ("uniform", "ucb1", "thompson", "racing", "taylor_racing", "uniform_rms", "racing_rms", "taylor_racing_rms")
 DRAWN = ("uniform", "ucb1", "racing", "racing_rms", "taylor_racing_rms", CHEAP, EXACT, "leave_one_out_rms")
-KEY = ["pair", "repeat", "method", "ratio", "budget"]
+NETWORK = ["pair", "repeat"]
+KEY = [*NETWORK, "method", "ratio", "budget"]
+#: What is known of a choice, beside its cost.
+RESULTS = ("regret", "raw", "tuned")
 FIGURE = "score_against_rows.png"
 
 
 def points(evidence: Evidence) -> pd.DataFrame:
     """Return one row for each network, method, ratio and budget.
 
-    Columns: ``pair``, ``repeat``, ``method``, ``ratio``, ``budget`` (NaN for methods without), ``share`` (rows, a
-    backward pass as two forward ones, over those of the exact ranking), ``time`` (seconds over those of it, where they
-    were measured), ``regret``, ``raw`` and ``tuned`` (accuracy). Only networks that Taylor's criterion has been run on.
+    Columns: ``pair``, ``repeat``, ``method``, ``ratio``, ``budget`` (0 for methods without), ``share`` (rows, a
+    backward pass as two forward ones, over those of the exact ranking), ``time`` (seconds of a clock over those of it;
+    NaN where pulls were looked up), ``regret``, ``raw`` and ``tuned`` (accuracy). Only networks that Taylor's criterion
+    and the exact ranking have been run on.
     """
-    scores = evidence.scores[
-        (evidence.scores["suite"] == "deep")
-        & (evidence.scores["metric"] == "accuracy")
-        & (evidence.scores["part"] == "report")
-        & (evidence.scores["protocol"] == "paired")
-        & (evidence.scores["scope"] == "layer")
-        & evidence.scores["method"].isin([*FIXED, *POLICIES])
-        & evidence.scores["ratio"].round(6).isin(CONFIRMATORY_RATIOS)
-        & evidence.scores["stage"].isin(["raw", "tuned"])
-        & ~evidence.scores["pair"].isin([*evidence.missed, *evidence.only_rankings])
-    ]
-    if CHEAP not in set(scores["method"]):
-        return pd.DataFrame(columns=[*KEY, "share", "time", "regret", "raw", "tuned"])
-    wide = scores.assign(budget=scores["budget"].fillna(0.0))
+    scores = evidence.scores
+    keep = (
+        (scores["suite"] == "deep")
+        & (scores["metric"] == "accuracy")
+        & (scores["part"] == "report")
+        & (scores["protocol"] == "paired")
+        & (scores["scope"] == "layer")
+        & scores["method"].isin([*FIXED, *POLICIES])
+        & scores["ratio"].round(6).isin(CONFIRMATORY_RATIOS)
+        & scores["stage"].isin(["raw", "tuned"])
+        & ~scores["pair"].isin([*evidence.missed, *evidence.only_rankings])
+    )
+    if not {CHEAP, EXACT} <= set(scores.loc[keep, "method"]):
+        return pd.DataFrame(columns=[*KEY, "share", "time", *RESULTS])
+    wide = scores[keep].assign(budget=scores["budget"].fillna(0.0))
     wide = wide.groupby([*KEY, "stage"])["value"].mean().unstack("stage").reindex(columns=["raw", "tuned"])
     costs = _costs(evidence)
     found = wide.join(costs).reset_index()
-    measured = found.loc[found["method"] == CHEAP, ["pair", "repeat"]].drop_duplicates()
-    found = found.merge(measured, on=["pair", "repeat"])
-    exact = costs.xs(EXACT, level="method").groupby(["pair", "repeat"])[["rows", "seconds"]].first()
-    found = found.join(exact.add_suffix("_exact"), on=["pair", "repeat"])
-    found = found.assign(
-        share=found["rows"] / found["rows_exact"],
-        time=found["seconds"] / found["seconds_exact"],
-        budget=found["budget"].replace(0.0, np.nan),
-    )
-    return found.drop(columns=["rows", "seconds", "rows_exact", "seconds_exact"])
+    exact = costs.reset_index().query("method == @EXACT").groupby(NETWORK)[["rows", "clock"]].first()
+    measured = found.loc[found["method"] == CHEAP, NETWORK].drop_duplicates()
+    found = found.merge(measured, on=NETWORK).join(exact.add_suffix("_exact"), on=NETWORK, how="inner")
+    found = found.assign(share=found["rows"] / found["rows_exact"], time=found["clock"] / found["clock_exact"])
+    return found[[*KEY, "share", "time", *RESULTS]]
 
 
 def _costs(evidence: Evidence) -> pd.DataFrame:
-    """Return rows, seconds and set regret of each ranking; of curves, the means over repetitions."""
-    found = evidence.rankings[(evidence.rankings["suite"] == "deep")]
+    """Return rows, seconds and set regret of each ranking; regret of policies is a mean over repetitions."""
+    found = evidence.rankings[evidence.rankings["suite"] == "deep"]
     found = found[found["ratio"].round(6).isin(CONFIRMATORY_RATIOS)]
     found = found.assign(budget=found["budget"].where(found["method"].isin(POLICIES)).fillna(0.0))
-    replays = found["kind"] == "replay"
-    regret = found.sort_values("kind", key=lambda kind: kind == "replay", kind="stable")
-    by_key = regret.groupby(KEY)[["regret", "rows"]].last()
-    return by_key.join(found[~replays].groupby(KEY)["seconds"].last())
+    last = found.sort_values("kind", key=lambda kind: kind == "replay", kind="stable")
+    by_key = last.groupby(KEY)[["regret", "rows"]].last()
+    # The exact ranking takes as long as recording its pulls did.
+    found = found.assign(clock=found["clock"].where(found["method"] != EXACT, found["seconds"]))
+    return by_key.join(found[found["kind"] != "replay"].groupby(KEY)["clock"].last())
 
 
 def section(evidence: Evidence, out: Path) -> str:
@@ -74,110 +75,119 @@ def section(evidence: Evidence, out: Path) -> str:
     found = points(evidence)
     if found.empty:
         return ""
-    at_budget = found[found["budget"].isna() | (found["budget"] == BUDGET)]
-    whole = _networks_of_all(at_budget)
-    at_budget, found = _only(at_budget, whole), _only(found, whole)
-    seeds = sorted({repeat for _, repeat in whole})
+    at_budget = found[found["budget"].isin([0.0, BUDGET])]
+    scores = _complete(at_budget, "raw")
+    if scores.empty:
+        return ""
     about = (
-        f"{len({pair for pair, _ in whole})} pairs, seed {', '.join(seeds)}. *Rows*: of all forward passes, a backward "
-        f"pass as two, over those of the exact ranking (`{EXACT}`); *time*: seconds over its seconds, without "
-        "compilation (damages that are looked up count what they took when they were recorded); medians over the "
-        f"networks. `{CHEAP}` takes one backward pass and no pull; `taylor_racing` is racing that starts from its "
-        f"order. {', '.join(f'`{name}`' for name in PRICE)} were added when two seeds of the others had been seen: no "
-        f"verdict is read on them. Policies have {BUDGET:g} pulls a unit in the first table."
+        "*Rows*: of all forward passes, a backward pass as two, over those of the exact ranking "
+        f"(`{EXACT}`). *Time*: seconds of a clock over its seconds, without compilation, where pulls were made and not "
+        f"looked up. Both are medians over networks. `{CHEAP}` takes one backward pass and no pull; `taylor_racing` is "
+        f"racing that starts from its order. {', '.join(f'`{name}`' for name in PRICE)} were added when two seeds of "
+        "the others had been seen: no verdict is read on them. Set regrets of policies are means of three repetitions, "
+        "the raw accuracy of `random` of five; all else is of one."
     )
-    return "\n\n".join([about, _table(at_budget), *_by_pulls(found), _crossings(found), _figure(found, out)])
+    return "\n\n".join([about, _table(at_budget, scores), *_by_pulls(found), _figure(found, out)]).strip()
 
 
-def _networks_of_all(rows: pd.DataFrame) -> list[tuple[str, str]]:
-    """Return the networks, pair and repeat, that have all methods that most of them have."""
-    has = rows.groupby(["pair", "repeat"])["method"].agg(set)
-    counts = rows.drop_duplicates(["pair", "repeat", "method"])["method"].value_counts()
-    wanted = {name for name, n in counts.items() if n > len(has) / 2}
-    return [key for key, names in has.items() if wanted <= names]
+def _complete(rows: pd.DataFrame, column: str) -> pd.DataFrame:
+    """Return a column as a table, networks by (ratio, method, budget), without gaps.
+
+    What half of the networks lack is left out; then networks that lack anything.
+    """
+    wide = rows.pivot_table(index=NETWORK, columns=["ratio", "method", "budget"], values=column)
+    there = wide.notna().mean() > 0.5
+    whole: pd.DataFrame = wide.loc[:, there].dropna()
+    return whole
 
 
-def _only(rows: pd.DataFrame, networks: Sequence[tuple[str, str]]) -> pd.DataFrame:
-    return rows[pd.MultiIndex.from_frame(rows[["pair", "repeat"]]).isin(networks)]
+def _mean(table: pd.DataFrame, key: tuple[float, str, float]) -> float:
+    """Return the mean of a column over pairs, of means over seeds; NaN without the column."""
+    return float(table[key].groupby("pair").mean().mean()) if key in table else np.nan
 
 
-def _mean(rows: pd.DataFrame, column: str, method: str, ratio: float) -> float:
-    own = rows[(rows["method"] == method) & np.isclose(rows["ratio"], ratio)]
-    return float(own[column].mean())
+def _count(table: pd.DataFrame) -> str:
+    pairs = len(set(table.index.get_level_values("pair")))
+    seeds = sorted(set(table.index.get_level_values("repeat")))
+    return f"{pairs} {plural(pairs, 'pair')}, {plural(len(seeds), 'seed')} {', '.join(seeds)}."
 
 
-def _table(rows: pd.DataFrame) -> str:
+def _table(rows: pd.DataFrame, scores: pd.DataFrame) -> str:
+    """Return cost and worth of each method with 8 pulls a unit, on the networks that have all of them."""
+    here = rows[pd.MultiIndex.from_frame(rows[NETWORK]).isin(scores.index)]
+    of_ratios = sorted(CONFIRMATORY_RATIOS)
+    values = {
+        name: here.pivot_table(index=NETWORK, columns=["ratio", "method", "budget"], values=name).dropna(axis=1)
+        for name in RESULTS
+    }
     body = []
     for method in (*FIXED, *POLICIES):
-        own = rows[rows["method"] == method]
-        if own.empty:
+        own = here[here["method"] == method]
+        keys = [(ratio, method, BUDGET if method in POLICIES else 0.0) for ratio in of_ratios]
+        if not all(key in scores for key in keys):
             continue
-        # Rankings that do not look at the share removed have one record for all.
-        share, time = own["share"].median(), own["time"].median()
-        row = [f"**{method}**" if method in PRICE else method]
-        row += ["-" if np.isnan(value) else f"{100 * value:.2g} %" for value in (share, time)]
-        values = [
-            (_mean(rows, column, method, ratio), form)
-            for ratio in sorted(CONFIRMATORY_RATIOS)
-            for column, form in (("regret", "{:.2f}"), ("raw", "{:.3f}"), ("tuned", "{:.3f}"))
-        ]
-        body.append([*row, *("-" if np.isnan(value) else form.format(value) for value, form in values)])
-    of = [f"{ratio:.0%}" for ratio in sorted(CONFIRMATORY_RATIOS)]
+        cost = [own["share"].median(), own["time"].median()]
+        row = [f"**{method}**" if method in PRICE else method, *map(_percent, cost)]
+        for key in keys:
+            row += [_text(_mean(values[name], key), ".2f" if name == "regret" else ".3f") for name in RESULTS]
+        body.append(row)
     names = ("set regret", "accuracy, raw", "accuracy, tuned")
-    return markdown(["", "rows", "time", *(f"{name}, {ratio}" for ratio in of for name in names)], body)
+    header = [f"{BUDGET:g} pulls a unit", "rows", "time", *(f"{name}, {r:.0%}" for r in of_ratios for name in names)]
+    return f"{markdown(header, body)}\n\n{_count(scores)}"
+
+
+def _percent(value: float) -> str:
+    return "-" if np.isnan(value) else f"{100 * value:.0f} %" if value >= 0.1 else f"{100 * value:.1f} %"
+
+
+def _text(value: float, form: str) -> str:
+    return "-" if np.isnan(value) else f"{value:{form}}"
 
 
 def _by_pulls(rows: pd.DataFrame) -> list[str]:
-    """Return the raw accuracy by pulls per unit, a table for each ratio."""
+    """Return the raw accuracy by pulls per unit, a table for each ratio, and from which budget on it is enough."""
+    rivals = (CHEAP, EXACT, "leave_one_out_rms")
     parts = []
     for ratio in sorted(CONFIRMATORY_RATIOS):
-        own = rows[np.isclose(rows["ratio"], ratio) & rows["budget"].notna()]
-        wide = own.pivot_table(index="method", columns="budget", values="raw")
-        budgets = [budget for budget in wide.columns if wide[budget].notna().sum() > 1]
-        if len(budgets) < 2:
+        own = rows[np.isclose(rows["ratio"], ratio) & rows["method"].isin([*POLICIES, *rivals])]
+        table = _complete(own, "raw")
+        budgets = sorted({budget for _, _, budget in table.columns if budget})
+        if not len(table) or len(budgets) < 2:
             continue
-        body = [
-            [name, *("-" if np.isnan(value) else f"{value:.3f}" for value in wide.loc[name, budgets])]
-            for name in POLICIES
-            if name in wide.index
-        ]
-        header = [f"{ratio:.0%} removed, raw accuracy by pulls per unit", *(f"{budget:g}" for budget in budgets)]
-        parts.append(markdown(header, body))
-    return parts
-
-
-def _crossings(rows: pd.DataFrame) -> str:
-    """Say from which budget on each policy is as good as Taylor's criterion, and as the exact rankings."""
-    lines = []
-    for ratio in sorted(CONFIRMATORY_RATIOS):
-        own = rows[np.isclose(rows["ratio"], ratio)]
-        for rival in (CHEAP, EXACT, "leave_one_out_rms"):
-            level = _mean(own, "raw", rival, ratio)
-            if np.isnan(level):
+        levels = {rival: _mean(table, (ratio, rival, 0.0)) for rival in rivals}
+        body: list[list[str]] = []
+        said: dict[str, list[str]] = {rival: [] for rival in rivals}
+        for name in POLICIES:
+            means = {budget: _mean(table, (ratio, name, budget)) for budget in budgets}
+            if np.isnan(list(means.values())).all():
                 continue
-            said = []
-            for name in POLICIES:
-                means = own[own["method"] == name].groupby("budget")["raw"].mean()
+            body.append([name, *(_text(value, ".3f") for value in means.values())])
+            for rival, level in levels.items():
                 reached = [budget for budget, value in means.items() if value >= level]
-                if len(means) > 1:
-                    said.append(f"`{name}` {f'{min(reached):g}' if reached else 'none'}")
-            if said:
-                lines.append(f"- {ratio:.0%} removed, `{rival}` ({level:.3f}): {', '.join(said)}.")
-    if not lines:
-        return ""
-    head = "The least pulls per unit, of those run, with which the mean raw accuracy is as high as that of:"
-    return "\n".join([head, "", *lines])
+                said[rival].append(f"`{name}` {f'{min(reached):g}' if reached else 'none'}")
+        header = [f"{ratio:.0%} removed, raw accuracy by pulls per unit", *(f"{budget:g}" for budget in budgets)]
+        lines = [
+            f"- `{rival}` ({levels[rival]:.3f}): {', '.join(of)}"
+            for rival, of in said.items()
+            if of and not np.isnan(levels[rival])
+        ]
+        head = f"{_count(table)} The least of these budgets with which the mean accuracy is as high as that of"
+        parts += [markdown(header, body), "\n".join([head, "", *lines])]
+    return parts
 
 
 def _figure(rows: pd.DataFrame, out: Path) -> str:
     panels: figures.Panels = {}
     for ratio in sorted(CONFIRMATORY_RATIOS):
-        own = rows[np.isclose(rows["ratio"], ratio) & (rows["share"] > 0) & rows["raw"].notna()]
+        own = rows[np.isclose(rows["ratio"], ratio) & rows["method"].isin(DRAWN)]
+        table = _complete(own, "raw")
+        share = own.groupby(["method", "budget"])["share"].median()
         lines = {}
         for name in DRAWN:
-            of = own[own["method"] == name].fillna({"budget": 0.0}).groupby("budget")
-            x, y = of["share"].median().to_numpy(), of["raw"].mean().to_numpy()
-            if len(x):
+            keys = [key for key in table.columns if key[1] == name]
+            if keys and len(table):
+                x = np.array([share[name, budget] for _, _, budget in keys])
+                y = np.array([_mean(table, key) for key in keys])
                 lines[name] = figures.Line(x, y, y, y)
         if lines:
             panels[f"{ratio:.0%} of the units removed"] = lines

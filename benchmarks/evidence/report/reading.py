@@ -43,6 +43,7 @@ RANKING_COLUMNS = [
     "n_units",
     "rows",
     "seconds",
+    "clock",
 ]
 CERTIFIED_COLUMNS = ["pair", "data", "repeat", "method", "ratio", "epsilon"]
 CERTIFIED_SCORES = ["certified", "certified_ibp", "attacked", "clean", "unstable"]
@@ -245,6 +246,8 @@ def _rankings(record: Record) -> list[dict[str, Any]]:
             factor * _number(record.get(f"{way}_rows") or 0) for way, factor in (("forward", 1), ("backward", 2))
         ),
         "seconds": _number(record.get("seconds")),
+        # Seconds that a clock showed; those of pulls that were looked up are counted, not measured.
+        "clock": _number(record.get("seconds_live", None if record.get("replayed") else record.get("seconds"))),
     }
     regret = record.get("regret")
     if isinstance(regret, dict):

@@ -9,9 +9,9 @@ from benchmarks.common.tables import markdown
 from benchmarks.evidence.design import ALPHA, IN_ROUNDS, ROUNDS_CELLS, SEEDS
 from benchmarks.evidence.report import defaults, ranks
 from benchmarks.evidence.report.cells import Cell
-from benchmarks.evidence.report.reading import Evidence, published, repeat_of
+from benchmarks.evidence.report.reading import Evidence, published, repeat_of, to_compare
 
-#: What is shown beside them: the dense network's units are chosen all at once.
+#: What is shown beside them: methods that choose all units at once.
 BESIDE = ("ucb1", "leave_one_out", "greedy_activation_variation")
 #: A control, which is no choice of units.
 CHANCE = f"{ranks.CHANCE}@auto"
@@ -34,26 +34,27 @@ def section(evidence: Evidence) -> str:
         "methods take its place: one network, the same share of each layer, all other parameters at their defaults "
         "(the budget of the bandits too). Stated before they were run: the default becomes a method that is better "
         f"than UCB1 (p < {ALPHA:g}, Holm's correction over all comparisons below) in one of these cells and worse in "
-        f"none; of several, the one with the best mean rank. `{CHANCE}`, in which chance decides, is a control."
+        f"none; of several, the one with the best mean rank. `{CHANCE}`, in which chance decides, is a control. "
+        "Methods without @auto choose all units at once, with half the pulls, and are fine-tuned once: what they lack "
+        "is not rounds alone."
     )
     chosen = defaults.choice(cells, [name for name in IN_ROUNDS if name != CHANCE])
-    seeds = min(one.n_repeats / len(one.means) for one in cells)  # a mean over the data sets
+    design = (len(ROUNDS_CELLS), SEEDS["tabular"], to_compare(evidence))
     verdict = f"By this rule the default is **`{chosen}`**"
-    if len(cells) < len(ROUNDS_CELLS) or seeds < SEEDS["tabular"]:
+    if not defaults.is_whole(cells, *design):
         verdict += (
-            f" as far as there are records: {len(cells)} of {len(ROUNDS_CELLS)} cells, {seeds:.1f} of "
-            f"{SEEDS['tabular']} seeds. It is changed when all are there"
+            f" as far as there are records: {defaults.how_many(cells, *design)}. It is changed when all are there"
         )
     parts = [about, defaults.scores_table(cells, BESIDE), _seconds(evidence.records)]
     return "\n\n".join([*filter(None, parts), defaults.comparisons_table(cells), f"{verdict}."])
 
 
 def _seconds(records: list[Record]) -> str:
-    """Return how long pruning takes by each method, against the default, where one machine measured both."""
+    """Return how long pruning takes by each method, against the default, where one machine and code measured both."""
     took: dict[str, dict[tuple[object, ...], float]] = {}
     for record in records:
         if record.get("method") in IN_ROUNDS and record.get("seconds") and record.get("kind") == "outcome":
-            where = (record["pair"], repeat_of(record), record["ratio"], record.get("cpu"))
+            where = (record["pair"], repeat_of(record), record["ratio"], record.get("cpu"), record.get("code"))
             took.setdefault(record["method"], {})[where] = record["seconds"]
     base = took.get(IN_ROUNDS[0], {})
     rows = []
@@ -63,4 +64,4 @@ def _seconds(records: list[Record]) -> str:
             rows.append([name, f"{np.median(factors):.2f}", str(len(factors))])
     if not rows:
         return ""
-    return markdown(["", f"seconds of pruning over those of {IN_ROUNDS[0]}, median", "networks"], rows)
+    return markdown(["", f"seconds of pruning over those of {IN_ROUNDS[0]}, median", "networks and ratios"], rows)
