@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -18,7 +19,7 @@ from benchmarks.evidence.cells import Cell, Planned, Runner, Stopwatch
 from benchmarks.evidence.subject import SHORT, Subject
 
 #: Phases of the work: what answers the hypotheses comes first, for all pairs and seeds.
-PHASES = ("confirmatory", "later", "default", "price", "longer", "secondary")
+PHASES = ("confirmatory", "later", "default", "price", "replays", "longer", "secondary")
 #: Policies of the curves of score and regret against pulls, and their repetitions.
 CURVES = (*design.PAPER, "uniform", "racing", "lucb", "top_two_thompson", "racing_rms", "uniform_rms")
 SCORED = ("ucb1", "thompson", "uniform", "racing", "racing_rms", "uniform_rms", "ucb1_curvature", "uniform_curvature")
@@ -27,6 +28,17 @@ REPETITIONS = 3
 LIVE = ("ucb1", "taylor_racing", "taylor_racing_rms", "uniform_rms")
 #: Outcomes that are means of several repetitions: those of H4.
 REPEATED = {(name, 0.75, "raw", "layer") for name in (*design.PAPER, "uniform")}
+
+
+class Kept(NamedTuple):
+    """What replays need of a network: it is kept beside its records, and no network has to be trained again."""
+
+    matrix: replay.Matrix
+    sizes: tuple[int, ...]
+    n_rows: int
+    """Rows to choose by."""
+    has_slopes: bool
+    """Whether first-order parts were recorded, as they are by now; zeros stand for them where they were not."""
 
 
 class Work:
@@ -57,6 +69,9 @@ class Work:
 
     def run(self, phase: str) -> None:
         """Do the cells of a phase that are not done; of those before it, what they need."""
+        if phase == "replays":
+            self._replays()
+            return
         if self.known_hash is None and self._dense() is None:
             return
         if self._is_hopeless() or (self.known_hash is None and self._matrix() is None):
@@ -116,6 +131,14 @@ class Work:
         self._curves([name for name in design.PRICE if methods.get(name).spends])
         of_policies = [name for name in (*SCORED, "taylor_racing", "taylor_racing_rms") if name not in design.LATER]
         self._scored_curves(self._chosen(of_policies))
+
+    def _replays(self) -> None:
+        """Replay policies on the damages that are kept, where there are any."""
+        if self.known_hash is None:
+            self.known_hash = (self.runner.store.get(self._cell("dense")) or {}).get("network")
+        if self.known_hash is not None and self.pair.ranked:
+            of_slopes = [name for name in design.PRICE if methods.get(name).spends] if self.kept.has_slopes else []
+            self._curves((*CURVES, *of_slopes))
 
     def _longer(self) -> None:
         names = self._chosen((*design.CONFIRMATORY, *design.REFERENCES))
@@ -214,10 +237,31 @@ class Work:
             "reference": self.pair.reference,
         }
 
+    @functools.cached_property
+    def kept(self) -> Kept:
+        """The damages, of the network or, where there is none yet, of the file and the records."""
+        if self._subject is not None and self._subject.matrix is not None:
+            subject = self._subject
+            return Kept(self._subject.matrix, subject.sizes, len(subject.parts.select.y), has_slopes=True)
+        path, dense = self._file(str(self.known_hash)), self.runner.store.get(self._cell("dense")) or {}
+        if path is None or not path.exists():
+            raise ValueError(f"There are no damages of the network {self.known_hash} to replay: no file {path}.")
+        with np.load(path) as file:
+            arrays, has_slopes = dict(file), "slopes" in file
+        matrix = replay.Matrix(**({"slopes": np.zeros_like(arrays["damages"])} | arrays))
+        sizes = tuple(dense["groups"].values())
+        if sum(sizes) != matrix.damages.shape[1]:
+            raise ValueError(f"{path} has {matrix.damages.shape[1]} units, the record of its network {sum(sizes)}.")
+        return Kept(matrix, sizes, dense["rows"]["select"], has_slopes)
+
+    def _file(self, network: str) -> Path | None:
+        """Return where the matrix of a network is kept."""
+        return None if self.folder is None else self.folder / f"{self.pair.name}-{self.seed}-{network}.npz"
+
     def _matrix(self) -> Record | None:
         """Do the cell of the matrix; the subject then has it."""
         cell, subject = self._cell("matrix"), self.subject
-        path = None if self.folder is None else self.folder / f"{self.pair.name}-{self.seed}-{subject.hash}.npz"
+        path = self._file(subject.hash)
         kept = None if path is None else read_matrix(path)
         if kept is not None:
             subject.matrix = kept
@@ -311,9 +355,8 @@ class Work:
 
     def _repeated(self, method: methods.Method, ratio: float, draw: int) -> tuple[np.ndarray, int]:
         """Return the order of the units, and the pulls, of one repetition of a bandit; draw 0 is its ranking."""
-        assert self.subject.matrix is not None
-        matrix, random_state = shuffled(self.subject.matrix, draw), self.seed + 1000 * draw
-        scores = replay.rank(matrix, self.subject.sizes, method, ratio=ratio, random_state=random_state)
+        matrix, random_state = shuffled(self.kept.matrix, draw), self.seed + 1000 * draw
+        scores = replay.rank(matrix, self.kept.sizes, method, ratio=ratio, random_state=random_state)
         return replay.order_of(np.asarray(scores.value)), int(scores.n_pulls)
 
     def _measured(self, order: Any, ratio: float, stage: str, scope: str) -> Record:
@@ -344,22 +387,21 @@ class Work:
                 self._do(cell, lambda name=name, budget=budget: self._regrets(name, budget))
 
     def _regrets(self, name: str, budget: float) -> Record:
-        subject, method = self.subject, methods.get(name)._replace(budget=budget)
-        assert subject.matrix is not None
+        kept, method = self.kept, methods.get(name)._replace(budget=budget)
         draws: dict[str, list[float]] = {}
-        n_rows, most = len(subject.parts.select.y), 0
+        most = 0
         for ratio in design.CONFIRMATORY_RATIOS:
             for repetition in range(REPETITIONS):
                 order, pulls = self._repeated(method, ratio, repetition)
-                regret = replay.regret(order, subject.matrix.exact, subject.sizes, ratio)
+                regret = replay.regret(order, kept.matrix.exact, kept.sizes, ratio)
                 draws.setdefault(str(ratio), []).append(regret)
                 most = max(most, pulls)
         return {
             "params": method.params,
             "pulls": most,
-            "n_units": subject.n_units,
-            "forward_rows": most * design.BATCH + method.passes[0] * n_rows,
-            "backward_rows": method.passes[1] * n_rows,
+            "n_units": sum(kept.sizes),
+            "forward_rows": most * design.BATCH + method.passes[0] * kept.n_rows,
+            "backward_rows": method.passes[1] * kept.n_rows,
             "regret": {ratio: float(np.mean(found)) for ratio, found in draws.items()},
             "regret_draws": draws,
         }

@@ -267,3 +267,43 @@ def test_racing_and_uniform_are_replayed_up_to_all_pulls(subject, tmp_path, monk
         (name, float(b)) for name in ("racing", "uniform") for b in design.MORE_BUDGETS
     }
     assert regret["uniform", 32.0] == pytest.approx(0, abs=1e-6)
+
+
+def test_kept_damages_are_replayed_without_the_network(subject, tmp_path, monkeypatch):
+    names, path = ("racing", "taylor_racing"), tmp_path / "a.jsonl"
+    pair = DIGITS._replace(gate=0.0)
+
+    def made(path):
+        return {
+            (r["method"], r["budget"]): r["regret"]
+            for r in map(json.loads, path.read_text().splitlines())
+            if "budget" in r
+        }
+
+    with_network = deep.Work(cells.Runner(cells.Store(path), cells.Clock(1e6), print), pair, 0, tmp_path / "a", names)
+    monkeypatch.setattr(deep, "train_dense", dense)
+    with_network._dense()
+    with_network._matrix()
+    first = path.read_text()
+    with_network._curves(names)
+    found = made(path)
+    assert len(found) == 2 * len(design.BUDGETS) + len(design.MORE_BUDGETS)
+    path.write_text(first)
+    monkeypatch.setattr(deep, "train_dense", lambda *args: pytest.fail("the network was trained"))
+    again = deep.Work(cells.Runner(cells.Store(path), cells.Clock(1e6), print), pair, 0, tmp_path / "a", names)
+    assert not again.is_done("replays")
+    again.run("replays")
+    assert made(path) == found
+    assert again.is_done("replays")
+    # A file without slopes is enough for what needs none.
+    path.write_text(first)
+    (file,) = (tmp_path / "a").glob("*.npz")
+    with np.load(file) as kept:
+        np.savez(file, damages=kept["damages"], losses=kept["losses"])
+    bare = deep.Work(cells.Runner(cells.Store(path), cells.Clock(1e6), print), pair, 0, tmp_path / "a", names)
+    bare.run("replays")
+    assert made(path) == {key: regret for key, regret in found.items() if key[0] == "racing"}
+    file.unlink()
+    gone = deep.Work(cells.Runner(cells.Store(path), cells.Clock(1e6), print), pair, 0, tmp_path / "a", names)
+    with pytest.raises(ValueError, match="no file"):
+        gone.run("replays")
