@@ -79,13 +79,14 @@ def section(evidence: Evidence, out: Path) -> str:
     scores = _complete(at_budget, "raw")
     if scores.empty:
         return ""
+    added = ", ".join(f"`{name}`" for name in PRICE)
     about = (
         "*Rows*: of all forward passes, a backward pass as two, over those of the exact ranking "
-        f"(`{EXACT}`). *Time*: seconds of a clock over its seconds, without compilation, where pulls were made and not "
-        f"looked up. Both are medians over networks. `{CHEAP}` takes one backward pass and no pull; `taylor_racing` is "
-        f"racing that starts from its order. {', '.join(f'`{name}`' for name in PRICE)} were added when two seeds of "
-        "the others had been seen: no verdict is read on them. Set regrets of policies are means of three repetitions, "
-        "the raw accuracy of `random` of five; all else is of one."
+        f"(`{EXACT}`). *Time*: seconds of a clock over its seconds, with tracing and without compilation, where pulls "
+        f"were made and not looked up. Both are medians over networks. `{CHEAP}` takes one backward pass and no pull; "
+        f"`taylor_racing` is racing that starts from its order. {added} were added when two seeds of the others had "
+        "been seen: no verdict is read on them. Set regrets of policies are means of three repetitions, the raw "
+        "accuracy of `random` of five; all else is of one."
     )
     return "\n\n".join([about, _table(at_budget, scores), *_by_pulls(found), _figure(found, out)]).strip()
 
