@@ -10,7 +10,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import evidence_records as synthetic
 
-from benchmarks.evidence.report import price, reading
+from benchmarks.evidence.report import price, pulls, reading
+from benchmarks.evidence.report.cells import Cell
 
 METHODS = (*price.FIXED, *price.POLICIES)
 N_UNITS, ROWS, BATCH = 100, 1024, 32
@@ -140,3 +141,19 @@ def test_without_records_there_is_no_text(tmp_path):
     assert price.section(evidence(("uniform", "random")), tmp_path) == ""
     assert price.section(evidence(("uniform", "taylor")), tmp_path) == ""  # no exact ranking
     assert price.section(reading.evidence_of([]), tmp_path) == ""
+
+
+def test_a_curve_is_of_the_seeds_that_have_all_of_its_budgets():
+    """A seed that has one budget only is another network, and would bend the curve there."""
+    options = {"methods": ("uniform",), "ratios": (0.5,), "stages": ("raw",), "noise": 0.0, "controls": False}
+    records = []
+    for budget, n_seeds in ((4.0, 1), (8.0, 3), (16.0, 1)):
+        given = options | {"n_seeds": n_seeds, "extra": {"budget": budget}}
+        records += synthetic.outcomes("deep", "classification", ("mlp-a", "cnn-b"), {}, **given)
+    for record in records:
+        if record["kind"] == "outcome" and record["seed"]:
+            record["scores"]["report"]["accuracy"] = 0.0
+    found = pulls.scores_against_pulls(reading.evidence_of(records), Cell("deep", 0.5, "raw", "accuracy"))
+    assert set(found["repeat"]) == {"0"}
+    assert (found["value"] > 0.5).all()
+    assert sorted(found.loc[found["pair"] == "mlp-a", "pulls"]) == [4.0, 8.0, 16.0]

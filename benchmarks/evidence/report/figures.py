@@ -111,7 +111,7 @@ def small_multiples(
             step = max(1, math.ceil(len(octaves) / 6))
             ax.set_xticks(2.0 ** octaves[::step])
             ax.xaxis.set_minor_locator(NullLocator())
-            ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}" if value < 1e4 else _short(value)))
+            ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _short(value)))
         if verticals and pair in verticals:
             handles[vertical_label] = ax.axvline(verticals[pair], color="0.35", linestyle=":", linewidth=1.4)
         ax.tick_params(labelsize=8)
@@ -133,7 +133,9 @@ def small_multiples(
 
 
 def _short(value: float) -> str:
-    return f"{value / 1e6:.3g}M" if value >= 1e6 else f"{value / 1e3:.3g}k"
+    if value >= 1e4:
+        return f"{value / 1e6:.3g}M" if value >= 1e6 else f"{value / 1e3:.3g}k"
+    return f"{value:.2g}" if value < 1 else f"{value:g}"
 
 
 # ---------------------------------------------------------------------- the figures

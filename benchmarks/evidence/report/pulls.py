@@ -83,7 +83,10 @@ def _crossing(x: np.ndarray, regret: np.ndarray, otherwise: float) -> float:
 
 
 def scores_against_pulls(evidence: Evidence, cell: Cell) -> pd.DataFrame:
-    """Return scores of a cell with the budgets they were reached with: ``pair``, ``repeat``, ``method``, ``pulls``."""
+    """Return scores of a cell with the budgets they were reached with: ``pair``, ``repeat``, ``method``, ``pulls``.
+
+    Of each pair and method, only the seeds that have all of its budgets: others are other networks.
+    """
     rows = evidence.scores
     keep = (
         (rows["suite"] == cell.suite)
@@ -98,4 +101,6 @@ def scores_against_pulls(evidence: Evidence, cell: Cell) -> pd.DataFrame:
     )
     keys = ["pair", "repeat", "method", "budget"]
     found = rows[keep].groupby(keys, sort=False)["value"].mean().reset_index()
-    return found.rename(columns={"budget": "pulls"})
+    n_budgets = found.groupby(keys[:3])["budget"].transform("size")
+    most = n_budgets.groupby([found["pair"], found["method"]]).transform("max")
+    return found[n_budgets == most].rename(columns={"budget": "pulls"})
