@@ -121,7 +121,7 @@ def _tabular(runner: Runner, args: argparse.Namespace) -> None:
     def one(phase: str, name: str, seed: int) -> None:
         cells = tabular.Work(runner, name, tables[name], seed, args.methods)
         if not cells.is_done(phase):
-            cells.require_same_network()
+            cells.require_same_network(phase)
             cells.run(phase)
 
     _all(runner, _phases(args, tabular.PHASES), work, one)

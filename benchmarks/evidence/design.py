@@ -79,10 +79,12 @@ IN_ROUNDS = tuple(
         *("magnitude", "greedy_activation_variation", "random"),
     )
 )
+#: What is written into their records, and those of their dense networks, as the protocol.
+ROUNDS = "rounds"
 ROUNDS_CELLS = tuple((task, ratio) for task in ("classification", "regression") for ratio in CONFIRMATORY_RATIOS)
 #: Methods that have sections of their own in the report, and are in no table of ranks: there may be fewer seeds of
 #: them, and a network that lacks one would be left out for all.
-APART = (*LATER, *DEFAULTS, *PRICE, *IN_ROUNDS[1:])
+APART = (*LATER, *DEFAULTS, *PRICE)
 #: The longer fine-tuning takes as long as all else together: these methods alone have it.
 LONGER = ("ucb1", "uniform", "racing", "sequential", "magnitude", "leave_one_out_rms", "random")
 

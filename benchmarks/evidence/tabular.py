@@ -86,6 +86,7 @@ class Work:
         dagger = name in design.DAGGER.get(task, ())
         self.about = {"data": name, "architecture": "mlp", "task": task, "dagger": dagger}
         self.load, self.options = load, options or {}
+        self.protocol: str | None = None
 
     @functools.cached_property
     def table(self) -> protocol.Table:
@@ -108,8 +109,9 @@ class Work:
         model = cls.from_preset("fast", **(given | self.options))
         return quietly(model.fit, self.rows.X, self.rows.y)
 
-    def require_same_network(self) -> None:
-        """Raise ValueError if records are of another dense network than the one that is fitted here."""
+    def require_same_network(self, phase: str) -> None:
+        """Raise ValueError if records of a phase are of another dense network than the one that is fitted here."""
+        self.protocol = design.ROUNDS if phase == "rounds" else None
         known = self.runner.store.get(self._cell("dense"))
         here = hash_of(list(self.model.coefs_))
         if known is not None and known.get("network") not in (None, here):
@@ -130,6 +132,8 @@ class Work:
 
     def run(self, phase: str) -> None:
         """Do the cells of a phase that are not done."""
+        # Dense networks of its own: those of other cells may be of another processor, which gives others.
+        self.protocol = design.ROUNDS if phase == "rounds" else None
         if self._dense() is None:
             return
         phases = {"confirmatory": self._confirmatory, "rounds": self._rounds, "secondary": self._secondary}
@@ -177,7 +181,7 @@ class Work:
 
     def _cell(self, kind: str, **fields: Any) -> Cell:
         # Fits of a data set and seed are the same ones: they are told apart by name, and not by their hash.
-        return Cell(kind, "tabular", self.name, self.seed, **fields)
+        return Cell(kind, "tabular", self.name, self.seed, protocol=self.protocol, **fields)
 
     def _do(self, cell: Cell, measure: Callable[[], Record]) -> Record | None:
         return self.runner.do(cell, measure, **self.about)

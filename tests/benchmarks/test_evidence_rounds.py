@@ -19,6 +19,7 @@ TASKS = ("classification", "regression")
 
 def evidence(effects, tasks=TASKS, **options):
     given = {"methods": design.IN_ROUNDS, "ratios": (0.5, 0.9), "stages": ("tuned",), "n_seeds": 5} | options
+    given |= {"extra": {"protocol": design.ROUNDS}}
     records = []
     for task in tasks:
         names = [f"{task[:3]}-{name}" for name in SETS]
@@ -84,7 +85,16 @@ def test_seconds_are_compared_where_one_machine_measured_both():
     assert "| magnitude@auto | 1.00" not in text
 
 
-def test_they_are_in_no_table_of_ranks_but_the_default():
-    found = evidence({}, methods=(*design.IN_ROUNDS, "magnitude"))
+def test_their_dense_networks_are_not_those_of_other_tables():
+    own = evidence({}, tasks=("classification",)).records
+    options = {"ratios": (0.5,), "stages": ("tuned",), "n_seeds": 5}
+    others = list(synthetic.outcomes("tabular", "classification", [f"cla-{name}" for name in SETS], {}, **options))
+    for records, network, accuracy in ((own, "a", 0.9), (others, "b", 0.7)):
+        for record in records:
+            if record["kind"] == "dense":
+                record |= {"network": network, "scores": {"report": {"accuracy": accuracy}}}
+    found = reading.evidence_of([*others, *own])
     ranked = ranks.ranked(reading.published(found), Cell("tabular", 0.5, "tuned", "accuracy"))
-    assert set(ranked.ranks) & set(design.IN_ROUNDS) == {UCB1}
+    assert not set(ranked.ranks) & set(design.IN_ROUNDS)
+    assert ranked.means["unpruned"] == 0.7
+    assert chosen(rounds.found(found)) == UCB1

@@ -126,6 +126,7 @@ def test_methods_in_rounds_take_the_place_of_the_estimators_default(tmp_path):
     once = work(tmp_path / "records.jsonl", ("ucb1", "magnitude"))
     once.run("rounds")
     records = [json.loads(line) for line in (tmp_path / "records.jsonl").read_text().splitlines()]
+    assert {r["protocol"] for r in records} == {design.ROUNDS}
     outcomes = of(records, kind="outcome")
     assert {(r["method"], r["ratio"], r["stage"]) for r in outcomes} == {
         (name, ratio, "tuned") for name in ("ucb1@auto", "magnitude@auto") for ratio in design.CONFIRMATORY_RATIOS
@@ -141,11 +142,12 @@ def test_methods_in_rounds_take_the_place_of_the_estimators_default(tmp_path):
 
 def test_records_of_another_dense_network_are_not_gone_on_with(tmp_path):
     once = work(tmp_path / "records.jsonl")
-    once.require_same_network()  # there are no records yet
+    once.require_same_network("confirmatory")  # there are no records yet
     once._dense()
-    once.require_same_network()
+    once.require_same_network("confirmatory")
     path = tmp_path / "records.jsonl"
     record = json.loads(path.read_text())
     path.write_text(json.dumps(record | {"network": "0123456789abcdef"}) + "\n")
     with pytest.raises(ValueError, match="are of the dense network 0123456789abcdef, and a fit on this machine gives"):
-        work(path).require_same_network()
+        work(path).require_same_network("confirmatory")
+    work(path).require_same_network("rounds")  # which has dense networks of its own

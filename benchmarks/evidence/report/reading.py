@@ -149,14 +149,15 @@ def evidence_of(found: Sequence[Record], planned: Planned | None = None) -> Evid
 def _of_one_network(found: Sequence[Record]) -> list[Record]:
     """Return the records without those of dense networks that were trained anew since."""
     last = {
-        (r["suite"], r["pair"], repeat_of(r)): r["network"]
+        (r["suite"], r["pair"], repeat_of(r), r.get("protocol")): r["network"]
         for r in found
         if r.get("kind") == "dense" and "network" in r
     }
 
     def stays(record: Record) -> bool:
         network = record.get("network")
-        return network is None or last.get((record["suite"], record["pair"], repeat_of(record)), network) == network
+        key = (record["suite"], record["pair"], repeat_of(record), record.get("protocol"))
+        return network is None or last.get(key, network) == network
 
     return [record for record in found if stays(record)]
 

@@ -6,13 +6,11 @@ import numpy as np
 
 from benchmarks.common.records import Record
 from benchmarks.common.tables import markdown
-from benchmarks.evidence.design import ALPHA, IN_ROUNDS, ROUNDS_CELLS, SEEDS
+from benchmarks.evidence.design import ALPHA, IN_ROUNDS, ROUNDS, ROUNDS_CELLS, SEEDS
 from benchmarks.evidence.report import defaults, ranks
 from benchmarks.evidence.report.cells import Cell
 from benchmarks.evidence.report.reading import Evidence, published, repeat_of, to_compare
 
-#: What is shown beside them: methods that choose all units at once.
-BESIDE = ("ucb1", "leave_one_out", "greedy_activation_variation")
 #: A control, which is no choice of units.
 CHANCE = f"{ranks.CHANCE}@auto"
 
@@ -21,7 +19,7 @@ def found(evidence: Evidence) -> list[defaults.Found]:
     """Return the cells in which all methods have records."""
     metrics = {"classification": "accuracy", "regression": "r2"}
     cells = [Cell("tabular", ratio, "tuned", metrics[task], task) for task, ratio in ROUNDS_CELLS]
-    return defaults.in_cells(published(evidence).rows, cells, IN_ROUNDS, BESIDE)
+    return defaults.in_cells(published(evidence, ROUNDS).rows, cells, IN_ROUNDS, ())
 
 
 def section(evidence: Evidence) -> str:
@@ -34,9 +32,9 @@ def section(evidence: Evidence) -> str:
         "methods take its place: one network, the same share of each layer, all other parameters at their defaults "
         "(the budget of the bandits too). Stated before they were run: the default becomes a method that is better "
         f"than UCB1 (p < {ALPHA:g}, Holm's correction over all comparisons below) in one of these cells and worse in "
-        f"none; of several, the one with the best mean rank. `{CHANCE}`, in which chance decides, is a control. "
-        "Methods without @auto choose all units at once, with half the pulls, and are fine-tuned once: what they lack "
-        "is not rounds alone."
+        f"none; of several, the one with the best mean rank. `{CHANCE}`, in which chance decides, is a control. The "
+        "dense networks are others than those of the tables above (those were fitted on another processor), so scores "
+        "are compared within this section only."
     )
     chosen = defaults.choice(cells, [name for name in IN_ROUNDS if name != CHANCE])
     design = (len(ROUNDS_CELLS), SEEDS["tabular"], to_compare(evidence))
@@ -45,7 +43,7 @@ def section(evidence: Evidence) -> str:
         verdict += (
             f" as far as there are records: {defaults.how_many(cells, *design)}. It is changed when all are there"
         )
-    parts = [about, defaults.scores_table(cells, BESIDE), _seconds(evidence.records)]
+    parts = [about, defaults.scores_table(cells, ()), _seconds(evidence.records)]
     return "\n\n".join([*filter(None, parts), defaults.comparisons_table(cells), f"{verdict}."])
 
 
@@ -53,7 +51,8 @@ def _seconds(records: list[Record]) -> str:
     """Return how long pruning takes by each method, against the default, where one machine and code measured both."""
     took: dict[str, dict[tuple[object, ...], float]] = {}
     for record in records:
-        if record.get("method") in IN_ROUNDS and record.get("seconds") and record.get("kind") == "outcome":
+        of_section = record.get("kind") == "outcome" and record.get("protocol") == ROUNDS
+        if of_section and record.get("method") in IN_ROUNDS and record.get("seconds"):
             where = (record["pair"], repeat_of(record), record["ratio"], record.get("cpu"), record.get("code"))
             took.setdefault(record["method"], {})[where] = record["seconds"]
     base = took.get(IN_ROUNDS[0], {})
