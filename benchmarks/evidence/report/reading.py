@@ -156,8 +156,9 @@ def _of_one_network(found: Sequence[Record]) -> list[Record]:
 
     def stays(record: Record) -> bool:
         network = record.get("network")
-        key = (record["suite"], record["pair"], repeat_of(record), record.get("protocol"))
-        return network is None or last.get(key, network) == network
+        if network is None:
+            return True
+        return last.get((record["suite"], record["pair"], repeat_of(record), record.get("protocol"))) in (None, network)
 
     return [record for record in found if stays(record)]
 
