@@ -149,7 +149,8 @@ def test_pairs_of_the_design_that_have_no_record_are_counted_and_named():
     found = verdicts.verdict(BY_NAME["H3"], evidence, 0)
     assert found.cells[0].n == (12, 13)
     assert found.cells[0].deciding[0].left_out == {"cnn-later": "not run"}
-    assert "1 of 13 pairs left out: cnn-later (not run)." in tables.verdict_notes([found])
+    notes = tables.verdict_notes([found])
+    assert "1 of 13 pairs left out of 8 comparisons, for want of records: cnn-later." in notes
     # Nothing of the suite has been run.
     empty = reading.evidence_of(list(synthetic.standard(["a"], {"CatBoost": 0.0})), planned)
     assert verdicts.verdict(BY_NAME["H3"], empty, 0).text == "open: 0 of 2"

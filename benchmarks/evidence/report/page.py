@@ -188,7 +188,13 @@ def _against_pulls(evidence: Evidence, out: Path) -> str:
             parts.append(
                 f"There are no records of {'set regret' if regret else name.replace('_', ' ')} at several budgets."
             )
-    return "\n\n".join(parts) if any(part.startswith("!") for part in parts) else ""
+    if not any(part.startswith("!") for part in parts):
+        return ""
+    about = (
+        "Means over seeds, bands from the least to the largest one. Accuracy and log loss are of the seeds that have "
+        "all budgets of a policy, which may be one; regrets of all seeds."
+    )
+    return "\n\n".join([about, *parts])
 
 
 def _pareto(book: Book, evidence: Evidence, out: Path) -> str:
