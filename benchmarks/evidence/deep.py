@@ -80,7 +80,9 @@ class Work:
             self._rankings(self._chosen((*design.CONFIRMATORY, *design.REFERENCES)), design.CONFIRMATORY_RATIOS)
             self._curves(CURVES)
             return
-        getattr(self, f"_{phase}")()
+        phases = {"confirmatory": self._confirmatory, "later": self._later, "default": self._default}
+        phases |= {"price": self._price, "longer": self._longer, "secondary": self._secondary}
+        phases[phase]()
 
     def _is_hopeless(self) -> bool:
         """Whether the mean accuracy over all seeds will miss the gate, whatever the others reach."""

@@ -119,7 +119,8 @@ METHODS: dict[str, Method] = _table()
 SECONDARY = tuple(
     name
     for name in METHODS
-    if name not in (*design.CONFIRMATORY, *design.REFERENCES, *design.LATER, *design.DEFAULTS[1:], *design.PRICE[1:3])
+    if name not in (*design.CONFIRMATORY, *design.REFERENCES, *design.LATER, *design.DEFAULTS[1:])
+    and not name.startswith("taylor_racing")
 )
 #: The methods of the quick run.
 QUICK = ("ucb1", "uniform", "racing", "leave_one_out", "magnitude", "random")

@@ -111,7 +111,7 @@ class Work:
 
     def require_same_network(self, phase: str) -> None:
         """Raise ValueError if records of a phase are of another dense network than the one that is fitted here."""
-        self.protocol = design.ROUNDS if phase == "rounds" else None
+        self._begin(phase)
         known = self.runner.store.get(self._cell("dense"))
         here = hash_of(list(self.model.coefs_))
         if known is not None and known.get("network") not in (None, here):
@@ -132,12 +132,15 @@ class Work:
 
     def run(self, phase: str) -> None:
         """Do the cells of a phase that are not done."""
-        # Dense networks of its own: those of other cells may be of another processor, which gives others.
-        self.protocol = design.ROUNDS if phase == "rounds" else None
+        self._begin(phase)
         if self._dense() is None:
             return
         phases = {"confirmatory": self._confirmatory, "rounds": self._rounds, "secondary": self._secondary}
         phases[phase]()
+
+    def _begin(self, phase: str) -> None:
+        # Dense networks of its own: those of other cells may be of another processor, which gives others.
+        self.protocol = design.ROUNDS if phase == "rounds" else None
 
     def _confirmatory(self) -> None:
         names = self._chosen((*design.CONFIRMATORY, *design.REFERENCES))

@@ -257,7 +257,7 @@ def test_what_a_choice_costs_is_measured_at_all_budgets(tmp_path, monkeypatch):
     assert once.is_done("price")
 
 
-def test_racing_and_uniform_are_replayed_up_to_all_pulls(subject, tmp_path, monkeypatch):
+def test_racing_and_uniform_are_replayed_up_to_all_pulls(subject):
     runner = cells.Runner(cells.Store(None), cells.Clock(1e6), lambda text: None)
     once = deep.Work(runner, DIGITS, 0, None, ("racing", "uniform", "ucb1"))
     once._subject = subject
@@ -269,7 +269,7 @@ def test_racing_and_uniform_are_replayed_up_to_all_pulls(subject, tmp_path, monk
     assert regret["uniform", 32.0] == pytest.approx(0, abs=1e-6)
 
 
-def test_kept_damages_are_replayed_without_the_network(subject, tmp_path, monkeypatch):
+def test_kept_damages_are_replayed_without_the_network(tmp_path, monkeypatch):
     names, path = ("racing", "taylor_racing"), tmp_path / "a.jsonl"
     pair = DIGITS._replace(gate=0.0)
 

@@ -61,7 +61,7 @@ def without(records, pair, method, budget=None, stage=None):
         return (
             record["kind"] == "outcome"
             and (record["pair"], record["method"]) == (pair, method)
-            and record.get("budget") in (budget, record.get("budget") if budget is None else budget)
+            and (budget is None or record.get("budget") == budget)
             and (stage is None or record["stage"] == stage)
         )
 
@@ -112,8 +112,6 @@ def test_all_methods_of_a_table_are_on_the_same_networks(tmp_path):
     whole = price.section(reading.evidence_of(three), tmp_path)
     # One pair lacks a method: it counts for none.
     part = price.section(without(three, "cnn-b", "racing_rms"), tmp_path)
-    two = price.section(evidence(pairs=("mlp-a", "cnn-b", "mlp-c")), tmp_path)
-    assert whole == two
     assert whole.count("3 pairs, seed 0.") == part.count("2 pairs, seed 0.") == 3
     # Most pairs lack one: the method is left out.
     few = without(three, "cnn-b", "racing_rms").records

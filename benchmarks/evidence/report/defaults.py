@@ -94,24 +94,36 @@ def _in_cell(rows: pd.DataFrame, cell: Cell, methods: tuple[str, ...], beside: S
     return Found(cell, methods, len(wide), means, by_rank.mean_ranks.tolist(), compared)
 
 
-def is_whole(cells: list[Found], n_cells: int, n_seeds: int, planned: Planned, without: Collection[str] = ()) -> bool:
-    """Say whether all cells are there, with all seeds of all pairs of the design."""
-    if len(cells) < n_cells:
-        return False
-    for one in cells:
-        pairs = set(planned.get((one.cell.suite, one.cell.task), ())) - set(without)
-        if pairs - set(one.means.index) or one.n_repeats < n_seeds * len(one.means):
-            return False
-    return True
+def verdict(
+    cells: list[Found], chosen: str, n_cells: int, n_seeds: int, planned: Planned, without: Collection[str] = ()
+) -> str:
+    """Say what a rule of the design chooses; if not all is there, how much of it there is.
 
-
-def how_many(cells: list[Found], n_cells: int, n_seeds: int, planned: Planned, without: Collection[str] = ()) -> str:
-    """Say how much of the design there is."""
-    known = [len({*planned.get((one.cell.suite, one.cell.task), ()), *one.means.index} - set(without)) for one in cells]
+    Parameters
+    ----------
+    cells : list of Found
+    chosen : str
+    n_cells, n_seeds : int
+        Of the design.
+    planned : dict of dict
+        Its pairs, by suite and task.
+    without : collection of str
+        Pairs that are left out.
+    """
+    known = [{*planned.get((one.cell.suite, one.cell.task), ()), *one.means.index} - set(without) for one in cells]
+    whole = all(
+        len(one.means) == len(n) and one.n_repeats >= n_seeds * len(n) for one, n in zip(cells, known, strict=True)
+    )
+    text = f"By this rule the default is **`{chosen}`**"
+    if whole and len(cells) == n_cells:
+        return f"{text}."
     noun = noun_of(cells[0].cell.suite)
-    pairs = "; ".join(f"{len(one.means)} of {n} {plural(n, noun)}" for one, n in zip(cells, known, strict=True))
+    pairs = "; ".join(
+        f"{len(one.means)} of {len(n)} {plural(len(n), noun)}" for one, n in zip(cells, known, strict=True)
+    )
     seeds = min(one.n_repeats / len(one.means) for one in cells)  # a mean over the pairs
-    return f"{len(cells)} of {n_cells} cells ({pairs}), {seeds:.1f} of {n_seeds} seeds"
+    there = f"{len(cells)} of {n_cells} cells ({pairs}), {seeds:.1f} of {n_seeds} seeds"
+    return f"{text} as far as there are records: {there}. It is changed when all are there."
 
 
 def choice(cells: list[Found], eligible: Collection[str] | None = None) -> str:
@@ -146,12 +158,8 @@ def section(evidence: Evidence) -> str:
         "none; if both are, the one with the better mean rank. Left out, as summaries were formed on them: "
         f"{', '.join(LEFT_OUT)}."
     )
-    design = (len(DEFAULT_CELLS), SEEDS["deep"], to_compare(evidence), LEFT_OUT)
-    verdict = f"By this rule the default is **`{choice(cells)}`**"
-    if not is_whole(cells, *design):
-        verdict += f" as far as there are records: {how_many(cells, *design)}. It is changed when all are there"
-    verdict += "."
-    return "\n\n".join([about, scores_table(cells, BESIDE), comparisons_table(cells), verdict])
+    said = verdict(cells, choice(cells), len(DEFAULT_CELLS), SEEDS["deep"], to_compare(evidence), LEFT_OUT)
+    return "\n\n".join([about, scores_table(cells, BESIDE), comparisons_table(cells), said])
 
 
 def scores_table(cells: list[Found], beside: Sequence[str]) -> str:

@@ -182,6 +182,7 @@ def _figure(rows: pd.DataFrame, out: Path) -> str:
     for ratio in sorted(CONFIRMATORY_RATIOS):
         own = rows[np.isclose(rows["ratio"], ratio) & rows["method"].isin(DRAWN)]
         table = _complete(own, "raw")
+        own = own[pd.MultiIndex.from_frame(own[NETWORK]).isin(table.index)]
         share = own.groupby(["method", "budget"])["share"].median()
         lines = {}
         for name in DRAWN:

@@ -33,18 +33,19 @@ def section(evidence: Evidence) -> str:
         "(the budget of the bandits too). Stated before they were run: the default becomes a method that is better "
         f"than UCB1 (p < {ALPHA:g}, Holm's correction over all comparisons below) in one of these cells and worse in "
         f"none; of several, the one with the best mean rank. `{CHANCE}`, in which chance decides, is a control. The "
-        "dense networks are others than those of the tables above (those were fitted on another processor), so scores "
-        "are compared within this section only."
+        "dense networks are fits of their own, which may be others than those of the tables above: scores are compared "
+        "within this section only."
     )
     chosen = defaults.choice(cells, [name for name in IN_ROUNDS if name != CHANCE])
-    design = (len(ROUNDS_CELLS), SEEDS["tabular"], to_compare(evidence))
-    verdict = f"By this rule the default is **`{chosen}`**"
-    if not defaults.is_whole(cells, *design):
-        verdict += (
-            f" as far as there are records: {defaults.how_many(cells, *design)}. It is changed when all are there"
-        )
-    parts = [about, defaults.scores_table(cells, ()), _seconds(evidence.records)]
-    return "\n\n".join([*filter(None, parts), defaults.comparisons_table(cells), f"{verdict}."])
+    said = defaults.verdict(cells, chosen, len(ROUNDS_CELLS), SEEDS["tabular"], to_compare(evidence))
+    parts = [
+        about,
+        defaults.scores_table(cells, ()),
+        _seconds(evidence.records),
+        defaults.comparisons_table(cells),
+        said,
+    ]
+    return "\n\n".join(filter(None, parts))
 
 
 def _seconds(records: list[Record]) -> str:
