@@ -19,7 +19,7 @@ from benchmarks.evidence.cells import Cell, Planned, Runner, Stopwatch
 from benchmarks.evidence.subject import SHORT, Subject
 
 #: Phases of the work: what answers the hypotheses comes first, for all pairs and seeds.
-PHASES = ("confirmatory", "later", "default", "price", "replays", "longer", "secondary")
+PHASES = ("confirmatory", "later", "default", "as_prune", "price", "replays", "longer", "secondary")
 #: Policies of the curves of score and regret against pulls, and their repetitions.
 CURVES = (*design.PAPER, "uniform", "racing", "lucb", "top_two_thompson", "racing_rms", "uniform_rms")
 SCORED = ("ucb1", "thompson", "uniform", "racing", "racing_rms", "uniform_rms", "ucb1_curvature", "uniform_curvature")
@@ -81,7 +81,8 @@ class Work:
             self._curves(CURVES)
             return
         phases = {"confirmatory": self._confirmatory, "later": self._later, "default": self._default}
-        phases |= {"price": self._price, "longer": self._longer, "secondary": self._secondary}
+        phases |= {"as_prune": self._as_prune, "price": self._price, "longer": self._longer}
+        phases |= {"secondary": self._secondary}
         phases[phase]()
 
     def _is_hopeless(self) -> bool:
@@ -123,6 +124,12 @@ class Work:
         self._rankings(names, design.CONFIRMATORY_RATIOS)
         for ratio, stage in design.DEFAULT_CELLS:
             self._outcomes(names, ratio, stage)
+
+    def _as_prune(self) -> None:
+        names = self._chosen(design.AS_PRUNE)
+        self._rankings(names, design.CONFIRMATORY_RATIOS)
+        for ratio, stage in design.DEFAULT_CELLS:
+            self._outcomes(names, ratio, stage, "global")
 
     def _price(self) -> None:
         names = self._chosen(design.PRICE)
@@ -326,7 +333,8 @@ class Work:
             of = (ratio,) if method.looks_at_ratio else design.RATIOS
             assert subject.matrix is not None
             exact = subject.matrix.exact
-            found["regret"] = {str(r): replay.regret(ranking.order, exact, subject.sizes, r) for r in of}
+            if method.scope == "layer":  # the best choice is one of the same share of each group
+                found["regret"] = {str(r): replay.regret(ranking.order, exact, subject.sizes, r) for r in of}
             return found
 
         return self._do(cell, measure)

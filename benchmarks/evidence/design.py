@@ -67,6 +67,14 @@ PRICE = ("taylor", "taylor_racing", "taylor_racing_rms", "uniform_rms")
 #: all three have count.
 DEFAULTS = ("ucb1@4", "ucb1@4_rms", "ucb1@4_curvature")
 DEFAULT_CELLS = ((0.5, "raw"), (0.9, "raw"), (0.5, "tuned"), (0.9, "tuned"))
+#: The same as `skbandit.prune` does it: all groups are ranked together, mini-batches have 256 rows. Beside them
+#: Taylor's criterion in four rounds, which makes no pulls. Added when two of three seeds of `DEFAULTS` had been seen.
+#: Stated before they were run: what the rule of `DEFAULTS` chooses becomes the default only if it is worse than the
+#: mean (p < ALPHA, Holm's correction over all methods in all cells) in none of `DEFAULT_CELLS` here as well. Taylor's
+#: criterion is shown, and not chosen: it is no bandit. The same pairs are left out; only seeds that all of them have
+#: count.
+AS_PRUNE = ("ucb1@prune", "ucb1@prune_rms", "ucb1@prune_curvature", "taylor@prune")
+PRUNE_BATCH = 256
 #: The estimators' default, UCB1 in the rounds that ``n_rounds="auto"`` gives, repaired and fine-tuned after each, and
 #: other methods in its place. Stated before they were run: the default policy of the estimators becomes a method that
 #: is better than UCB1 (p < ALPHA by Wilcoxon's test, with Holm's correction over all of them in all cells) in one of
@@ -84,7 +92,7 @@ ROUNDS = "rounds"
 ROUNDS_CELLS = tuple((task, ratio) for task in ("classification", "regression") for ratio in CONFIRMATORY_RATIOS)
 #: Methods that have sections of their own in the report, and are in no table of ranks: there may be fewer seeds of
 #: them, and a network that lacks one would be left out for all.
-APART = (*LATER, *DEFAULTS, *PRICE)
+APART = (*LATER, *DEFAULTS, *AS_PRUNE, *PRICE)
 #: The longer fine-tuning takes as long as all else together: these methods alone have it.
 LONGER = ("ucb1", "uniform", "racing", "sequential", "magnitude", "leave_one_out_rms", "random")
 

@@ -42,6 +42,10 @@ class Method(NamedTuple):
         Forward and backward passes over all select rows, beside pulls.
     tenths : bool
         Whether each round removes a tenth of all units, scored exactly on mini-batches of its own.
+    scope : {"layer", "global"}
+        Whether the same share of each group leaves, or units of all groups are ranked together.
+    batch : int
+        Rows of a mini-batch.
     """
 
     name: str
@@ -52,6 +56,8 @@ class Method(NamedTuple):
     looks_at_ratio: bool = False
     passes: tuple[int, int] = (0, 0)
     tenths: bool = False
+    scope: str = "layer"
+    batch: int = design.BATCH
 
     @property
     def is_bandit(self) -> bool:
@@ -107,6 +113,10 @@ def _table() -> dict[str, Method]:
         found.append(_bandit(name, rounds=4)._replace(name=f"{name}@4", looks_at_ratio=True))
     for rank_by in ("rms", "curvature"):
         found.append(_bandit("ucb1", rank_by, rounds=4)._replace(name=f"ucb1@4_{rank_by}", looks_at_ratio=True))
+    as_prune: dict[str, Any] = {"rounds": 4, "scope": "global", "batch": design.PRUNE_BATCH}
+    for name, rank_by in zip(design.AS_PRUNE, ("mean", "rms", "curvature"), strict=False):
+        found.append(_bandit("ucb1", rank_by, **as_prune)._replace(name=name, looks_at_ratio=True))
+    found.append(_criterion("taylor", **as_prune, **looking)._replace(name=design.AS_PRUNE[-1]))
     for rank_by, end in (("mean", ""), ("rms", "_rms")):
         after = WarmRacing(prior=Taylor(), rank_by=rank_by)
         found.append(Method(f"taylor_racing{end}", after, rank_by=rank_by, passes=_PASSES["taylor"], **looking))
@@ -119,7 +129,7 @@ METHODS: dict[str, Method] = _table()
 SECONDARY = tuple(
     name
     for name in METHODS
-    if name not in (*design.CONFIRMATORY, *design.REFERENCES, *design.LATER, *design.DEFAULTS[1:])
+    if name not in (*design.CONFIRMATORY, *design.REFERENCES, *design.LATER, *design.DEFAULTS[1:], *design.AS_PRUNE)
     and not name.startswith("taylor_racing")
 )
 #: The methods of the quick run.

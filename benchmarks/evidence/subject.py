@@ -201,20 +201,24 @@ class Subject:
                 policy=method.policy,
                 budget=method.budget,
                 pruning_ratio=ratio,
-                scope="layer",
+                scope=method.scope,
                 n_rounds=method.rounds,
-                batch_size=BATCH,
+                batch_size=method.batch,
                 on_round=note,
                 random_state=self.seed,
             )
         round_of = sum(~mask for mask in gone)  # rounds that a unit has stayed for
         order = np.argsort(round_of, kind="stable")
         # Rounds divide the share anew among the groups: a unit more or less of a group may leave than in one round.
-        moved = int((replay.chosen(order, self.sizes, ratio) & ~gone[-1]).sum())
-        also = {"replayed": False, "moved": moved, "rounds_made": len(gone)}
+        at_once = np.zeros(self.n_units, bool)
+        at_once[order[: gone[-1].sum()]] = True
+        if method.scope == "layer":
+            at_once = replay.chosen(order, self.sizes, ratio)
+        also = {"replayed": False, "moved": int((at_once & ~gone[-1]).sum()), "rounds_made": len(gone)}
         pulls = int(result.n_pulls)
         forward, backward = (passes * len(gone) * len(select.y) for passes in method.passes)
-        return Ranking(order, pulls, forward + pulls * BATCH, backward, watch.seconds, also)
+        width = min(method.batch, len(select.y))
+        return Ranking(order, pulls, forward + pulls * width, backward, watch.seconds, also)
 
     # ------------------------------------------------------------------ removal, training, scores
 
