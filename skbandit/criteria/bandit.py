@@ -75,6 +75,8 @@ class _Carry(NamedTuple):
     """bool[D, n]: whether each arm was pulled on each mini-batch."""
     sums: Sums
     """Of the damages of each arm."""
+    slopes: jax.Array | None
+    """f[D, n]: first-order parts of the damages on the mini-batches so far; None where no summary needs them."""
 
 
 @pytree_dataclass
@@ -105,7 +107,7 @@ class Bandit(Criterion):
     Near a minimum of the loss, a negative damage is mostly noise: each such unit lowers the loss a little when it
     leaves alone, and many raise it when they leave together. The other summaries do not prefer these units.
 
-    ``"curvature"`` takes a backward pass on each mini-batch, for all units together, before the first pull. The loss
+    ``"curvature"`` takes a backward pass, for all units together, on each mini-batch that units are pulled on. The loss
     must have a derivative with respect to the gates: JAX refuses a network with a `jax.lax.while_loop`. A unit that is
     read at a maximum or by a product has the slope 0, and is ranked by its mean damage.
     """
@@ -142,7 +144,6 @@ class Bandit(Criterion):
         last_step = jnp.minimum(budget, _INT32_MAX // n_max - 1) * n_max + n_max
 
         pull = problem.pull if problem.table is None else problem.look_up
-        slopes = problem.slopes_by_batch() if self.rank_by == "curvature" else None
         mean_weight = jnp.sum(problem.batches.total) / n_batches
         begin, identifies = self.policy.init(n), isinstance(self.policy, IdentificationPolicy)
         hint = self.hint(key, state, problem, active)
@@ -169,7 +170,16 @@ class Bandit(Criterion):
             # A policy that draws with replacement may fill several slots with one arm; that counts as one pull.
             pulled = jnp.zeros(n, bool).at[arms].set(True, mode="drop")
             damage, weight = pull(batch, pulled)
-            slope = None if slopes is None else lax.dynamic_index_in_dim(slopes, batch, keepdims=False)
+            slopes, slope = carry.slopes, None
+            if slopes is not None:
+                # Step t is the first one on its mini-batch if t < D.
+                slopes = lax.cond(
+                    carry.t < n_batches,
+                    lambda table: lax.dynamic_update_index_in_dim(table, problem.slopes_on(batch), batch, 0),
+                    lambda table: table,
+                    slopes,
+                )
+                slope = lax.dynamic_index_in_dim(slopes, batch, keepdims=False)
             ranking = damage if slope is None else jnp.where(pulled, damage - slope, 0)
             measured = _number_for_each(self.reward, "scale", self.reward.scale(ranking, active), ())
             scale = jnp.where(first, measured.astype(dtype), carry.scale)
@@ -187,6 +197,7 @@ class Bandit(Criterion):
                 scale,
                 lax.dynamic_update_index_in_dim(carry.seen, seen | pulled, batch, 0),
                 carry.sums.add(pulled, damage, weight, scale, slope),
+                slopes,
             )
 
         def going(carry: _Carry) -> jax.Array:
@@ -194,7 +205,8 @@ class Bandit(Criterion):
 
         zero = jnp.zeros((), jnp.int32)
         sums = Sums.zeros(n, dtype, self.rank_by)
-        start = _Carry(zero, zero, begin, jnp.ones((), dtype), jnp.zeros((n_max, n), bool), sums)
+        slopes = jnp.zeros((n_max, n), dtype) if self.rank_by == "curvature" else None
+        start = _Carry(zero, zero, begin, jnp.ones((), dtype), jnp.zeros((n_max, n), bool), sums, slopes)
         end = lax.while_loop(going, body, start)
         mean = end.sums.mean()
         value = (
@@ -212,7 +224,7 @@ class Bandit(Criterion):
         if decided is not None:  # accepted arms rank before all others, rejected ones after them
             value = -places(decided, value).astype(dtype)
         info = {"pulls": jnp.sum(end.seen, axis=0), "scale": end.scale, "estimate": estimate}
-        if slopes is not None:
+        if self.rank_by == "curvature":
             info["slope"] = end.sums.slope()
         scores = Scores(value, end.spent, mean, choice, info=info)
         return self.remember(state, scores, active), scores

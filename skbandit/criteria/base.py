@@ -137,17 +137,10 @@ class Problem:
         """
         return -jnp.concatenate(self.gates) * self.derivatives(X, y, weight)
 
-    def slopes_by_batch(self) -> jax.Array:
-        """Return `slopes` on each mini-batch, f[D, n]; 0 behind the last one."""
-
-        def measure(t: jax.Array, table: jax.Array) -> jax.Array:
-            X, y, weight, _ = self.batches.take(t)
-            updated: jax.Array = lax.dynamic_update_index_in_dim(table, self.slopes(*spread(X, y, weight)), t, 0)
-            return updated
-
-        zeros = jnp.zeros((self.n_batches_max, self.n_units), self.gates[0].dtype)
-        table: jax.Array = lax.fori_loop(0, self.batches.n_batches, measure, zeros)
-        return table
+    def slopes_on(self, t: jax.Array) -> jax.Array:
+        """Return `slopes` on one mini-batch, f[n]; ``t`` is its index, less than ``batches.n_batches``."""
+        X, y, weight, _ = self.batches.take(t)
+        return self.slopes(*spread(X, y, weight))
 
     def loss(
         self, params: Any, gates: tuple[jax.Array, ...], X: jax.Array, y: jax.Array, weight: jax.Array

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -145,6 +146,32 @@ def test_the_curvature_is_that_of_the_loss_at_the_present_gates(n_batches, remov
         else:
             np.testing.assert_allclose(scores.value[active], -np.square(WEIGHTS)[active] / 2, atol=1e-6)
             np.testing.assert_allclose(scores.info["slope"][active], (-WEIGHTS * residual)[active], atol=1e-6)
+
+
+def test_slopes_take_a_backward_pass_on_each_mini_batch_that_is_pulled_on():
+    passes = []
+
+    @jax.custom_vjp
+    def counted(gates):
+        return gates
+
+    def backward(_, cotangent):
+        jax.debug.callback(lambda: passes.append(1))
+        return (cotangent,)
+
+    counted.defvjp(lambda gates: (gates, None), backward)
+
+    def loss(params, gates, X, y, weight):
+        return of_squares(params, (counted(gates[0]),), X, y, weight)
+
+    params = {"w": jnp.asarray(WEIGHTS, jnp.float32)}
+    X, y = np.ones((400, 1), np.float32), np.full(400, TARGET, np.float32)
+    for budget, n_passes in ((3, 3), (500, 100)):  # of 100 mini-batches
+        passes.clear()
+        policy = Bandit(policy=Uniform(), rank_by="curvature")
+        rank_units(a_network(loss), params, X, y, policy=policy, batch_size=4, budget=budget)
+        jax.effects_barrier()
+        assert len(passes) == n_passes
 
 
 def test_rows_of_padding_have_no_slope():
