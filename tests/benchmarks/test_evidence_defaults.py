@@ -85,6 +85,27 @@ def test_the_page_shows_means_ranks_and_the_choice():
     assert defaults.section(evidence({}, methods=("random",))) == ""
 
 
+def as_prune(effects, stages=("raw", "tuned")):
+    """Records of the settings of `skbandit.prune`, beside those of the same share of each group."""
+    by_layer = evidence({CURVATURE: 0.1}).records
+    own = {"methods": design.AS_PRUNE, "controls": False, "stages": stages}
+    found = [record for record in evidence(effects, **own).records if record["kind"] == "outcome"]
+    return reading.evidence_of([*by_layer, *(record | {"scope": "global"} for record in found)])
+
+
+def test_what_is_chosen_has_to_hold_in_the_settings_of_prune():
+    both = as_prune({})
+    assert [(one.cell.ratio, one.cell.stage) for one in defaults.found_as_prune(both)] == list(design.DEFAULT_CELLS)
+    text = defaults.section(both)
+    assert "`ucb1@prune_curvature` is worse than the mean in none of 4 cells: **the choice is confirmed**." in text
+    worse = defaults.section(as_prune({"ucb1@prune_curvature": -0.1}))
+    assert "`ucb1@prune_curvature` is worse than the mean at 50%, raw and at 90%, raw" in worse
+    assert "**the default is not changed**" in worse
+    assert defaults.choice(defaults.found(both)) == CURVATURE  # the two scopes do not mix
+    assert "ucb1@prune" not in defaults.section(evidence({CURVATURE: 0.1}))
+    assert ranks.ranked(reading.published(both), Cell("deep", 0.5, "raw", "accuracy"), "global") is None
+
+
 def test_methods_that_were_added_later_are_compared_on_their_own_networks():
     """Seeds that they lack would make means of other networks, and would empty the tables of ranks."""
     about = {"ratios": (0.5,), "stages": ("raw",), "controls": False, "noise": 0.0}

@@ -19,7 +19,8 @@ def found(evidence: Evidence) -> list[defaults.Found]:
     """Return the cells in which all methods have records."""
     metrics = {"classification": "accuracy", "regression": "r2"}
     cells = [Cell("tabular", ratio, "tuned", metrics[task], task) for task, ratio in ROUNDS_CELLS]
-    return defaults.in_cells(published(evidence, ROUNDS).rows, cells, IN_ROUNDS, ())
+    rows = published(evidence, ROUNDS).rows
+    return defaults.in_cells(rows[rows["scope"].isin(["layer", ""])], cells, IN_ROUNDS, ())
 
 
 def section(evidence: Evidence) -> str:
