@@ -10,8 +10,7 @@ import pandas as pd
 
 from benchmarks.common.tables import markdown
 from benchmarks.deep.pairs import PAIRS
-from benchmarks.evidence.design import AS_PRUNE, DEFAULT_CELLS, DEFAULTS
-from benchmarks.evidence.design import ALPHA, LATER_FORMED_ON, SEEDS, SEEN_PAIRS
+from benchmarks.evidence.design import ALPHA, AS_PRUNE, DEFAULT_CELLS, DEFAULTS, LATER_FORMED_ON, SEEDS, SEEN_PAIRS
 from benchmarks.evidence.report import ranks
 from benchmarks.evidence.report.cells import METRIC_NAMES, Cell, Planned, Table, noun_of, plural
 from benchmarks.evidence.report.comparisons import Comparison, Two, compare
