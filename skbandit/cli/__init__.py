@@ -21,7 +21,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if args.csv is None:
             data = table.bundled(args.dataset or "digits")
         else:
-            data = table.load_csv(args.csv, args.target, args.task)
+            data = table.load_csv(args.csv, args.target, args.task, args.decimal)
         estimator = compare.make_estimator(data, args.policy, args.budget, args.ratio, args.seed)
         print(report.describe(data, estimator), flush=True)
         comparison = compare.compare(data, estimator)

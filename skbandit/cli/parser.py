@@ -9,6 +9,7 @@ from pathlib import Path
 EPILOG = """\
 the CSV file
   UTF-8, plain or gzip-compressed (.gz), the first row names the columns; comma, semicolon, tab or | between the fields.
+  Numbers have a decimal point; with --decimal , they have a comma, and nothing groups their thousands.
   A column is numeric if all its values are numbers (or all are true/false), otherwise it is text. Missing: an empty
   field, ?, NA, N/A, #N/A, <NA>, NaN, null or None, in upper or lower case. Rows without a target are left out.
 
@@ -87,6 +88,12 @@ def build_parser() -> argparse.ArgumentParser:
         default="auto",
         help="auto: classification if the target is text or has at most 20 distinct values, all integers",
     )
+    source.add_argument(
+        "--decimal",
+        choices=[".", ","],
+        default=".",
+        help="what stands before the fraction of a number in the file (default: %(default)s)",
+    )
     model = parser.add_argument_group("model")
     model.add_argument("--policy", default="ucb1", help="who chooses the units to remove (default: %(default)s)")
     model.add_argument(
@@ -112,6 +119,6 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     args = parser.parse_args(argv)
     if args.csv is not None and args.dataset is not None:
         parser.error("a CSV file and --dataset exclude each other")
-    if args.csv is None and (args.target is not None or args.task != "auto"):
-        parser.error("--target and --task belong to a CSV file, and none is given")
+    if args.csv is None and (args.target is not None or args.task != "auto" or args.decimal != "."):
+        parser.error("--target, --task and --decimal belong to a CSV file, and none is given")
     return args

@@ -6,6 +6,7 @@ import csv
 import difflib
 import gzip
 import io
+import re
 import textwrap
 import zlib
 from collections import Counter
@@ -27,6 +28,8 @@ MOST_CLASSES = 20
 FEWEST_ROWS = 20
 #: Training, its held-out part and the test rows must each be able to hold a row of every class.
 FEWEST_ROWS_OF_A_CLASS = 4
+#: A number with a decimal comma. Points that group thousands are no part of it: 1.234 would be one thing or another.
+DECIMAL_COMMA = re.compile(r"[+-]?(\d+,\d*|,\d+)(e[+-]?\d+)?", re.IGNORECASE)
 #: Larger numbers, infinity among them, have no variance in double precision.
 LARGEST = 1e150
 
@@ -138,6 +141,52 @@ def is_number(cell: str) -> bool:
     return True
 
 
+def has_decimal_commas(cells: Sequence[str]) -> bool:
+    """Whether all values are numbers without a point, and some have a decimal comma."""
+    values = [cell.strip() for cell in cells if not is_missing(cell)]
+    commas = [DECIMAL_COMMA.fullmatch(value) is not None for value in values]
+    return any(commas) and all(
+        comma or (is_number(value) and "." not in value) for comma, value in zip(commas, values, strict=True)
+    )
+
+
+def with_points(path: Path, name: str, cells: Sequence[str], lines: Sequence[int]) -> Sequence[str]:
+    """Return the cells of a column with a point for each decimal comma, if it is one of such numbers.
+
+    Raises
+    ------
+    InputError
+        If all values are numbers, and some have a point: it may stand for the comma, or group thousands.
+    """
+    if has_decimal_commas(cells):
+        return [cell.replace(",", ".") for cell in cells]
+    number = [is_missing(cell) or is_number(cell) or DECIMAL_COMMA.fullmatch(cell.strip()) for cell in cells]
+    pointed = [i for i, cell in enumerate(cells) if "." in cell and is_number(cell)]
+    if all(number) and pointed:
+        raise InputError(
+            f"{path}, line {lines[pointed[0]]}: column {name!r} holds {cells[pointed[0]].strip()!r}; with --decimal , "
+            "numbers have no point"
+        )
+    return cells
+
+
+def remarks_on_text(name: str, cells: Sequence[str], lines: Sequence[int], decimal: str) -> list[str]:
+    """Say what it is that keeps a column of text from being one of numbers, where most of its values are numbers."""
+
+    def is_other(value: str) -> bool:
+        return not (is_number(value) or (decimal == "," and DECIMAL_COMMA.fullmatch(value)))
+
+    values = [(cell.strip(), line) for cell, line in zip(cells, lines, strict=True) if not is_missing(cell)]
+    others = [(value, line) for value, line in values if is_other(value)]
+    if 2 * len(others) >= len(values):
+        return []
+    value, line = others[0]
+    return [
+        f"column {name!r} is text: {len(values) - len(others)} of its {len(values)} values are numbers, "
+        f"{textwrap.shorten(value, 40)!r} (line {line}) is none"
+    ]
+
+
 def parse_column(cells: Sequence[str]) -> Array:
     """Return float64 if all values are numbers or all are true/false, else text; NaN where a value is missing."""
     values = [None if is_missing(cell) else cell.strip() for cell in cells]
@@ -149,7 +198,7 @@ def parse_column(cells: Sequence[str]) -> Array:
         return np.array([np.nan if value is None else value for value in values], dtype=object)
 
 
-def load_csv(path: Path, target: str | None, task: str) -> Table:
+def load_csv(path: Path, target: str | None, task: str, decimal: str = ".") -> Table:
     """Read the problem "predict ``target`` from the other columns" from a CSV file.
 
     Parameters
@@ -160,6 +209,8 @@ def load_csv(path: Path, target: str | None, task: str) -> Table:
         The column to predict. None is refused with the list of the columns.
     task : {"auto", "classification", "regression"}
         "auto": as `infer_task` says.
+    decimal : {".", ","}
+        What stands before the fraction of a number.
 
     Returns
     -------
@@ -189,6 +240,11 @@ def load_csv(path: Path, target: str | None, task: str) -> Table:
     if len(known) < len(rows):
         notes.append(f"rows left out because column {target!r} is missing: {len(rows) - len(known)}")
     labels = [rows[i][t].strip() for i in known]
+    if decimal == ",":
+        labels = list(with_points(path, target, labels, [lines[i] for i in known]))
+        for i, label in zip(known, labels, strict=True):
+            rows[i][t] = label
+    commas = [target] if has_decimal_commas(labels) else []
     if task == "auto":
         task = infer_task(labels)
         notes.append(f"the target says {task}; --task says otherwise, if it is not")
@@ -209,10 +265,13 @@ def load_csv(path: Path, target: str | None, task: str) -> Table:
     names = header[:t] + header[t + 1 :]
     cells = list(zip(*rows, strict=True))
     y = parse_target(path, target, cells.pop(t), lines, task)
-    for j, (name, column) in enumerate(zip(names, cells, strict=True)):
+    for j, (name, given) in enumerate(zip(names, cells, strict=True)):
+        column = with_points(path, name, given, lines) if decimal == "," else given
         values = parse_column(column)
         if values.dtype == object:
             text.append(j)
+            commas += [name] if has_decimal_commas(column) else []
+            notes += remarks_on_text(name, column, lines, decimal)
         else:
             if np.isnan(values).all():
                 raise InputError(f"{path}: column {name!r} has no value in any usable row; remove it")
@@ -220,6 +279,9 @@ def load_csv(path: Path, target: str | None, task: str) -> Table:
                 line = lines[int(np.argmax(np.abs(values) > LARGEST))]
                 raise InputError(f"{path}, line {line}: column {name!r} holds a number beyond {LARGEST:g}")
         columns.append(values)
+    if commas:
+        listed = textwrap.shorten(", ".join(commas), 300, placeholder=" ...")
+        notes.append(f"numbers with a comma are read as text ({listed}); if it is a decimal comma, use --decimal ,")
     return Table(str(path), np.column_stack(columns), y, task, names, text, True, notes)
 
 
@@ -274,6 +336,7 @@ def parse_target(path: Path, target: str, labels: Sequence[str], lines: Sequence
         if not is_number(label) or abs(float(label)) > LARGEST:
             raise InputError(
                 f"{path}, line {line}: column {target!r} holds {label!r}; a regression needs numbers up to {LARGEST:g}"
+                + ("; if it has a decimal comma, use --decimal ," if has_decimal_commas([label]) else "")
             )
     y = np.array([float(label) for label in labels])
     if np.ptp(y) == 0:

@@ -17,6 +17,8 @@ from skbandit.cli import main
         ["--task", "ranking"],
         ["--dataset", "mnist"],
         ["--target", "y"],
+        ["--decimal", ","],
+        ["data.csv", "--decimal", ";"],
         ["data.csv", "--target", "y", "--dataset", "wine"],
     ],
 )

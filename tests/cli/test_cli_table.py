@@ -38,6 +38,56 @@ def test_a_decimal_comma_does_not_mislead_the_search_for_the_delimiter(tmp_path)
     assert table.load_csv(path, "y", "auto").columns == ["a", "b"]
 
 
+EUROPEAN = "a;b;c;y\n" + "".join(f"{i},5;-{i};x{i % 3};{2 * i},25\n" for i in range(30))
+
+
+def test_decimal_commas_are_read_where_they_are_asked_for(tmp_path):
+    text = EUROPEAN.replace("\n3,5;", "\n;").replace("\n4,5;", "\n45e-1;")
+    data = table.load_csv(write(tmp_path, text), "y", "auto", ",")
+    assert data.task == "regression"
+    assert data.text == [2]
+    np.testing.assert_array_equal(data.y, 2 * np.arange(30) + 0.25)
+    a = data.X[:, 0].astype(float)
+    np.testing.assert_array_equal(a, np.where(np.arange(30) == 3, np.nan, np.arange(30) + 0.5))
+    np.testing.assert_array_equal(data.X[:, 1].astype(float), -np.arange(30))
+    assert not any("comma" in note for note in data.notes)
+
+
+def test_decimal_commas_that_are_read_as_text_are_told(tmp_path):
+    path = write(tmp_path, EUROPEAN.replace(",25\n", "\n"))
+    data = table.load_csv(path, "y", "regression")
+    assert data.text == [0, 2]
+    [note] = data.notes
+    assert note == "numbers with a comma are read as text (a); if it is a decimal comma, use --decimal ,"
+    with pytest.raises(table.InputError, match=r"holds '0,25'; .*; if it has a decimal comma, use --decimal ,"):
+        table.load_csv(write(tmp_path, EUROPEAN), "y", "regression")
+    few = write(tmp_path, "a;y\n" + "".join(f"{i};{i % 2},5\n" for i in range(30)))
+    assert any(
+        "text (y); if it is a decimal comma, use --decimal ," in note for note in table.load_csv(few, "y", "auto").notes
+    )
+
+
+@pytest.mark.parametrize("row", ["1.234;5", "1.234,5;5", "2,5;1.5"])
+def test_a_point_where_commas_are_decimal_is_no_number(tmp_path, row):
+    path = write(tmp_path, "a;y\n" + "".join(f"{i},5;{i},5\n" for i in range(30)) + f"{row}\n")
+    if row == "1.234,5;5":  # a number with both is text in any case
+        data = table.load_csv(path, "y", "auto", ",")
+        assert data.text == [0]
+        assert "column 'a' is text: 0 of" not in " ".join(data.notes)
+    else:
+        with pytest.raises(table.InputError, match=r"line 32: column '\w' holds '1\.\d+'; with --decimal , numbers"):
+            table.load_csv(path, "y", "auto", ",")
+
+
+def test_what_keeps_a_column_from_being_numeric_is_told(tmp_path):
+    body = "".join(f"{'unknown' if i == 7 else i},{'ab'[i % 2]},{i}.5\n" for i in range(30))
+    data = table.load_csv(write(tmp_path, "age,b,y\n" + body), "y", "regression")
+    note = "column 'age' is text: 29 of its 30 values are numbers, 'unknown' (line 9) is none"
+    assert data.notes == [note]
+    commas = "".join(f"{'unknown' if i == 7 else f'{i},5'};{i}\n" for i in range(30))
+    assert table.load_csv(write(tmp_path, "age;y\n" + commas), "y", "regression", ",").notes == [note]
+
+
 def test_a_column_without_a_name_is_called_by_its_number(tmp_path):
     path = tmp_path / "data.csv"
     frame().to_csv(path)  # pandas writes its index under an empty name
