@@ -17,7 +17,15 @@ from skbandit.pruning.engine import Pruner
 from skbandit.pruning.fine_tuning import FineTuning, Tuner
 from skbandit.pruning.functions import check_callables, checked_functions
 from skbandit.pruning.goals import goal_of
-from skbandit.pruning.inputs import check_alike, checked_network, checked_params, checked_policy, checked_rows, seed_of
+from skbandit.pruning.inputs import (
+    check_alike,
+    checked_network,
+    checked_params,
+    checked_policy,
+    checked_rows,
+    seed_of,
+    units_that_stay,
+)
 from skbandit.pruning.parameters import OF_ANY_NETWORK
 from skbandit.pruning.results import PruneResult, PruningRound
 from skbandit.pruning.task import AnyNetwork
@@ -43,6 +51,7 @@ def prune(
     pruning_ratio: float | str = 0.5,
     tolerance: float = 0.01,
     scope: str = "global",
+    max_pruning_ratio: float | dict[str, float] = 1.0,
     n_rounds: int = 4,
     held_out: tuple[np.ndarray, ...] | None = None,
     repair: Callable[[Params, np.ndarray, np.ndarray, Vectors], Params] | None = None,
@@ -96,6 +105,9 @@ def prune(
         ``"global"``: rank the units of all groups together. ``"layer"``: remove the same share of each group.
         ``"auto"``: in each round, whichever of these two sets leaves the lower loss after the repair, on the held-out
         rows if there are any. Units are then scored as for ``"global"``.
+    max_pruning_ratio : float in [0, 1] or dict of str to float, default=1.0
+        Largest share of a group's units to remove. A dictionary has it by the name of a group; a group without an entry
+        may lose all units but one. At least one unit of each group stays in any case.
     n_rounds : int, default=4
         Number of rounds at a given ratio. Each ranks the units that are left and removes a part of them.
     held_out : tuple (X, y) or (X, y, sample_weight), optional
@@ -193,6 +205,7 @@ def prune(
         "pruning_ratio": pruning_ratio,
         "tolerance": tolerance,
         "scope": scope,
+        "max_pruning_ratio": max_pruning_ratio,
         "n_rounds": n_rounds,
         "batch_size": batch_size,
         "max_rows": max_rows,
@@ -236,7 +249,8 @@ def prune(
         judges = None if held_out is None else checked_rows(0, batch_size, *held_out, of=" of 'held_out'")
         check_alike(batches, judges)
         task = AnyNetwork(pruned, batches, judges, repair, fine_tune, None if tuner is None else tuner.settle)
-        options: dict[str, Any] = {"budget": budget, "scope": scope, "seed": seed, "on_round": on_round}
+        least = units_that_stay(max_pruning_ratio, pruning_ratio, pruned.groups)
+        options: dict[str, Any] = {"budget": budget, "scope": scope, "seed": seed, "on_round": on_round, "least": least}
         pruner = Pruner(pruned, batches, criterion, task, **options)
         needs = needs_of(criterion)
         remarks = checked_functions(pruned, params, batches, judges, needs, criterion.draws_by_row)

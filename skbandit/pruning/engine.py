@@ -93,6 +93,8 @@ class Pruner:
     seed : int
     on_round : callable (PruningRound, () → PruneResult) → bool, optional
         Called after each round, with what pruning would return if it ended there; True ends the phase.
+    least : i[n_groups], optional
+        Number of units of each group that stay, one at least; by default one.
 
     Raises
     ------
@@ -111,6 +113,7 @@ class Pruner:
         scope: str = "global",
         seed: int = 0,
         on_round: OnRound | None = None,
+        least: np.ndarray | None = None,
     ) -> None:
         require(network, needs_of(criterion), lambda: criterion.label)
         self.network, self.batches, self.criterion, self.task = network, batches, criterion, task
@@ -120,6 +123,7 @@ class Pruner:
         self.doubts_loss = False
         self.groups = network.groups
         self.group = self.groups.group_of()
+        self.least = np.ones(len(self.groups.sizes), int) if least is None else least
         self.dtype = np.dtype(batches.weight.dtype)
         self._begin()
 
@@ -213,6 +217,7 @@ class Pruner:
             n_pulls=pulls,
             n_remove=n_remove,
             scope=scope or ("global" if self.scope == "auto" else self.scope),
+            least=self.least,
         )
         seed = np.uint32((self.seed + 0x9E3779B9 * (round_ + 1)) % 2**32)  # distinct streams for successive rounds
         self._state, scores = score_units(self.criterion, seed, self._state, problem, now.active)
@@ -252,7 +257,7 @@ class Pruner:
         scopes = ("global", "layer") if self.scope == "auto" else (self.scope,)
         found: dict[str, np.ndarray] = {}
         for scope in scopes:
-            removed = choose_units(verdict.value, now.active, self.group, n_remove, scope)
+            removed = choose_units(verdict.value, now.active, self.group, n_remove, scope, self.least)
             if not any(np.array_equal(removed, other) for other in found.values()):
                 found[scope] = removed
         return found

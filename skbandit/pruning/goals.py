@@ -9,7 +9,7 @@ import numpy as np
 from skbandit.criteria.base import Criterion
 from skbandit.pruning.engine import Ending, Goal, Network, Pruner
 from skbandit.pruning.results import Outcome
-from skbandit.pruning.schedules import affordable_rounds, pulls_per_round
+from skbandit.pruning.schedules import affordable_rounds, n_of_share, pulls_per_round
 from skbandit.pruning.selection import choose_units, room_of_groups
 
 #: A round of `WithinTolerance` proposes this share of the units that are left; if the proposal fails, half as many,
@@ -39,9 +39,9 @@ class FixedRatio:
     def pursue(self, pruner: Pruner, now: Network) -> Ending:
         """Remove the same share of what is left in each round."""
         n_start, groups = now.n_active, pruner.groups
-        # Half a unit rounds away from removal; every group keeps one.
-        target = int(np.floor(self.ratio * groups.n_units + 1e-9)) - (groups.n_units - n_start)
-        target = min(target, n_start - len(groups.sizes))
+        # Half a unit rounds away from removal; every group keeps some.
+        target = n_of_share(self.ratio, groups.n_units) - (groups.n_units - n_start)
+        target = min(target, n_start - int(pruner.least.sum()))
         removals = affordable_rounds(n_start, target, self.n_rounds, pruner.budget)
         sizes = [int(n) for n in n_start - np.cumsum([0, *removals[:-1]])] if removals else []
         pulls = pulls_per_round(sizes, pruner.budget, n_start)
@@ -81,8 +81,9 @@ class WithinTolerance:
         r = 0
         while True:
             n_active = now.n_active
-            if n_active == len(pruner.groups.sizes):
-                return ending(Outcome.SMALLEST, "one is left in each layer")
+            if n_active <= pruner.least.sum():
+                one = (pruner.least == 1).all()
+                return ending(Outcome.SMALLEST, "one is left in each layer" if one else "no layer may lose more")
             if left < n_active:
                 return ending(Outcome.BUDGET, "the budget is used up")
             n_remove = max(1, int(n_active * SHARE))
@@ -108,20 +109,20 @@ class SuggestedSet:
     """Remove the set that the criterion names, whole: it needs no tolerance."""
 
     def pursue(self, pruner: Pruner, now: Network) -> Ending:
-        """One round, with all pulls; no quota but that each group keeps a unit."""
+        """One round, with all pulls; no quota but that each group keeps some units."""
         n_active = now.n_active
-        n_remove = max(1, n_active - len(pruner.groups.sizes))
+        n_remove = max(1, n_active - int(pruner.least.sum()))
         now, verdict = pruner.score(now, 0, int(pruner.budget * n_active), n_remove, "global")
         assert verdict.suggested is not None
         suggested = verdict.suggested & now.active
         n_suggested = int(suggested.sum())
         if n_suggested == 0:
             return Ending(Outcome.SUGGESTED, f"removed 0 of {n_active} units: the criterion suggests none")
-        # Of a group that would be empty, the least safe unit stays.
-        room = room_of_groups(now.active, pruner.group, n_suggested, "global")
+        # Of a group that would have too few, the least safe units stay.
+        room = room_of_groups(now.active, pruner.group, n_suggested, "global", pruner.least)
         n_remove = int(np.minimum(np.bincount(pruner.group[suggested], minlength=room.size), room).sum())
         value = np.where(suggested, verdict.value, -np.inf)
-        removed = suggested & choose_units(value, now.active, pruner.group, n_remove, "global")
+        removed = suggested & choose_units(value, now.active, pruner.group, n_remove, "global", pruner.least)
         now, record = pruner.attempt(now, 0, verdict, {"global": removed})
         if pruner.accept(now, record):
             return Ending(Outcome.STOPPED, f"{_STOPPED} after round 0")

@@ -12,12 +12,13 @@ import numpy as np
 from jax.core import Tracer
 from sklearn.utils import check_random_state
 
-from skbandit._core.constraints import shown
+from skbandit._core.constraints import Number, shown
 from skbandit._core.rows import Batches
 from skbandit.criteria.base import Criterion
 from skbandit.networks.capabilities import PRUNABLE, Prunable, offers
 from skbandit.networks.groups import Groups
 from skbandit.pruning.functions import check_range, on_host
+from skbandit.pruning.schedules import n_of_share
 
 Params = Any
 
@@ -74,6 +75,53 @@ def checked_policy(policy: Any, rank_by: Any = None) -> Criterion:
         criterion = dataclasses.replace(criterion, **changes).check()
     criterion.check("float32")
     return criterion
+
+
+def units_that_stay(max_pruning_ratio: Any, pruning_ratio: float | str, groups: Groups) -> np.ndarray:
+    """Return the least number of units of each group that stay, i[n_groups], one at least.
+
+    Parameters
+    ----------
+    max_pruning_ratio : float or dict of str to float
+        Largest share of a group that leaves: of every group, or by its name.
+    pruning_ratio : float or "auto"
+        Share of all units that is to leave.
+    groups : Groups
+
+    Raises
+    ------
+    ValueError
+        If there is no group of a name, a share is none, or the groups cannot lose as many units as are to leave.
+    """
+    names, sizes = [group.name for group in groups.groups], np.array(groups.sizes)
+    share = Number(0, 1, closed="both")
+    if isinstance(max_pruning_ratio, dict):
+        wrong = [name for name in max_pruning_ratio if name not in names]
+        if wrong:
+            raise ValueError(
+                "The 'max_pruning_ratio' parameter of prune must have names of groups as keys. There are "
+                f"{shown(names)}. Got {shown(wrong[0])} instead."
+            )
+        for name, value in max_pruning_ratio.items():
+            if not share.accepts(value):
+                raise ValueError(
+                    f"The 'max_pruning_ratio' parameter of prune must have values that are {share}. Got "
+                    f"{shown(value)} for {shown(name)} instead."
+                )
+        shares = np.array([float(max_pruning_ratio.get(name, 1.0)) for name in names])
+    else:
+        shares = np.full(len(names), float(max_pruning_ratio))
+    if pruning_ratio != "auto":
+        target, most = n_of_share(float(pruning_ratio), groups.n_units), int(np.ceil(shares * sizes - 1e-9).sum())
+        if target > most:
+            raise ValueError(
+                "The 'max_pruning_ratio' parameter of prune must let as many units leave as 'pruning_ratio' asks for. "
+                f"pruning_ratio={float(pruning_ratio):g} is {target} of {groups.n_units} units. Got "
+                f"{shown(max_pruning_ratio)}, with which no more than {most} may leave."
+            )
+    may_leave = np.array([n_of_share(float(part), int(size)) for part, size in zip(shares, sizes, strict=True)])
+    least: np.ndarray = np.maximum(sizes - may_leave, 1)
+    return least
 
 
 def checked_params(network: Prunable, params: Params) -> Params:

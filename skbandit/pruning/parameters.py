@@ -19,5 +19,6 @@ PRUNING: dict[str, tuple[Any, ...]] = {
 OF_ANY_NETWORK: dict[str, tuple[Any, ...]] = PRUNING | {
     "batch_size": (Number(1, integral=True),),
     "max_rows": (Number(1, integral=True),),
+    "max_pruning_ratio": (Number(0, 1, closed="both"), Where(lambda v: isinstance(v, dict), "a dict")),
     **dict.fromkeys(("repair", "fine_tune", "on_round"), (NONE, Where(callable, "callable"))),
 }

@@ -5,6 +5,17 @@ from __future__ import annotations
 import numpy as np
 
 
+def n_of_share(share: float, n_units: int) -> int:
+    """Return how many units a share of them is; a part of a unit stays.
+
+    Examples
+    --------
+    >>> n_of_share(0.3, 10), n_of_share(0.99, 10)
+    (3, 9)
+    """
+    return int(np.floor(share * n_units + 1e-9))
+
+
 def geometric(n_units: int, n_remove: int, n_rounds: int) -> list[int]:
     """Return the units to remove in each round: the same share of what is left, rounded so that they sum up.
 

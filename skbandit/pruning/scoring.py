@@ -80,6 +80,7 @@ def make_problem(
     n_pulls: int,
     n_remove: int,
     scope: str,
+    least: np.ndarray | int = 1,
 ) -> Problem:
     """Return the problem of a round, in host arrays: they become traced ones where a compiled function is called.
 
@@ -98,6 +99,8 @@ def make_problem(
     n_remove : int
         Units that are to leave.
     scope : {"global", "layer"}
+    least : i[n_groups] or int, default=1
+        Number of units of each group that stay.
     """
     dtype = batches.weight.dtype
     n_active = int(active.sum())
@@ -105,7 +108,7 @@ def make_problem(
     n_pulls = max(min(n_pulls, n_active * int(batches.n_batches)), n_active)
     gates: Any = tuple(part.astype(dtype) for part in network.groups.split(active))
     emissions = tuple(np.zeros_like(gate) for gate in gates) if emissions is None else emissions
-    room: Any = room_of_groups(active, network.groups.group_of(), n_remove, scope).astype(np.int32)
+    room: Any = room_of_groups(active, network.groups.group_of(), n_remove, scope, least).astype(np.int32)
     numbers: Any = np.int32(n_pulls), np.int32(n_remove)
     return Problem(
         params=params,

@@ -7,10 +7,15 @@ from typing import Any
 import numpy as np
 
 
-def room_of_groups(active: np.ndarray, layer: np.ndarray, n_remove: int, scope: str) -> np.ndarray:
-    """Return how many units of each layer may leave, i[n_layers]: all but one, or a share of ``n_remove``."""
+def room_of_groups(
+    active: np.ndarray, layer: np.ndarray, n_remove: int, scope: str, least: np.ndarray | int = 1
+) -> np.ndarray:
+    """Return how many units of each layer may leave, i[n_layers]: all but the least number, or a share of ``n_remove``.
+
+    ``least`` is the number of units of each layer that must stay, i[n_layers], or one number for all.
+    """
     left = np.bincount(layer[active], minlength=int(layer[-1]) + 1)
-    room = left - 1
+    room = np.maximum(left - least, 0)
     if scope == "layer":
         # The same share of every layer; what rounding leaves goes where most is missing and a unit can be spared.
         exact = n_remove * left / left.sum()
@@ -21,7 +26,14 @@ def room_of_groups(active: np.ndarray, layer: np.ndarray, n_remove: int, scope: 
     return room
 
 
-def choose_units(value: np.ndarray, active: np.ndarray, layer: np.ndarray, n_remove: int, scope: str) -> np.ndarray:
+def choose_units(
+    value: np.ndarray,
+    active: np.ndarray,
+    layer: np.ndarray,
+    n_remove: int,
+    scope: str,
+    least: np.ndarray | int = 1,
+) -> np.ndarray:
     """Return the units to remove, bool[n]: highest value first, and never the last one of a layer.
 
     Parameters
@@ -32,11 +44,13 @@ def choose_units(value: np.ndarray, active: np.ndarray, layer: np.ndarray, n_rem
     layer : i[n]
         Group of each unit.
     n_remove : int
-        Fewer are removed if otherwise a layer would be empty.
+        Fewer are removed if otherwise fewer than ``least`` would stay.
     scope : {"global", "layer"}
         Rank over all layers, or remove the same share of each.
+    least : i[n_layers] or int, default=1
+        Number of units of each layer that stay.
     """
-    room = room_of_groups(active, layer, n_remove, scope)
+    room = room_of_groups(active, layer, n_remove, scope, least)
     order = np.argsort(np.where(np.isnan(value), np.inf, -value), kind="stable")
     order = order[active[order]]
     # Rank of each unit within its layer, in the order of removal: it may leave while its layer has room.

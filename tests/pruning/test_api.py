@@ -90,6 +90,79 @@ def test_any_pytree_of_parameters_and_integer_rows_can_be_pruned():
     assert record.loss_after == pytest.approx(3, rel=1e-5)
 
 
+def two_groups():
+    """Ten channels, of which all but the last feed nothing, and ten units that all count."""
+    rng = np.random.default_rng(0)
+    read = np.zeros((10, 10))
+    read[-1] = np.arange(1, 11)
+    params = {"embed": rng.normal(size=(11, 10)), "layers": [{"w": read}, {"w": np.eye(10)}]}
+    groups = Groups(
+        (
+            Group("channels", 10, [Slice("embed", 1)], [Slice(("layers", 0, "w"), 0)]),
+            Group("units", 10, [Slice(("layers", 0, "w"), 1)], [Slice(("layers", 1, "w"), 0)]),
+        )
+    )
+    tokens = rng.integers(11, size=(40, 6))
+    y = embedding_output(np, params, (np.ones(10), np.ones(10)), tokens)
+    return GatedNetwork(embedding_loss, groups), params, tokens, y
+
+
+@pytest.mark.parametrize("scope", ["auto", "global", "layer"])
+@pytest.mark.parametrize(
+    ("ratio", "largest", "sizes"),
+    [
+        (0.5, 1.0, None),
+        (0.5, 0.6, (4, 6)),
+        (0.5, {"channels": 0.75}, (3, 7)),
+        (0.5, {"units": 0.0}, (1, 10)),
+        (0.25, 0.25, (8, 8)),
+        (0.9, 0.95, (1, 1)),
+        (0.0, 0, (10, 10)),
+    ],
+)
+def test_no_group_loses_more_than_its_largest_share(scope, ratio, largest, sizes):
+    network, *given = two_groups()
+    options = {"scope": scope, "max_pruning_ratio": largest, "policy": "leave_one_out", "batch_size": 16}
+    result = prune(network, *given, pruning_ratio=ratio, **options)
+    found = tuple(map(len, result.kept))
+    share = largest if isinstance(largest, dict) else {"channels": largest, "units": largest}
+    least = [max(1, 10 - int(10 * share.get(name, 1.0) + 1e-9)) for name in ("channels", "units")]
+    assert all(n >= stay for n, stay in zip(found, least, strict=True))
+    assert sum(found) == max(20 - int(20 * ratio), sum(least))
+    if sizes and scope == "global":
+        assert found == sizes
+    for record in result.history:
+        assert all(n >= stay for n, stay in zip(record.sizes, least, strict=True))
+
+
+def test_pruning_as_far_as_possible_ends_at_the_largest_share():
+    network, *given = two_groups()
+    options = {"pruning_ratio": "auto", "tolerance": 1e9, "policy": "leave_one_out", "batch_size": 16}
+    given[-1] += 1  # the tolerance is relative
+    result = prune(network, *given, max_pruning_ratio={"channels": 0.5, "units": 0.3}, **options)
+    assert tuple(map(len, result.kept)) == (5, 7)
+    assert result.outcome == Outcome.SMALLEST
+    assert "no layer may lose more" in result.status
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (0.4, "let as many units leave as 'pruning_ratio' asks for. .* 10 of 20 units. Got 0.4, .* no more than 8"),
+        ({"units": 0.1, "channels": 0.1}, "10 of 20 units. Got .*, with which no more than 2 may leave"),
+        ({"unit": 0.4}, r"names of groups as keys. There are \['channels', 'units'\]. Got 'unit' instead"),
+        ({"units": 1.5}, r"values that are a float in the range \[0, 1\]. Got 1.5 for 'units' instead"),
+        ({"units": True}, "Got True for 'units' instead"),
+        (-0.1, r"a float in the range \[0, 1\] or a dict. Got -0.1"),
+        ("auto", "Got 'auto'"),
+    ],
+)
+def test_largest_shares_that_cannot_be_are_refused(value, message):
+    network, *given = two_groups()
+    with pytest.raises(ValueError, match="'max_pruning_ratio' parameter of prune must .*" + message):
+        prune(network, *given, max_pruning_ratio=value)
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [("budget", 0), ("pruning_ratio", 1.5), ("tolerance", -1), ("scope", "best"), ("n_rounds", 0), ("batch_size", 2.5)],

@@ -132,6 +132,7 @@ VALID = {
         prune,
         ROWS
         | {"budget": 4.0, "pruning_ratio": 0.5, "tolerance": 0.1, "scope": "global", "n_rounds": 1, "held_out": None}
+        | {"max_pruning_ratio": 1.0}
         | {"repair": None, "fine_tune": None, "on_round": None, "batch_size": 16, "random_state": 0}
         | OF_NETWORK,
     ),

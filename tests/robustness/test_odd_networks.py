@@ -280,6 +280,7 @@ def drawn(seed, kinds=None, containers=None, policies=None):
         "policy": pick(policies or POLICIES),
         "pruning_ratio": pick([0.0, 0.3, 0.5, 0.9, "auto"]),
         "scope": pick(["auto", "global", "layer"]),
+        "max_pruning_ratio": pick([1.0, 1, 0.95, {}]),
         "n_rounds": pick([1, 2, 2**40]),
         "budget": pick([1, 2.5, 100]),
         "random_state": pick([0, None, np.int64(3), np.random.RandomState(0)]),
