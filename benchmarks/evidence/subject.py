@@ -210,12 +210,11 @@ class Subject:
         round_of = sum(~mask for mask in gone)  # rounds that a unit has stayed for
         order = np.argsort(round_of, kind="stable")
         # Rounds divide the share anew among the groups: a unit more or less of a group may leave than in one round.
-        at_once = np.zeros(self.n_units, bool)
-        at_once[order[: gone[-1].sum()]] = True
+        also: dict[str, Any] = {"replayed": False, "rounds_made": len(gone)}
         if method.scope == "layer":
-            at_once = replay.chosen(order, self.sizes, ratio)
-        also = {"replayed": False, "moved": int((at_once & ~gone[-1]).sum()), "rounds_made": len(gone)}
+            also["moved"] = int((replay.chosen(order, self.sizes, ratio) & ~gone[-1]).sum())
         pulls = int(result.n_pulls)
+        # Of bandits ranked by curvature it is the most that there may be: a short round does not come to all rows.
         forward, backward = (passes * len(gone) * len(select.y) for passes in method.passes)
         width = min(method.batch, len(select.y))
         return Ranking(order, pulls, forward + pulls * width, backward, watch.seconds, also)

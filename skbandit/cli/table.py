@@ -30,6 +30,9 @@ FEWEST_ROWS = 20
 FEWEST_ROWS_OF_A_CLASS = 4
 #: A number with a decimal comma. Points that group thousands are no part of it: 1.234 would be one thing or another.
 DECIMAL_COMMA = re.compile(r"[+-]?(\d+,\d*|,\d+)(e[+-]?\d+)?", re.IGNORECASE)
+#: Such a number whose comma may as well group thousands, and other numbers with grouped thousands.
+AMBIGUOUS = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}")
+GROUPED = re.compile(r"[+-]?\d{1,3}([.,' \u00a0\u202f]\d{3})+([.,]\d+)?")
 #: Larger numbers, infinity among them, have no variance in double precision.
 LARGEST = 1e150
 
@@ -78,7 +81,7 @@ def bundled(name: str) -> Table:
     return Table(f"{name} (bundled with scikit-learn)", data.data, data.target, task, columns, [], regression, [])
 
 
-def read_csv(path: Path) -> tuple[list[str], list[list[str]], list[int]]:
+def read_csv(path: Path, decimal: str = ".") -> tuple[list[str], list[list[str]], list[int]]:
     """Read a CSV file; return the column names, the rows, and the line number of each row."""
     try:
         content = path.read_bytes()
@@ -89,7 +92,8 @@ def read_csv(path: Path) -> tuple[list[str], list[list[str]], list[int]]:
         raise InputError(f"{path}: {getattr(error, 'strerror', None) or error}") from None
     if not text.strip():
         raise InputError(f"{path}: the file is empty")
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter(text), skipinitialspace=True)
+    between = delimiter(text, decimal)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=between, skipinitialspace=True)
     header: list[str] = []
     rows: list[list[str]] = []
     lines: list[int] = []
@@ -103,6 +107,7 @@ def read_csv(path: Path) -> tuple[list[str], list[list[str]], list[int]]:
             if len(row) != len(header):
                 raise InputError(
                     f"{path}, line {reader.line_num}: {len(row)} fields where the header has {len(header)}"
+                    + ("; between commas, numbers with a comma need quotes" if between == decimal else "")
                 )
             rows.append(row)
             lines.append(reader.line_num)
@@ -118,13 +123,20 @@ def read_csv(path: Path) -> tuple[list[str], list[list[str]], list[int]]:
     return header, rows, lines
 
 
-def delimiter(text: str) -> str:
-    """Return what stands between the fields: what the sniffer finds if the header has it, else a comma."""
+def delimiter(text: str, decimal: str = ".") -> str:
+    """Return what stands between the fields: what the sniffer finds if the header has it, else a comma.
+
+    Where commas are decimal, anything else that the header has comes first.
+    """
+    header = text.lstrip().split("\n", 1)[0]
+    candidates = ";\t|" if decimal == "," and any(mark in header for mark in ";\t|") else ",;\t|"
     try:
-        found = csv.Sniffer().sniff(text[:10_000], delimiters=",;\t|").delimiter
+        found = csv.Sniffer().sniff(text[:10_000], delimiters=candidates).delimiter
     except csv.Error:
-        return ","
-    return found if found in text.lstrip().split("\n", 1)[0] else ","
+        found = ""
+    if found and found in header:
+        return found
+    return "," if "," in candidates else max(candidates, key=header.count)
 
 
 def is_missing(cell: str) -> bool:
@@ -172,19 +184,50 @@ def with_points(path: Path, name: str, cells: Sequence[str], lines: Sequence[int
 
 def remarks_on_text(name: str, cells: Sequence[str], lines: Sequence[int], decimal: str) -> list[str]:
     """Say what it is that keeps a column of text from being one of numbers, where most of its values are numbers."""
-
-    def is_other(value: str) -> bool:
-        return not (is_number(value) or (decimal == "," and DECIMAL_COMMA.fullmatch(value)))
-
-    values = [(cell.strip(), line) for cell, line in zip(cells, lines, strict=True) if not is_missing(cell)]
-    others = [(value, line) for value, line in values if is_other(value)]
-    if 2 * len(others) >= len(values):
+    with_comma: list[tuple[str, int]] = []
+    grouped: list[tuple[str, int]] = []
+    others: list[tuple[str, int]] = []
+    n_values = 0
+    for cell, line in zip(cells, lines, strict=True):
+        value = cell.strip()
+        n_values += not is_missing(value)
+        if is_missing(value) or is_number(value):
+            continue
+        kind = with_comma if DECIMAL_COMMA.fullmatch(value) else grouped if GROUPED.fullmatch(value) else others
+        kind.append((value, line))
+    if 2 * len(others) >= n_values:
         return []
-    value, line = others[0]
-    return [
-        f"column {name!r} is text: {len(values) - len(others)} of its {len(values)} values are numbers, "
-        f"{textwrap.shorten(value, 40)!r} (line {line}) is none"
-    ]
+
+    def shown(of: list[tuple[str, int]]) -> str:
+        value, line = of[0]
+        return f"{value if len(value) <= 40 else value[:37] + '...'!r} (line {line})"
+
+    hint = ". If a comma is decimal, use --decimal ," if with_comma and decimal == "." else ""
+    about = f"column {name!r} is text"
+    if others:
+        numbers = n_values - len(others)
+        return [f"{about}: {numbers} of its {n_values} values are numbers, {shown(others)} is none{hint}"]
+    if grouped:
+        return [f"{about}: its numbers group thousands, as {shown(grouped)} does; write them without marks{hint}"]
+    if with_comma and decimal == ".":
+        return [f"{about}: some of its numbers have a comma, as {shown(with_comma)} has, and others none{hint}"]
+    return []
+
+
+def remark_on_commas(cells: Sequence[str], decimal: str) -> str:
+    """Say how the numbers of a column are read that have a comma, where they may mean something else; "" otherwise."""
+    if not has_decimal_commas(cells):
+        return ""
+    ambiguous = all(AMBIGUOUS.fullmatch(cell.strip()) for cell in cells if "," in cell)
+    if decimal == ",":
+        return "commas are read as decimal, and have three digits behind them in all rows" if ambiguous else ""
+    mark = "decimal, and does not group thousands" if ambiguous else "decimal"
+    return f"numbers with a comma are read as text; if it is {mark}, use --decimal ,"
+
+
+def of_columns(remark: str, names: list[str]) -> str:
+    """Return a remark with the names of the columns that it is about."""
+    return f"{remark} ({textwrap.shorten(', '.join(names), 300, placeholder=' ...')})"
 
 
 def parse_column(cells: Sequence[str]) -> Array:
@@ -222,7 +265,7 @@ def load_csv(path: Path, target: str | None, task: str, decimal: str = ".") -> T
     InputError
         If the file cannot be read, or holds no such problem.
     """
-    header, rows, lines = read_csv(path)
+    header, rows, lines = read_csv(path, decimal)
     listed = textwrap.shorten(", ".join(header), 300, placeholder=" ...")
     if target is None:
         raise InputError(f"{path}: --target is needed; the columns are: {listed}")
@@ -240,11 +283,15 @@ def load_csv(path: Path, target: str | None, task: str, decimal: str = ".") -> T
     if len(known) < len(rows):
         notes.append(f"rows left out because column {target!r} is missing: {len(rows) - len(known)}")
     labels = [rows[i][t].strip() for i in known]
+    if task != "classification":
+        remark = remark_on_commas(labels, decimal)
+        notes += [of_columns(remark, [target])] if remark else []
+        if task == "auto" and not (has_decimal_commas(labels) or all(map(is_number, labels))):
+            notes += remarks_on_text(target, labels, [lines[i] for i in known], decimal)
     if decimal == ",":
         labels = list(with_points(path, target, labels, [lines[i] for i in known]))
         for i, label in zip(known, labels, strict=True):
             rows[i][t] = label
-    commas = [target] if has_decimal_commas(labels) else []
     if task == "auto":
         task = infer_task(labels)
         notes.append(f"the target says {task}; --task says otherwise, if it is not")
@@ -262,16 +309,17 @@ def load_csv(path: Path, target: str | None, task: str, decimal: str = ".") -> T
 
     columns: list[Array] = []
     text: list[int] = []
+    commas: dict[str, list[str]] = {}
     names = header[:t] + header[t + 1 :]
     cells = list(zip(*rows, strict=True))
-    y = parse_target(path, target, cells.pop(t), lines, task)
+    y = parse_target(path, target, cells.pop(t), lines, task, decimal)
     for j, (name, given) in enumerate(zip(names, cells, strict=True)):
         column = with_points(path, name, given, lines) if decimal == "," else given
         values = parse_column(column)
+        commas.setdefault(remark_on_commas(given, decimal), []).append(name)
         if values.dtype == object:
             text.append(j)
-            commas += [name] if has_decimal_commas(column) else []
-            notes += remarks_on_text(name, column, lines, decimal)
+            notes += [] if has_decimal_commas(given) else remarks_on_text(name, given, lines, decimal)
         else:
             if np.isnan(values).all():
                 raise InputError(f"{path}: column {name!r} has no value in any usable row; remove it")
@@ -279,9 +327,7 @@ def load_csv(path: Path, target: str | None, task: str, decimal: str = ".") -> T
                 line = lines[int(np.argmax(np.abs(values) > LARGEST))]
                 raise InputError(f"{path}, line {line}: column {name!r} holds a number beyond {LARGEST:g}")
         columns.append(values)
-    if commas:
-        listed = textwrap.shorten(", ".join(commas), 300, placeholder=" ...")
-        notes.append(f"numbers with a comma are read as text ({listed}); if it is a decimal comma, use --decimal ,")
+    notes += [of_columns(remark, named) for remark, named in commas.items() if remark]
     return Table(str(path), np.column_stack(columns), y, task, names, text, True, notes)
 
 
@@ -300,7 +346,9 @@ def infer_task(labels: Sequence[str]) -> str:
     return "classification" if few_integers else "regression"
 
 
-def parse_target(path: Path, target: str, labels: Sequence[str], lines: Sequence[int], task: str) -> Array:
+def parse_target(
+    path: Path, target: str, labels: Sequence[str], lines: Sequence[int], task: str, decimal: str = "."
+) -> Array:
     """Return the target of every row.
 
     Parameters
@@ -313,6 +361,8 @@ def parse_target(path: Path, target: str, labels: Sequence[str], lines: Sequence
         The lines of the file that they are in, for messages.
     task : {"classification", "regression"}
         What they are targets of.
+    decimal : {".", ","}
+        What stands before the fraction of a number in the file.
 
     Returns
     -------
@@ -332,12 +382,20 @@ def parse_target(path: Path, target: str, labels: Sequence[str], lines: Sequence
         if len(numbers) == len(labels) and all(x.is_integer() and abs(x) < 2**53 for x in numbers):
             return np.array(numbers).astype(np.int64)
         return np.array(labels, dtype=str)
-    for label, line in zip(labels, lines, strict=True):
-        if not is_number(label) or abs(float(label)) > LARGEST:
-            raise InputError(
-                f"{path}, line {line}: column {target!r} holds {label!r}; a regression needs numbers up to {LARGEST:g}"
-                + ("; if it has a decimal comma, use --decimal ," if has_decimal_commas([label]) else "")
-            )
+    bad = [
+        (label, line)
+        for label, line in zip(labels, lines, strict=True)
+        if not is_number(label) or abs(float(label)) > LARGEST
+    ]
+    if bad:
+        # With --decimal , the numbers of a column with other values are left as they are.
+        others = [one for one in bad if decimal == "." or not DECIMAL_COMMA.fullmatch(one[0])]
+        label, line = (others or bad)[0]
+        hint = decimal == "." and DECIMAL_COMMA.fullmatch(label)
+        raise InputError(
+            f"{path}, line {line}: column {target!r} holds {label!r}; a regression needs numbers up to {LARGEST:g}"
+            + ("; if it has a decimal comma, use --decimal ," if hint else "")
+        )
     y = np.array([float(label) for label in labels])
     if np.ptp(y) == 0:
         raise InputError(f"{path}: column {target!r} holds one value only, {labels[0]}")

@@ -107,7 +107,7 @@ class Bandit(Criterion):
     Near a minimum of the loss, a negative damage is mostly noise: each such unit lowers the loss a little when it
     leaves alone, and many raise it when they leave together. The other summaries do not prefer these units.
 
-    ``"curvature"`` takes a backward pass, for all units together, on each mini-batch that units are pulled on. The loss
+    ``"curvature"`` takes a backward pass, for all units together, on each mini-batch that it comes to. The loss
     must have a derivative with respect to the gates: JAX refuses a network with a `jax.lax.while_loop`. A unit that is
     read at a maximum or by a product has the slope 0, and is ranked by its mean damage.
     """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -51,7 +51,7 @@ def prune(
     pruning_ratio: float | str = 0.5,
     tolerance: float = 0.01,
     scope: str = "global",
-    max_pruning_ratio: float | dict[str, float] = 1.0,
+    max_pruning_ratio: float | Mapping[str, float] = 1.0,
     n_rounds: int = 4,
     held_out: tuple[np.ndarray, ...] | None = None,
     repair: Callable[[Params, np.ndarray, np.ndarray, Vectors], Params] | None = None,
@@ -106,8 +106,10 @@ def prune(
         ``"auto"``: in each round, whichever of these two sets leaves the lower loss after the repair, on the held-out
         rows if there are any. Units are then scored as for ``"global"``.
     max_pruning_ratio : float in [0, 1] or dict of str to float, default=1.0
-        Largest share of a group's units to remove. A dictionary has it by the name of a group; a group without an entry
-        may lose all units but one. At least one unit of each group stays in any case.
+        Largest share of a group's units to remove, rounded down. A dictionary has it by the name of a group; a group
+        without an entry may lose all units but one. At least one unit of each group stays in any case. What one group
+        may not lose, the others lose. It must let as many units leave as ``pruning_ratio`` asks for; of a set that a
+        criterion suggests (``pruning_ratio="auto"``), the least safe units stay.
     n_rounds : int, default=4
         Number of rounds at a given ratio. Each ranks the units that are left and removes a part of them.
     held_out : tuple (X, y) or (X, y, sample_weight), optional

@@ -86,11 +86,12 @@ class WithinTolerance:
                 return ending(Outcome.SMALLEST, "one is left in each layer" if one else "no layer may lose more")
             if left < n_active:
                 return ending(Outcome.BUDGET, "the budget is used up")
-            n_remove = max(1, int(n_active * SHARE))
+            most = n_active - int(pruner.least.sum())
+            n_remove = max(1, min(int(n_active * SHARE), most))
             pulls = min(left, int(n_active * max(1, pruner.budget * BUDGET_SHARE)))
             now, verdict = pruner.score(now, r, pulls, n_remove)
             left -= min(verdict.n_pulls, pulls)  # some criteria ask for all there is to know
-            smallest = max(1, int(n_active * SMALLEST_SHARE))
+            smallest = max(1, min(int(n_active * SMALLEST_SHARE), most))
             while n_remove >= smallest:
                 proposal, record = pruner.attempt(now, r, verdict, pruner.sets(now, verdict, n_remove))
                 if proposal.loss <= limit and pruner.quality(proposal) >= lowest:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import numbers
+import textwrap
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -82,8 +85,8 @@ def units_that_stay(max_pruning_ratio: Any, pruning_ratio: float | str, groups: 
 
     Parameters
     ----------
-    max_pruning_ratio : float or dict of str to float
-        Largest share of a group that leaves: of every group, or by its name.
+    max_pruning_ratio : float or mapping of str to float
+        Largest share of a group that leaves, rounded down: of every group, or by its name.
     pruning_ratio : float or "auto"
         Share of all units that is to leave.
     groups : Groups
@@ -95,32 +98,35 @@ def units_that_stay(max_pruning_ratio: Any, pruning_ratio: float | str, groups: 
     """
     names, sizes = [group.name for group in groups.groups], np.array(groups.sizes)
     share = Number(0, 1, closed="both")
-    if isinstance(max_pruning_ratio, dict):
-        wrong = [name for name in max_pruning_ratio if name not in names]
-        if wrong:
-            raise ValueError(
-                "The 'max_pruning_ratio' parameter of prune must have names of groups as keys. There are "
-                f"{shown(names)}. Got {shown(wrong[0])} instead."
-            )
+    if isinstance(max_pruning_ratio, Mapping):
         for name, value in max_pruning_ratio.items():
+            if name not in names:
+                near = difflib.get_close_matches(str(name), names, n=1)
+                hint = f" Did you mean {near[0]!r}?" if near else ""
+                listed = textwrap.shorten(", ".join(names), 300, placeholder=" ...")
+                raise ValueError(
+                    "The 'max_pruning_ratio' parameter of prune must have names of groups as keys. Got "
+                    f"{shown(name)} instead.{hint} There are: {listed}."
+                )
             if not share.accepts(value):
                 raise ValueError(
                     f"The 'max_pruning_ratio' parameter of prune must have values that are {share}. Got "
                     f"{shown(value)} for {shown(name)} instead."
                 )
-        shares = np.array([float(max_pruning_ratio.get(name, 1.0)) for name in names])
+        shares = [float(max_pruning_ratio.get(name, 1.0)) for name in names]
     else:
-        shares = np.full(len(names), float(max_pruning_ratio))
-    if pruning_ratio != "auto":
-        target, most = n_of_share(float(pruning_ratio), groups.n_units), int(np.ceil(shares * sizes - 1e-9).sum())
+        shares = [float(max_pruning_ratio)] * len(names)
+    may_leave = np.array([n_of_share(part, size) for part, size in zip(shares, groups.sizes, strict=True)])
+    least: np.ndarray = np.maximum(sizes - may_leave, 1)
+    if pruning_ratio != "auto" and min(shares) < 1:
+        target, most = n_of_share(float(pruning_ratio), groups.n_units), int((sizes - least).sum())
         if target > most:
             raise ValueError(
                 "The 'max_pruning_ratio' parameter of prune must let as many units leave as 'pruning_ratio' asks for. "
                 f"pruning_ratio={float(pruning_ratio):g} is {target} of {groups.n_units} units. Got "
-                f"{shown(max_pruning_ratio)}, with which no more than {most} may leave."
+                f"{shown(max_pruning_ratio)}, with which no more than {most} may leave: the share of each group is "
+                "rounded down."
             )
-    may_leave = np.array([n_of_share(float(part), int(size)) for part, size in zip(shares, sizes, strict=True)])
-    least: np.ndarray = np.maximum(sizes - may_leave, 1)
     return least
 
 

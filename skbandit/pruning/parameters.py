@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from skbandit._core.constraints import NON_NEGATIVE, NONE, UNIT, Number, OneOf, Where
@@ -19,6 +20,6 @@ PRUNING: dict[str, tuple[Any, ...]] = {
 OF_ANY_NETWORK: dict[str, tuple[Any, ...]] = PRUNING | {
     "batch_size": (Number(1, integral=True),),
     "max_rows": (Number(1, integral=True),),
-    "max_pruning_ratio": (Number(0, 1, closed="both"), Where(lambda v: isinstance(v, dict), "a dict")),
+    "max_pruning_ratio": (Number(0, 1, closed="both"), Where(lambda v: isinstance(v, Mapping), "a dict")),
     **dict.fromkeys(("repair", "fine_tune", "on_round"), (NONE, Where(callable, "callable"))),
 }

@@ -18,12 +18,24 @@ def room_of_groups(
     room = np.maximum(left - least, 0)
     if scope == "layer":
         # The same share of every layer; what rounding leaves goes where most is missing and a unit can be spared.
-        exact = n_remove * left / left.sum()
+        exact = _shares(n_remove, left, np.where(np.broadcast_to(least, room.shape) > 1, room, np.inf))
         quota = np.minimum(np.floor(exact).astype(int), room)
         while quota.sum() < min(n_remove, room.sum()):
             quota[np.argmax(np.where(quota < room, exact - quota, -np.inf))] += 1
         room = quota
     return room
+
+
+def _shares(n: int, left: np.ndarray, limit: np.ndarray) -> np.ndarray:
+    """Divide ``n`` in proportion to ``left``, f[n_layers], up to a limit of each; the others share what is beyond."""
+    full = np.zeros(left.size, bool)
+    while not full.all():
+        exact: np.ndarray = np.where(full, limit, (n - limit[full].sum()) * left / left[~full].sum())
+        over = ~full & (exact > limit)
+        if not over.any():
+            return exact
+        full |= over
+    return limit
 
 
 def choose_units(
@@ -34,7 +46,7 @@ def choose_units(
     scope: str,
     least: np.ndarray | int = 1,
 ) -> np.ndarray:
-    """Return the units to remove, bool[n]: highest value first, and never the last one of a layer.
+    """Return the units to remove, bool[n]: highest value first, while more than ``least`` of its layer are left.
 
     Parameters
     ----------

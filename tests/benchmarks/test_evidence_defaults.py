@@ -85,9 +85,9 @@ def test_the_page_shows_means_ranks_and_the_choice():
     assert defaults.section(evidence({}, methods=("random",))) == ""
 
 
-def as_prune(effects, stages=("raw", "tuned")):
+def as_prune(effects, stages=("raw", "tuned"), by_layer=None):
     """Records of the settings of `skbandit.prune`, beside those of the same share of each group."""
-    by_layer = evidence({CURVATURE: 0.1}).records
+    by_layer = evidence({CURVATURE: 0.1} if by_layer is None else by_layer).records
     own = {"methods": design.AS_PRUNE, "controls": False, "stages": stages}
     found = [record for record in evidence(effects, **own).records if record["kind"] == "outcome"]
     return reading.evidence_of([*by_layer, *(record | {"scope": "global"} for record in found)])
@@ -102,7 +102,12 @@ def test_what_is_chosen_has_to_hold_in_the_settings_of_prune():
     assert "`ucb1@prune_curvature` is worse than the mean at 50%, raw and at 90%, raw" in worse
     assert "**the default is not changed**" in worse
     assert defaults.choice(defaults.found(both)) == CURVATURE  # the two scopes do not mix
-    assert "ucb1@prune" not in defaults.section(evidence({CURVATURE: 0.1}))
+    part = defaults.section(as_prune({}, stages=("raw",)))
+    assert "not yet confirmed. Records: 2 of 4 cells (10 of 10 pairs; 10 of 10 pairs), 3.0 of 3 seeds." in part
+    alone = defaults.section(evidence({CURVATURE: 0.1}))
+    assert "ucb1@prune" not in alone
+    assert "Before, it has to hold in the settings of `skbandit.prune`, of which there are no records." in alone
+    assert "there is nothing to confirm" in defaults.section(as_prune({}, by_layer={}))
     assert ranks.ranked(reading.published(both), Cell("deep", 0.5, "raw", "accuracy"), "global") is None
 
 

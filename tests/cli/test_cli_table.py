@@ -57,14 +57,30 @@ def test_decimal_commas_that_are_read_as_text_are_told(tmp_path):
     path = write(tmp_path, EUROPEAN.replace(",25\n", "\n"))
     data = table.load_csv(path, "y", "regression")
     assert data.text == [0, 2]
-    [note] = data.notes
-    assert note == "numbers with a comma are read as text (a); if it is a decimal comma, use --decimal ,"
+    assert data.notes == ["numbers with a comma are read as text; if it is decimal, use --decimal , (a)"]
     with pytest.raises(table.InputError, match=r"holds '0,25'; .*; if it has a decimal comma, use --decimal ,"):
         table.load_csv(write(tmp_path, EUROPEAN), "y", "regression")
+    # As classes they are few or many.
+    with pytest.raises(table.InputError, match=r"0 usable rows.* if it is decimal, use --decimal , \(y\)"):
+        table.load_csv(write(tmp_path, EUROPEAN), "y", "auto")
     few = write(tmp_path, "a;y\n" + "".join(f"{i};{i % 2},5\n" for i in range(30)))
-    assert any(
-        "text (y); if it is a decimal comma, use --decimal ," in note for note in table.load_csv(few, "y", "auto").notes
-    )
+    assert any("use --decimal , (y)" in note for note in table.load_csv(few, "y", "auto").notes)
+    assert not table.load_csv(few, "y", "classification").notes
+
+
+def test_commas_that_may_group_thousands_are_told(tmp_path):
+    path = write(tmp_path, "a;b;y\n" + "".join(f"{i + 1},{100 + i};{i};{i}\n" for i in range(30)))
+    [note] = table.load_csv(path, "y", "regression").notes
+    assert note.endswith("if it is decimal, and does not group thousands, use --decimal , (a)")
+    data = table.load_csv(path, "y", "regression", ",")
+    np.testing.assert_allclose(data.X[:, 0], [i + 1 + (100 + i) / 1000 for i in range(30)])
+    assert data.notes == ["commas are read as decimal, and have three digits behind them in all rows (a)"]
+
+
+def test_a_bad_target_is_the_one_that_is_named(tmp_path):
+    text = EUROPEAN.replace(";40,25\n", ";unknown\n")
+    with pytest.raises(table.InputError, match=r"line 22: column 'y' holds 'unknown'; a regression needs .*1e\+150$"):
+        table.load_csv(write(tmp_path, text), "y", "regression", ",")
 
 
 @pytest.mark.parametrize("row", ["1.234;5", "1.234,5;5", "2,5;1.5"])
@@ -73,19 +89,67 @@ def test_a_point_where_commas_are_decimal_is_no_number(tmp_path, row):
     if row == "1.234,5;5":  # a number with both is text in any case
         data = table.load_csv(path, "y", "auto", ",")
         assert data.text == [0]
-        assert "column 'a' is text: 0 of" not in " ".join(data.notes)
+        note = "column 'a' is text: its numbers group thousands, as '1.234,5' (line 32) does; write them without marks"
+        assert note in data.notes
     else:
         with pytest.raises(table.InputError, match=r"line 32: column '\w' holds '1\.\d+'; with --decimal , numbers"):
             table.load_csv(path, "y", "auto", ",")
 
 
-def test_what_keeps_a_column_from_being_numeric_is_told(tmp_path):
-    body = "".join(f"{'unknown' if i == 7 else i},{'ab'[i % 2]},{i}.5\n" for i in range(30))
-    data = table.load_csv(write(tmp_path, "age,b,y\n" + body), "y", "regression")
-    note = "column 'age' is text: 29 of its 30 values are numbers, 'unknown' (line 9) is none"
-    assert data.notes == [note]
-    commas = "".join(f"{'unknown' if i == 7 else f'{i},5'};{i}\n" for i in range(30))
-    assert table.load_csv(write(tmp_path, "age;y\n" + commas), "y", "regression", ",").notes == [note]
+IS_NONE = "column 'age' is text: 29 of its 30 values are numbers, 'unknown' (line 9) is none"
+
+
+@pytest.mark.parametrize(
+    ("cells", "decimal", "note"),
+    [
+        ([f"{i}" for i in range(30)], ".", IS_NONE),
+        ([f"{i},5" for i in range(30)], ",", IS_NONE),
+        ([f"{i},5" for i in range(30)], ".", f"{IS_NONE}. If a comma is decimal, use --decimal ,"),
+    ],
+)
+def test_what_keeps_a_column_from_being_numeric_is_told(tmp_path, cells, decimal, note):
+    cells[7] = "unknown"
+    path = write(tmp_path, "age;y\n" + "".join(f"{cell};{i}\n" for i, cell in enumerate(cells)))
+    assert table.load_csv(path, "y", "regression", decimal).notes == [note]
+
+
+@pytest.mark.parametrize(
+    ("of", "decimal", "note"),
+    [
+        (
+            lambda i: f"{i},5" if i % 2 else f"{i}.5",
+            ".",
+            "some of its numbers have a comma, as '1,5' (line 3) has, and",
+        ),
+        (lambda i: f"1.2{i:02d},50", ",", "its numbers group thousands, as '1.200,50' (line 2) does"),
+        (lambda i: f"1\u202f2{i:02d}", ".", "its numbers group thousands, as '1\\u202f200' (line 2) does"),
+        (lambda i: f"1,2{i:02d},000", ".", "its numbers group thousands"),
+    ],
+)
+def test_numbers_of_another_format_are_told(tmp_path, of, decimal, note):
+    path = write(tmp_path, "age;y\n" + "".join(f"{of(i)};{i}\n" for i in range(30)))
+    data = table.load_csv(path, "y", "regression", decimal)
+    assert data.text == [0]
+    [said] = data.notes
+    assert said.startswith(f"column 'age' is text: {note}")
+
+
+def test_text_is_no_number_of_another_format(tmp_path):
+    cells = ["01.02.2024", "10.1.2.3", "1-2", "north, south", "3,4;5"]
+    for cell in cells:
+        path = write(tmp_path, "a\ty\n" + "".join(f'"{cell}"\t{i}\n' for i in range(30)))
+        for decimal in ".,":
+            assert table.load_csv(path, "y", "regression", decimal).notes == []
+
+
+def test_between_semicolons_a_comma_of_the_header_is_no_delimiter(tmp_path):
+    path = write(tmp_path, "a, in m;y\n" + "".join(f"{i},5;{i}\n" for i in range(30)))
+    assert table.load_csv(path, "y", "regression", ",").columns == ["a, in m"]
+    quoted = write(tmp_path, "a,y\n" + "".join(f'"{i},5","{i},25"\n' for i in range(30)))
+    assert table.load_csv(quoted, "y", "regression", ",").y[3] == 3.25
+    bare = write(tmp_path, "a,y\n" + "".join(f"{i},5,{i},25\n" for i in range(30)))
+    with pytest.raises(table.InputError, match="4 fields where the header has 2; between commas, numbers with a comma"):
+        table.load_csv(bare, "y", "regression", ",")
 
 
 def test_a_column_without_a_name_is_called_by_its_number(tmp_path):

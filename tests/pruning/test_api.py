@@ -114,8 +114,8 @@ def two_groups():
         (0.5, 1.0, None),
         (0.5, 0.6, (4, 6)),
         (0.5, {"channels": 0.75}, (3, 7)),
-        (0.5, {"units": 0.0}, (1, 10)),
-        (0.25, 0.25, (8, 8)),
+        (0.45, {"units": 0.0}, (1, 10)),
+        (0.25, 0.3, (7, 8)),
         (0.9, 0.95, (1, 1)),
         (0.0, 0, (10, 10)),
     ],
@@ -128,7 +128,7 @@ def test_no_group_loses_more_than_its_largest_share(scope, ratio, largest, sizes
     share = largest if isinstance(largest, dict) else {"channels": largest, "units": largest}
     least = [max(1, 10 - int(10 * share.get(name, 1.0) + 1e-9)) for name in ("channels", "units")]
     assert all(n >= stay for n, stay in zip(found, least, strict=True))
-    assert sum(found) == max(20 - int(20 * ratio), sum(least))
+    assert sum(found) == 20 - int(20 * ratio)
     if sizes and scope == "global":
         assert found == sizes
     for record in result.history:
@@ -149,8 +149,14 @@ def test_pruning_as_far_as_possible_ends_at_the_largest_share():
     ("value", "message"),
     [
         (0.4, "let as many units leave as 'pruning_ratio' asks for. .* 10 of 20 units. Got 0.4, .* no more than 8"),
+        (
+            0.49,
+            "10 of 20 units. Got 0.49, with which no more than 8 may leave: the share of each group is rounded down",
+        ),
+        ({"units": 0.0}, "10 of 20 units. Got {'units': 0.0}, with which no more than 9 may leave"),
         ({"units": 0.1, "channels": 0.1}, "10 of 20 units. Got .*, with which no more than 2 may leave"),
-        ({"unit": 0.4}, r"names of groups as keys. There are \['channels', 'units'\]. Got 'unit' instead"),
+        ({"unit": 0.4}, r"as keys. Got 'unit' instead. Did you mean 'units'\? There are: channels, units."),
+        ({7: 0.4}, "as keys. Got 7 instead. There are: channels, units."),
         ({"units": 1.5}, r"values that are a float in the range \[0, 1\]. Got 1.5 for 'units' instead"),
         ({"units": True}, "Got True for 'units' instead"),
         (-0.1, r"a float in the range \[0, 1\] or a dict. Got -0.1"),

@@ -114,3 +114,16 @@ def test_slopes_that_are_all_0_are_remarked_on():
     assert "no derivative" in remark_on_slopes({"slope": np.array([0.0, 0.0, 1.0])}, active)
     for info in ({"slope": np.array([0.0, 1e-9, 0.0])}, {"pulls": np.zeros(3)}, None, ()):
         assert remark_on_slopes(info, active) == ""
+
+
+def test_what_a_layer_may_not_lose_the_others_share_in_proportion():
+    layer = np.repeat([0, 1, 2], [256, 512, 64])
+    everyone, value = np.ones(layer.size, bool), np.zeros(layer.size)
+    least = np.array([256, 1, 1])
+    removed = choose_units(value, everyone, layer, 249, "layer", least)
+    np.testing.assert_array_equal(np.bincount(layer[removed], minlength=3), [0, 221, 28])
+    removed = choose_units(value, everyone, layer, 249, "layer", np.array([200, 1, 60]))
+    np.testing.assert_array_equal(np.bincount(layer[removed], minlength=3), [56, 189, 4])
+    assert choose_units(value, everyone, layer, 249, "layer", np.array([256, 512, 64])).sum() == 0
+    by_chance = np.random.default_rng(0).normal(size=layer.size)
+    assert choose_units(by_chance, everyone, layer, 249, "global", least)[layer == 0].sum() == 0

@@ -119,19 +119,21 @@ def verdict(
     without : collection of str
         Pairs that are left out.
     """
+    text = f"By this rule the default is **`{chosen}`**"
+    there = what_there_is(cells, n_cells, n_seeds, planned, without)
+    return f"{text} as far as there are records: {there}. It is changed when all are there." if there else f"{text}."
+
+
+def what_there_is(
+    cells: list[Found], n_cells: int, n_seeds: int, planned: Planned, without: Collection[str] = ()
+) -> str:
+    """Say how much of a design there is; "" if all is there. The arguments are those of `verdict`."""
     known = [{*planned.get((one.cell.suite, one.cell.task), ()), *one.means.index} - set(without) for one in cells]
     whole = all(
         len(one.means) == len(n) and one.n_repeats >= n_seeds * len(n) for one, n in zip(cells, known, strict=True)
     )
-    text = f"By this rule the default is **`{chosen}`**"
     if whole and len(cells) == n_cells:
-        return f"{text}."
-    there = _there(cells, known, n_cells, n_seeds)
-    return f"{text} as far as there are records: {there}. It is changed when all are there."
-
-
-def _there(cells: list[Found], known: list[set[str]], n_cells: int, n_seeds: int) -> str:
-    """Return how much of a design there is."""
+        return ""
     noun = noun_of(cells[0].cell.suite)
     pairs = "; ".join(
         f"{len(one.means)} of {len(n)} {plural(len(n), noun)}" for one, n in zip(cells, known, strict=True)
@@ -172,15 +174,15 @@ def section(evidence: Evidence) -> str:
     )
     chosen = choice(cells)
     said = verdict(cells, chosen, len(DEFAULT_CELLS), SEEDS["deep"], to_compare(evidence), LEFT_OUT)
+    beside = found_as_prune(evidence)
+    if not beside and chosen != DEFAULTS[0]:
+        said += " Before, it has to hold in the settings of `skbandit.prune`, of which there are no records."
     parts = [about, scores_table(cells, BESIDE), comparisons_table(cells), said]
-    return "\n\n".join([*parts, *_as_prune(evidence, chosen)])
+    return "\n\n".join([*parts, *(_as_prune(evidence, beside, chosen) if beside else ())])
 
 
-def _as_prune(evidence: Evidence, chosen: str) -> list[str]:
+def _as_prune(evidence: Evidence, cells: list[Found], chosen: str) -> list[str]:
     """Return the paragraphs about the settings of `skbandit.prune`, for what the rule has chosen."""
-    cells = found_as_prune(evidence)
-    if not cells:
-        return []
     about = (
         "*As `skbandit.prune` does it*: all groups are ranked together, mini-batches have 256 rows. Beside the "
         "summaries Taylor's criterion in four rounds, which makes no pulls. Stated before these were run, and when two "
@@ -189,12 +191,16 @@ def _as_prune(evidence: Evidence, chosen: str) -> list[str]:
     )
     same = dict(zip(DEFAULTS, AS_PRUNE, strict=False))[chosen]
     worse = [one.where for one in cells for two in one.comparisons if two.method == same and is_worse(two)]
+    there = what_there_is(cells, len(DEFAULT_CELLS), SEEDS["deep"], to_compare(evidence), LEFT_OUT)
     if same == AS_PRUNE[0]:
         said = "The mean is chosen above: there is nothing to confirm."
     elif worse:
         said = f"`{same}` is worse than the mean at {' and at '.join(worse)}: **the default is not changed**."
+    elif there:
+        said = f"`{same}` is worse than the mean in none of these cells: not yet confirmed."
     else:
         said = f"`{same}` is worse than the mean in none of {len(cells)} cells: **the choice is confirmed**."
+    said += f" Records: {there}." if there else ""
     return [about, scores_table(cells, ()), comparisons_table(cells), said]
 
 
