@@ -215,19 +215,22 @@ def remarks_on_text(name: str, cells: Sequence[str], lines: Sequence[int], decim
 
 
 def remark_on_commas(cells: Sequence[str], decimal: str) -> str:
-    """Say how the numbers of a column are read that have a comma, where they may mean something else; "" otherwise."""
+    """Say how the numbers of a column are read that have a comma, where they may mean something else; "" otherwise.
+
+    ``{}`` stands where `of_columns` writes the names.
+    """
     if not has_decimal_commas(cells):
         return ""
     ambiguous = all(AMBIGUOUS.fullmatch(cell.strip()) for cell in cells if "," in cell)
     if decimal == ",":
-        return "commas are read as decimal, and have three digits behind them in all rows" if ambiguous else ""
+        return "commas are read as decimal ({}), and have three digits behind them in all rows" if ambiguous else ""
     mark = "decimal, and does not group thousands" if ambiguous else "decimal"
-    return f"numbers with a comma are read as text; if it is {mark}, use --decimal ,"
+    return f"numbers with a comma are read as text ({{}}); if it is {mark}, use --decimal ,"
 
 
 def of_columns(remark: str, names: list[str]) -> str:
     """Return a remark with the names of the columns that it is about."""
-    return f"{remark} ({textwrap.shorten(', '.join(names), 300, placeholder=' ...')})"
+    return remark.format(textwrap.shorten(", ".join(names), 300, placeholder=" ..."))
 
 
 def parse_column(cells: Sequence[str]) -> Array:

@@ -57,24 +57,24 @@ def test_decimal_commas_that_are_read_as_text_are_told(tmp_path):
     path = write(tmp_path, EUROPEAN.replace(",25\n", "\n"))
     data = table.load_csv(path, "y", "regression")
     assert data.text == [0, 2]
-    assert data.notes == ["numbers with a comma are read as text; if it is decimal, use --decimal , (a)"]
+    assert data.notes == ["numbers with a comma are read as text (a); if it is decimal, use --decimal ,"]
     with pytest.raises(table.InputError, match=r"holds '0,25'; .*; if it has a decimal comma, use --decimal ,"):
         table.load_csv(write(tmp_path, EUROPEAN), "y", "regression")
     # As classes they are few or many.
-    with pytest.raises(table.InputError, match=r"0 usable rows.* if it is decimal, use --decimal , \(y\)"):
+    with pytest.raises(table.InputError, match=r"0 usable rows.* text \(y\); if it is decimal, use --decimal ,"):
         table.load_csv(write(tmp_path, EUROPEAN), "y", "auto")
     few = write(tmp_path, "a;y\n" + "".join(f"{i};{i % 2},5\n" for i in range(30)))
-    assert any("use --decimal , (y)" in note for note in table.load_csv(few, "y", "auto").notes)
+    assert any("text (y); if it is decimal, use --decimal ," in note for note in table.load_csv(few, "y", "auto").notes)
     assert not table.load_csv(few, "y", "classification").notes
 
 
 def test_commas_that_may_group_thousands_are_told(tmp_path):
     path = write(tmp_path, "a;b;y\n" + "".join(f"{i + 1},{100 + i};{i};{i}\n" for i in range(30)))
     [note] = table.load_csv(path, "y", "regression").notes
-    assert note.endswith("if it is decimal, and does not group thousands, use --decimal , (a)")
+    assert note.endswith("text (a); if it is decimal, and does not group thousands, use --decimal ,")
     data = table.load_csv(path, "y", "regression", ",")
     np.testing.assert_allclose(data.X[:, 0], [i + 1 + (100 + i) / 1000 for i in range(30)])
-    assert data.notes == ["commas are read as decimal, and have three digits behind them in all rows (a)"]
+    assert data.notes == ["commas are read as decimal (a), and have three digits behind them in all rows"]
 
 
 def test_a_bad_target_is_the_one_that_is_named(tmp_path):
