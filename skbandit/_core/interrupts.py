@@ -48,8 +48,9 @@ def uninterrupted() -> Iterator[None]:
 def heard() -> Iterator[None]:
     """Let no Ctrl-C get lost within the block.
 
-    JAX adds a callback to the garbage collector. What is raised there, Python prints and forgets: an interrupt that
-    comes in it is given again a moment later. A handler of the user's own stays as it is.
+    JAX adds a callback to the garbage collector. What is raised there, Python prints and forgets, as it does in the
+    callbacks of weak references and in ``__del__``: an interrupt that comes in one of them is given again a moment
+    later. A handler of the user's own stays as it is.
     """
     default = signal.default_int_handler
     if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGINT) is not default:
@@ -86,10 +87,13 @@ def _interrupt(number: int) -> None:
 
 
 def _is_in_callback(frame: FrameType | None) -> bool:
-    """Whether the garbage collector has called what runs."""
+    """Whether what runs was called as an object died, or by the garbage collector; if in doubt, yes."""
     codes = [getattr(callback, "__code__", None) for callback in gc.callbacks]
     while frame is not None:
-        if frame.f_code in codes:
+        name, module = frame.f_code.co_name, frame.f_globals.get("__name__")
+        # `remove` of dictionaries of weak keys and of weak values, `_remove` of weak sets, a call of `finalize`.
+        of_weak = module in ("weakref", "_weakrefset") and name in ("remove", "_remove", "__call__")
+        if frame.f_code in codes or of_weak or name == "__del__":
             return True
         frame = frame.f_back
     return False

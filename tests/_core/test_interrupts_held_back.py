@@ -2,6 +2,7 @@ import gc
 import signal
 import threading
 import time
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -125,6 +126,48 @@ def test_an_interrupt_within_the_garbage_collector_is_not_lost(wait, callback, m
     assert time.monotonic() - start < 5
     assert callback == ["start"]
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+class Key:
+    """Dies in a dictionary of weak keys, or presses as it dies."""
+
+    presses = False
+
+    def __del__(self):
+        if self.presses:
+            press()
+            time.sleep(0.05)
+
+
+@pytest.mark.parametrize("where", ["weak key", "finalize", "del"])
+def test_an_interrupt_as_an_object_dies_is_not_lost(where, monkeypatch):
+    monkeypatch.setattr(interrupts, "_LATER", 0.2)
+    key, pressed = Key(), []
+
+    def pressing(*_):
+        if not pressed:
+            pressed.append(1)
+            press()
+            time.sleep(0.05)
+
+    if where == "weak key":
+        weak = weakref.WeakKeyDictionary({key: None})
+        # Called first thing in the callback of the dictionary.
+        weak._remove.__defaults__ = (lambda selfref=weak._remove.__defaults__[0]: (pressing(), selfref())[1],)
+    elif where == "finalize":
+        weakref.finalize(key, pressing)
+    else:
+        key.presses = True
+    keys = [key]
+    del key
+
+    def block():
+        keys.clear()
+        sleep(10)
+
+    with pytest.raises(KeyboardInterrupt), heard():
+        block()
+    assert where == "del" or pressed
 
 
 def test_an_interrupt_anywhere_else_comes_at_once():
