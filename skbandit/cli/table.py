@@ -155,6 +155,8 @@ def is_number(cell: str) -> bool:
 
 def has_decimal_commas(cells: Sequence[str]) -> bool:
     """Whether all values are numbers without a point, and some have a decimal comma."""
+    if not any("," in cell for cell in cells):  # as in most columns, which may be long
+        return False
     values = [cell.strip() for cell in cells if not is_missing(cell)]
     commas = [DECIMAL_COMMA.fullmatch(value) is not None for value in values]
     return any(commas) and all(

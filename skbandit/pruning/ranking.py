@@ -17,6 +17,7 @@ from skbandit.networks.groups import Groups
 from skbandit.pruning.functions import array_of, checked_functions
 from skbandit.pruning.inputs import checked_network, checked_params, checked_policy, checked_rows, seed_of
 from skbandit.pruning.parameters import OF_ANY_NETWORK
+from skbandit.pruning.schedules import n_of_share
 from skbandit.pruning.scoring import make_problem, mean_loss, score_units
 from skbandit.pruning.selection import is_uninformative, remark_on_damages, remark_on_slopes
 from skbandit.pruning.traced import function_of, rows_of_batches
@@ -182,7 +183,7 @@ def rank_units(
             active,
             emissions,
             n_pulls=int(budget * n_active),
-            n_remove=int(pruning_ratio * n_active + 1e-9),
+            n_remove=n_of_share(pruning_ratio, n_active),
             scope=scope,
         )
         _, scores = score_units(criterion, np.uint32(seed), None, problem, active)
